@@ -1,0 +1,125 @@
+"""Messages and how an answer came to be: frozen values. Ids and files belong to conversation and storage."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from chatcli.chat.sampling import SamplingParams
+
+
+class Role(StrEnum):
+    """Who speaks."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class FinishReason(StrEnum):
+    """Why an answer ended."""
+
+    END = "end"  # the model ended its turn
+    STOP = "stop"  # a stop string of the user's
+    LENGTH = "length"  # max_tokens, or the context is full
+    INTERRUPTED = "interrupted"  # the user stopped it; the part that came is kept
+    ERROR = "error"  # the engine failed; the part that came is kept
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """Which weights answered, precisely enough to load them again or to tell them apart.
+
+    Attributes:
+        name: what the user calls it.
+        file: file name without folders (a path would leak who the user is).
+        sha256: of the whole file, hex; empty while not known.
+        architecture, quantization: as the GGUF header says (``llama``, ``Q8_0``).
+        template: sha256 of the chat template's text, hex; empty for the transcript format.
+        adapter: sha256 of a LoRA adapter; empty without one.
+    """
+
+    name: str
+    file: str = ""
+    sha256: str = ""
+    architecture: str = ""
+    quantization: str = ""
+    template: str = ""
+    adapter: str = ""
+    adapter_scale: float = 1.0
+    context_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of one answer.
+
+    Attributes:
+        prompt_tokens: length of the whole prompt.
+        cached_tokens: leading prompt tokens that were already in the KV cache.
+        decoded_tokens: prompt tokens that had to be decoded; cached + decoded = prompt.
+        completion_tokens: tokens generated, the end-of-turn token included.
+    """
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    decoded_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Wall times of one answer, in seconds.
+
+    Attributes:
+        prompt: reading the prompt, until the first token could be sampled.
+        first_token: from the request to the first token.
+        generation: from the first token to the last.
+    """
+
+    prompt: float = 0.0
+    first_token: float = 0.0
+    generation: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How an answer came to be. ``parameters.seed`` is the seed really used."""
+
+    model: ModelRef
+    finish_reason: FinishReason
+    parameters: SamplingParams = field(default_factory=SamplingParams)
+    usage: Usage = field(default_factory=Usage)
+    timings: Timings = field(default_factory=Timings)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message.
+
+    Attributes:
+        role: who speaks.
+        content: the words, exactly. Any Unicode string.
+        reasoning: the model's "thinking", kept apart from its answer; None: none.
+        generation: how an answer came to be; None for what a person wrote or a file lacks.
+    """
+
+    role: Role
+    content: str
+    reasoning: str | None = None
+    generation: Generation | None = None
+
+
+def system(content: str) -> Message:
+    """A system prompt."""
+    return Message(Role.SYSTEM, content)
+
+
+def user(content: str) -> Message:
+    """A message of the user's."""
+    return Message(Role.USER, content)
+
+
+def assistant(content: str, reasoning: str | None = None) -> Message:
+    """An answer without provenance."""
+    return Message(Role.ASSISTANT, content, reasoning)

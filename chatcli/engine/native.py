@@ -1,0 +1,80 @@
+"""The one door to llama.cpp: imports the binding when first needed, keeps its log lines to ourselves.
+
+No other module imports ``llama_cpp``. Importing this one loads nothing; ``load()`` does.
+"""
+
+import ctypes
+import functools
+import os
+from collections import deque
+from types import ModuleType
+from typing import Any
+
+_WARN, _ERROR, _CONT = 3, 4, 5  # enum ggml_log_level
+
+
+class NativeLog:
+    """Keeps llama.cpp's last log lines, since they carry the reason when a load or a decode fails.
+
+    Args:
+        keep: how many lines are remembered.
+    """
+
+    def __init__(self, keep: int = 200) -> None:
+        self._lines: deque[tuple[int, str]] = deque(maxlen=keep)
+        self._level = 0
+
+    def feed(self, level: int, text: bytes | None, _user_data: Any) -> None:
+        """Receive one piece of log text (llama.cpp's ``ggml_log_callback``)."""
+        piece = (text or b"").decode("utf-8", "replace")
+        if level == _CONT and self._lines:
+            last_level, last = self._lines[-1]
+            self._lines[-1] = (last_level, last + piece)
+        else:
+            self._lines.append((level, piece))
+
+    def clear(self) -> None:
+        """Forget all lines, before an operation whose own lines matter."""
+        self._lines.clear()
+
+    def problems(self) -> list[str]:
+        """Warnings and errors since the last ``clear``, oldest first, stripped."""
+        return [text.strip() for level, text in self._lines if level in (_WARN, _ERROR) and text.strip()]
+
+    def reason(self) -> str:
+        """The most telling error line since the last ``clear``: the first error, else the last warning, else ''."""
+        errors = [text.strip() for level, text in self._lines if level == _ERROR and text.strip()]
+        if errors:
+            return errors[0]
+        warnings = self.problems()
+        return warnings[-1] if warnings else ""
+
+
+class Native:
+    """The loaded binding and its log.
+
+    Attributes:
+        lib: the ``llama_cpp`` module; its functions are llama.cpp's C functions.
+        log: what llama.cpp said.
+    """
+
+    def __init__(self) -> None:
+        # An abort otherwise starts gdb and prints to stdout; must be set before the library loads.
+        os.environ.setdefault("GGML_NO_BACKTRACE", "1")
+        import llama_cpp
+
+        self.lib: ModuleType = llama_cpp
+        self.log = NativeLog()
+        self._callback = llama_cpp.llama_log_callback(self.log.feed)  # C keeps only the pointer
+        llama_cpp.llama_log_set(self._callback, ctypes.c_void_p(0))
+        llama_cpp.llama_backend_init()
+
+
+@functools.cache
+def load() -> Native:
+    """Load llama.cpp once per process.
+
+    Raises:
+        ImportError: llama-cpp-python is not installed or its shared library does not load.
+    """
+    return Native()
