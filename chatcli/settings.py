@@ -1,0 +1,247 @@
+"""Where every setting and every path comes from: flag > environment > config.toml > default.
+
+A setting is declared once, as a field of ``Settings``; its environment variable is ``CHATCLI_`` and its
+name in capitals, its key in config.toml the name itself. Sampling parameters are set the same way, in ``[sampling]``.
+"""
+
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from chatcli.chat.sampling import SamplingParams
+from chatcli.errors import DataError, UsageError
+
+ENVIRONMENT_PREFIX = "CHATCLI_"
+HOME_VARIABLE = "CHATCLI_HOME"
+_WORDS_FOR_TRUE = {"1", "true", "yes", "on"}
+_WORDS_FOR_FALSE = {"0", "false", "no", "off"}
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Every place the program reads or writes. Nothing is created here.
+
+    Attributes:
+        config: folder of config.toml.
+        data: folder of what must not be lost: transcripts, feedback, models.
+        state: folder of what is convenient to keep: input history.
+        cache: folder of what can be made again: index, probe verdicts, KV states.
+    """
+
+    config: Path
+    data: Path
+    state: Path
+    cache: Path
+
+    @classmethod
+    def locate(cls, environ: Mapping[str, str]) -> "Paths":
+        """Find the folders: all below ``CHATCLI_HOME`` if that is set, else where the platform keeps them."""
+        home = environ.get(HOME_VARIABLE)
+        if home:
+            root = Path(home).expanduser()
+            return cls(root, root, root, root / "cache")
+        import platformdirs
+
+        dirs = platformdirs.PlatformDirs("chatcli", appauthor=False)
+        return cls(dirs.user_config_path, dirs.user_data_path, dirs.user_state_path, dirs.user_cache_path)
+
+    @property
+    def config_file(self) -> Path:
+        """The settings file."""
+        return self.config / "config.toml"
+
+    @property
+    def transcripts(self) -> Path:
+        """Folder of the conversations."""
+        return self.data / "transcripts"
+
+    @property
+    def feedback_log(self) -> Path:
+        """The append-only log of judgements."""
+        return self.data / "feedback.jsonl"
+
+    @property
+    def models(self) -> Path:
+        """Folder of models that were imported or made here."""
+        return self.data / "models"
+
+    @property
+    def input_history(self) -> Path:
+        """Lines typed at the prompt."""
+        return self.state / "history"
+
+    @property
+    def index(self) -> Path:
+        """The disposable search index."""
+        return self.cache / "index.sqlite"
+
+    @property
+    def probe_verdicts(self) -> Path:
+        """What the first load of each model on this machine found."""
+        return self.cache / "probe.json"
+
+    @property
+    def kv_states(self) -> Path:
+        """Saved KV states of the last conversations."""
+        return self.cache / "kv"
+
+
+def _setting(default: Any, help: str, **more: Any) -> Any:
+    return field(default=default, metadata={"help": help, **more})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one run, each with where it came from.
+
+    Attributes:
+        sampling: the sampling parameters that were set, by name; the others keep the model's defaults.
+        origins: name -> "flag", "CHATCLI_..." or "config.toml"; a name not in it has its default.
+    """
+
+    model: str = _setting("lkjsxclm", "model to chat with: a path, a name, or scripted:")
+    system: str | None = _setting(None, "system prompt")
+    assistant_name: str = _setting("lkjsxclm", "tag of the assistant in transcripts")
+    ctx_size: int | None = _setting(
+        None, "context size in tokens; default: what the model allows, up to 8192"
+    )
+    gpu_layers: str = _setting("auto", "layers on the GPU: auto, all or a number")
+    threads: int | None = _setting(None, "CPU threads; default: the physical cores")
+    log: bool = _setting(True, "keep transcripts")
+    color: bool = _setting(True, "use colours on a terminal (NO_COLOR switches them off too)")
+    thinking: bool | None = _setting(
+        None, "let the model reason first, where its template can; default: its own"
+    )
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def sampling_params(self, defaults: SamplingParams) -> SamplingParams:
+        """The parameters to use: those set here over the model's own ``defaults``."""
+        return replace(defaults, **self.sampling)
+
+
+def load_settings(
+    flags: Mapping[str, Any], environ: Mapping[str, str], config_file: Path | None = None
+) -> Settings:
+    """Put the settings of one run together.
+
+    Args:
+        flags: what the command line said; None means not given.
+        environ: environment variables.
+        config_file: config.toml; a missing file is an empty one.
+
+    Raises:
+        UsageError: a value makes no sense, or a name is not a setting; says which and where it came from.
+        DataError: config.toml is not TOML.
+    """
+    config = _read_config(config_file) if config_file is not None else {}
+    sampling_types = typing.get_type_hints(SamplingParams)
+    setting_types = {
+        k: v for k, v in typing.get_type_hints(Settings).items() if k not in {"sampling", "origins"}
+    }
+    config_sampling = config.pop("sampling", {})
+    if not isinstance(config_sampling, dict):
+        raise UsageError(f"{config_file}: sampling must be a table, [sampling]")
+    _refuse_unknown(config, setting_types, f"{config_file}")
+    _refuse_unknown(config_sampling, sampling_types, f"{config_file}, [sampling]")
+
+    origins: dict[str, str] = {}
+
+    def chosen(types_of: Mapping[str, Any], config_part: Mapping[str, Any]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, wanted in types_of.items():
+            variable = ENVIRONMENT_PREFIX + name.upper()
+            if flags.get(name) is not None:
+                raw, origin = flags[name], "flag"
+            elif environ.get(variable):
+                raw, origin = environ[variable], variable
+            elif name in config_part:
+                raw, origin = config_part[name], "config.toml"
+            else:
+                continue
+            values[name] = coerce(name, raw, wanted, origin)
+            origins[name] = origin
+        return values
+
+    settings = chosen(setting_types, config)
+    sampling = chosen(sampling_types, config_sampling)
+    SamplingParams(**sampling)  # out-of-range values are refused here, before any model is loaded
+    result = Settings(**settings, sampling=sampling, origins=origins)
+    _check(result)
+    return result
+
+
+def coerce(name: str, raw: Any, wanted: Any, origin: str) -> Any:
+    """Turn text (or a TOML value) into the type a setting has.
+
+    Raises:
+        UsageError: it cannot be one; names the setting, the value and where it came from.
+    """
+    options = typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
+    kinds = [o for o in options if o is not types.NoneType]
+    if isinstance(raw, str) and raw.lower() == "none" and types.NoneType in options and kinds != [str]:
+        return None
+    kind = kinds[0]
+    try:
+        return _convert(raw, kind)
+    except (ValueError, TypeError):
+        word = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "text")
+        raise UsageError(f"{name} must be {word}, not {raw!r} (from {origin})") from None
+
+
+def _convert(raw: Any, kind: Any) -> Any:
+    if kind is bool:
+        if isinstance(raw, bool):
+            return raw
+        word = str(raw).strip().lower()
+        if word in _WORDS_FOR_TRUE:
+            return True
+        if word in _WORDS_FOR_FALSE:
+            return False
+        raise ValueError
+    if typing.get_origin(kind) is tuple:
+        return (raw,) if isinstance(raw, str) else tuple(str(item) for item in raw)
+    if isinstance(raw, (bool, list, dict)):
+        raise TypeError
+    if kind is int and isinstance(raw, float) and not raw.is_integer():
+        raise ValueError
+    return kind(raw)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _refuse_unknown(given: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
+    import difflib
+
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+            raise UsageError(f"{where}: there is no setting {name!r}{hint}")
+
+
+def _check(settings: Settings) -> None:
+    if settings.gpu_layers not in {"auto", "all"} and not settings.gpu_layers.isdigit():
+        raise UsageError(f"gpu_layers must be auto, all or a number, not {settings.gpu_layers!r}")
+    if settings.ctx_size is not None and settings.ctx_size < 64:
+        raise UsageError(f"ctx_size must be at least 64 tokens, not {settings.ctx_size}")
+    if settings.threads is not None and settings.threads < 1:
+        raise UsageError(f"threads must be at least 1, not {settings.threads}")
+
+
+def setting_help() -> dict[str, str]:
+    """Name -> one line of help, for ``config init`` and the documentation."""
+    return {f.name: f.metadata["help"] for f in fields(Settings) if "help" in f.metadata}
