@@ -117,6 +117,11 @@ class Engine(Protocol):
         """Tokens that prompt and answer share."""
         ...
 
+    @property
+    def recommended(self) -> SamplingParams:
+        """The sampling parameters the model's maker recommends (GGUF ``general.sampling.*``), else the defaults."""
+        ...
+
     def prompt(
         self, messages: Sequence[Message], params: SamplingParams, *, thinking: bool | None = None
     ) -> Prompt:

@@ -1,0 +1,75 @@
+"""The streams, the environment and the paths of one run, passed in instead of looked up."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO, TextIO
+
+from chatcli.errors import UsageError
+from chatcli.settings import Paths
+from chatcli.terminal.sanitize import sanitize
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What one run of the program may read and write.
+
+    Attributes:
+        stdin: bytes, since a pipe may carry anything.
+        stdout: answers and data only.
+        stderr: everything else.
+        environ: environment variables.
+        paths: where user data lives.
+    """
+
+    stdin: IO[bytes]
+    stdout: TextIO
+    stderr: TextIO
+    environ: Mapping[str, str]
+    paths: Paths
+
+    @classmethod
+    def from_process(cls) -> "Invocation":
+        """The real streams and environment of this process."""
+        return cls(sys.stdin.buffer, sys.stdout, sys.stderr, os.environ, Paths.locate(os.environ))
+
+    @property
+    def interactive(self) -> bool:
+        """Both ends are a terminal, so that a person can chat."""
+        return self.stdin.isatty() and self.stdout.isatty()
+
+    def piped_text(self) -> str:
+        """Everything on standard input if it is not a terminal, else ''; one final newline is dropped.
+
+        Raises:
+            UsageError: it is binary.
+        """
+        if self.stdin.isatty():
+            return ""
+        data = self.stdin.read()
+        if b"\0" in data:
+            raise UsageError("standard input is binary, not text; convert it first")
+        return data.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
+
+    def write(self, text: str) -> None:
+        """Write an answer's text to stdout at once, harmless for a terminal.
+
+        Raises:
+            BrokenPipeError: nobody reads any more.
+        """
+        self._write_safely(self.stdout, sanitize(text))
+
+    def write_data(self, text: str) -> None:
+        """Write machine-readable text, already safe by its own format (JSON), to stdout."""
+        self._write_safely(self.stdout, text)
+
+    def note(self, text: str) -> None:
+        """Tell the person something, on stderr."""
+        self._write_safely(self.stderr, sanitize(text) + "\n")
+
+    @staticmethod
+    def _write_safely(stream: TextIO, text: str) -> None:
+        encoding = stream.encoding or "utf-8"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()

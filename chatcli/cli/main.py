@@ -1,0 +1,104 @@
+"""The program: ``chatcli`` and its commands, and the one place where an error becomes a line and an exit code."""
+
+import os
+import signal
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from chatcli import __version__
+from chatcli.cli.ask import ask
+from chatcli.cli.doctor import doctor
+from chatcli.cli.invocation import Invocation
+from chatcli.cli.options import ModelOptions, takes_model_options
+from chatcli.errors import ChatcliError, ExitCode
+from chatcli.terminal.sanitize import sanitize_line
+
+app = typer.Typer(
+    name="chatcli",
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Everything stays on this machine. In a chat, /help lists the commands.",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"chatcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+@takes_model_options
+def chat(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    options: ModelOptions = ModelOptions(),  # noqa: B008  (frozen)
+) -> None:
+    """Chat with a model on this machine. With text piped in, answer it and end."""
+    invocation = Invocation.from_process()
+    context.obj = options
+    if context.invoked_subcommand is not None:
+        return
+    if invocation.interactive:
+        from chatcli.cli.chat import chat as interactive_chat
+
+        interactive_chat(invocation, options)
+    else:
+        from chatcli.cli.ask import answer_once
+
+        answer_once(invocation, options, words=[])
+
+
+app.command("ask")(ask)
+app.command("doctor")(doctor)
+
+
+def main() -> NoReturn:
+    """Run the program and exit with the code of errors.py. Never a traceback without ``--debug``."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        app(standalone_mode=False)
+        code: int = ExitCode.OK
+    except ChatcliError as error:
+        if debug:
+            raise
+        code = _complain(str(error), error.exit_code)
+    except typer.Abort:
+        code = ExitCode.INTERRUPTED
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        code = ExitCode.OK  # whoever read the answer has enough
+    except Exception as error:
+        import click
+
+        if isinstance(error, click.ClickException):
+            error.show(sys.stderr)
+            code = error.exit_code
+        elif debug:
+            raise
+        else:
+            problem = f"internal error: {type(error).__name__}: {error} (run with --debug and report it)"
+            code = _complain(problem, ExitCode.FAILED)
+    _leave(code)
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"chatcli: {sanitize_line(message)}", file=sys.stderr)
+    return code
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit without a last complaint from Python when a pipe is closed, and without a second Ctrl-C's traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        sys.stdout.flush()
+    except (BrokenPipeError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)

@@ -1,0 +1,147 @@
+"""The options that every command which talks to a model takes, declared once."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import wraps
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from chatcli.errors import UsageError
+from chatcli.settings import Paths, Settings, load_settings
+
+_MODEL, _SAMPLING, _OUTPUT = "Model", "Sampling", "Output"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """Options of a command that talks to a model; None means not given."""
+
+    model: Annotated[
+        str | None,
+        typer.Option("-m", "--model", metavar="NAME|PATH", rich_help_panel=_MODEL, help="Model to use."),
+    ] = None
+    system: Annotated[
+        str | None,
+        typer.Option("-s", "--system", metavar="TEXT", rich_help_panel=_MODEL, help="System prompt."),
+    ] = None
+    ctx_size: Annotated[
+        int | None,
+        typer.Option("--ctx-size", metavar="TOKENS", rich_help_panel=_MODEL, help="Context size."),
+    ] = None
+    gpu_layers: Annotated[
+        str | None,
+        typer.Option(
+            "-ngl",
+            "--gpu-layers",
+            metavar="auto|all|N",
+            rich_help_panel=_MODEL,
+            help="Layers to put on the GPU.",
+        ),
+    ] = None
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", metavar="N", rich_help_panel=_MODEL, help="CPU threads."),
+    ] = None
+    thinking: Annotated[
+        bool | None,
+        typer.Option("--think/--no-think", rich_help_panel=_MODEL, help="Let the model reason first, or not."),
+    ] = None
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            "-t", "--temperature", metavar="X", rich_help_panel=_SAMPLING, help="0 always takes the likeliest."
+        ),
+    ] = None
+    top_p: Annotated[
+        float | None, typer.Option("--top-p", metavar="P", rich_help_panel=_SAMPLING, help="Nucleus.")
+    ] = None
+    top_k: Annotated[
+        int | None, typer.Option("--top-k", metavar="K", rich_help_panel=_SAMPLING, help="0 is off.")
+    ] = None
+    min_p: Annotated[
+        float | None, typer.Option("--min-p", metavar="P", rich_help_panel=_SAMPLING, help="0 is off.")
+    ] = None
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", metavar="N", rich_help_panel=_SAMPLING, help="Makes an answer repeatable."),
+    ] = None
+    max_tokens: Annotated[
+        int | None,
+        typer.Option("--max-tokens", metavar="N", rich_help_panel=_SAMPLING, help="Longest answer."),
+    ] = None
+    stop: Annotated[
+        list[str] | None,
+        typer.Option("--stop", metavar="TEXT", rich_help_panel=_SAMPLING, help="End the answer here. Repeatable."),
+    ] = None
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-o",
+            "--option",
+            metavar="KEY=VALUE",
+            rich_help_panel=_SAMPLING,
+            help="Any other setting or sampling parameter. Repeatable.",
+        ),
+    ] = None
+    no_log: Annotated[
+        bool | None,
+        typer.Option("-n", "--no-log", rich_help_panel=_OUTPUT, help="Leave no trace of this chat on disk."),
+    ] = None
+    no_color: Annotated[
+        bool | None, typer.Option("--no-color", rich_help_panel=_OUTPUT, help="No colours.")
+    ] = None
+
+    def over(self, other: "ModelOptions") -> "ModelOptions":
+        """These options where given, else the ``other``'s (``chatcli -m X ask`` is ``chatcli ask -m X``)."""
+        given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+        return replace(other, **given)
+
+    def settings(self, environ: Any, paths: Paths) -> Settings:
+        """The settings of this run, with these options as the flags.
+
+        Raises:
+            UsageError: an option makes no sense.
+            DataError: config.toml is damaged.
+        """
+        flags: dict[str, Any] = {}
+        for pair in self.option or []:
+            name, equals, value = pair.partition("=")
+            if not equals:
+                raise UsageError(f"-o takes KEY=VALUE, not {pair!r}")
+            flags[name.strip().replace("-", "_")] = value
+        special = {"option", "no_log", "no_color"}
+        for f in fields(self):
+            if f.name not in special and getattr(self, f.name) is not None:
+                flags[f.name] = getattr(self, f.name)
+        if self.no_log:
+            flags["log"] = False
+        if self.no_color:
+            flags["color"] = False
+        return load_settings(flags, environ, paths.config_file)
+
+
+def takes_model_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a typer command all fields of ``ModelOptions`` as options, handed over as one ``options`` argument."""
+    own = inspect.signature(command)
+    hints = get_type_hints(ModelOptions, include_extras=True)
+    option_parameters = [
+        inspect.Parameter(
+            f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name]
+        )
+        for f in fields(ModelOptions)
+    ]
+
+    @wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        chosen = {p.name: kwargs.pop(p.name) for p in option_parameters}
+        command(*args, options=ModelOptions(**chosen), **kwargs)
+
+    kept = [p for p in own.parameters.values() if p.name != "options"]
+    wrapper.__signature__ = inspect.Signature(kept + option_parameters)  # type: ignore[attr-defined]
+    own_hints = {k: v for k, v in get_type_hints(command, include_extras=True).items() if k != "options"}
+    wrapper.__annotations__ = own_hints | hints
+    return wrapper
+
+

@@ -1,0 +1,1 @@
+"""Models on disk: where they are, what they are called, how one is opened."""

@@ -1,0 +1,117 @@
+"""Holds the code to docs/design.md: which room may import which, and who may import the heavy libraries."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "chatcli"
+# A room may import itself and the rooms named after it.
+ALLOWED = {
+    "errors": set(),
+    "settings": {"errors", "chat"},
+    "chat": {"errors"},
+    "engine": {"errors", "chat"},
+    "feedback": {"errors", "chat"},
+    "library": {"errors", "settings", "chat", "engine"},
+    "storage": {"errors", "settings", "chat", "feedback"},
+    "training": {"errors", "settings", "chat", "engine", "feedback", "library"},
+    "session": {"errors", "settings", "chat", "engine", "feedback", "library", "storage"},
+    "terminal": {"errors", "settings", "chat", "engine", "feedback", "library", "storage", "session"},
+    "cli": {
+        *("errors", "settings", "chat", "engine", "feedback"),
+        *("library", "storage", "training", "session", "terminal"),
+    },
+}
+DOORS = {
+    "llama_cpp": "engine/native.py",
+    "huggingface_hub": "library/",
+    "rich": "terminal/",
+    "prompt_toolkit": "terminal/",
+    "typer": "cli/",
+    "jinja2": "engine/template",
+    "torch": "training/",
+    "transformers": "training/",
+    "trl": "training/",
+    "peft": "training/",
+}
+HEAVY = {"llama_cpp", "huggingface_hub", "prompt_toolkit", "torch", "transformers", "numpy", "jinja2"}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def _imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """Every imported name of a file, and whether it is imported when the file is."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    deferred = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node not in deferred
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide which room is meant"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", node not in deferred
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_run_one_way(path: Path) -> None:
+    """A module imports only from the rooms that docs/design.md places before its own."""
+    room = _room(path)
+    if room == "__init__":
+        return
+    for name, _ in _imports(path):
+        parts = name.split(".")
+        if parts[0] == "chatcli" and len(parts) > 1 and parts[1] not in {room, "__version__"}:
+            assert parts[1] in ALLOWED[room], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_heavy_libraries_have_one_door(path: Path) -> None:
+    """Each heavy library is imported in one room only, and the heaviest never when a module is imported."""
+    for name, at_import in _imports(path):
+        top = name.split(".")[0]
+        if top in DOORS:
+            assert str(path.relative_to(PACKAGE).as_posix()).startswith(DOORS[top]), f"{path} imports {name}"
+        assert not (top in HEAVY and at_import and _room(path) != "terminal"), f"{path} imports {name} early"
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """``chatcli --help`` answers without loading the model library, the hub client or the line editor."""
+    code = (
+        "import sys\nsys.argv = ['chatcli', '--help']\nfrom chatcli.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"heavy = sorted({HEAVY!r} & set(sys.modules))\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "chatcli" in done.stdout
+
+
+def test_no_import_circles() -> None:
+    """No module imports itself through others."""
+    names = {".".join(("chatcli", *p.relative_to(PACKAGE).with_suffix("").parts)): p for p in FILES}
+    graph: dict[str, set[str]] = {}
+    for name, path in names.items():
+        targets = set()
+        for imported, _ in _imports(path):
+            known = imported if imported in names else imported.rpartition(".")[0]
+            if known in names and known != name:
+                targets.add(known)
+        graph[name] = targets
+    done: set[str] = set()
+    while ready := {n for n in graph if n not in done and graph[n] <= done}:
+        done |= ready
+    assert done == set(graph), f"a circle among {sorted(set(graph) - done)}"
