@@ -1,0 +1,127 @@
+"""Two writers, SIGKILL at random moments: what was acknowledged is there, and nothing is merged."""
+
+import random
+import subprocess
+import sys
+import time
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Writer:
+    """One appending process at a time; started again after each kill."""
+
+    name: str
+    log: Path
+    mode: str
+    acknowledged: list[int] = field(default_factory=list)
+    next_number: int = 0
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process, and wait until it begins its first write."""
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "tests.storage.appender",
+                self.log,
+                self.name,
+                str(self.next_number),
+                self.mode,
+            ],
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == b"w\n"
+
+    def kill(self) -> None:
+        """SIGKILL, then read what it had acknowledged."""
+        assert self.process is not None
+        self.process.kill()
+        output, _ = self.process.communicate()
+        for line in output.splitlines():
+            if line.startswith(b"a "):
+                self.acknowledged.append(int(line[2:]))
+        self.next_number = max([self.next_number, *self.acknowledged]) + 1000
+
+
+@dataclass
+class Verdict:
+    """What the file holds after the kills."""
+
+    lost: int
+    merged: int
+    torn: int
+
+
+def judge(log: Path, writers: list[Writer]) -> Verdict:
+    """Compare the file with what was acknowledged."""
+    found: set[tuple[str, int]] = set()
+    merged = torn = 0
+    for line in log.read_bytes().split(b"\n")[:-1]:
+        parts = line.split(b" ")
+        if len(parts) == 4 and len(parts[3]) == 8 and zlib.crc32(parts[2]) == int(parts[3], 16):
+            found.add((parts[0].decode(), int(parts[1])))
+        elif len(parts) > 3:
+            merged += 1
+        else:
+            torn += 1
+    lost = sum((w.name, n) not in found for w in writers for n in w.acknowledged)
+    return Verdict(lost, merged, torn)
+
+
+def torture(log: Path, kills: int, mode: str, *, until_damage: bool = False) -> tuple[Verdict, list[Writer]]:
+    """Kill one of two writers, at a random moment of a write, ``kills`` times."""
+    writers = [Writer("left", log, mode), Writer("right", log, mode)]
+    for writer in writers:
+        writer.start()
+    for _ in range(kills):
+        victim = random.choice(writers)
+        time.sleep(random.expovariate(1 / 0.003))
+        victim.kill()
+        victim.start()
+        if until_damage and judge(log, writers).merged:
+            break
+    for writer in writers:
+        writer.kill()
+    # One more append by a healthy process: a torn tail must not swallow it.
+    last = Writer("last", log, mode)
+    while not last.acknowledged:
+        last.start()
+        time.sleep(0.1)
+        last.kill()
+    return judge(log, [*writers, last]), [*writers, last]
+
+
+def check_nothing_is_lost(log: Path, kills: int) -> None:
+    """The claim, for the default run and for the soak."""
+    verdict, writers = torture(log, kills, "repaired")
+    assert sum(len(w.acknowledged) for w in writers) > 0
+    assert verdict.lost == 0, verdict
+    assert verdict.merged == 0, verdict
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
+    """No acknowledged record is lost and no fragment is merged into another over 20 SIGKILLs."""
+    check_nothing_is_lost(tmp_path / "log", 20)
+
+
+@pytest.mark.soak
+def test_two_hundred_kills_lose_nothing(tmp_path: Path) -> None:
+    """The same over 200 SIGKILLs."""
+    check_nothing_is_lost(tmp_path / "log", 200)
+
+
+def test_without_the_tail_repair_the_same_kills_do_damage(tmp_path: Path) -> None:
+    """The control: with the repair switched off, the same torture merges a fragment with a later record."""
+    verdict, _ = torture(tmp_path / "log", 300, "unrepaired", until_damage=True)
+    assert verdict.merged > 0
