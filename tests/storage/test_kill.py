@@ -1,5 +1,6 @@
 """Two writers, SIGKILL at random moments: what was acknowledged is there, and nothing is merged."""
 
+import os
 import random
 import subprocess
 import sys
@@ -25,31 +26,23 @@ class Writer:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the process, and wait until it begins its first write."""
+        """Start the process."""
+        arguments = [str(self.log), self.name, str(self.next_number), self.mode]
         self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "tests.storage.appender",
-                self.log,
-                self.name,
-                str(self.next_number),
-                self.mode,
-            ],
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
+            [sys.executable, "-m", "tests.storage.appender", *arguments], stdout=subprocess.PIPE, cwd=ROOT
         )
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline() == b"w\n"
 
-    def kill(self) -> None:
-        """SIGKILL, then read what it had acknowledged."""
+    def kill(self, *, seconds_into_a_write: float = 0.0) -> None:
+        """SIGKILL while it writes, then note what it had acknowledged."""
         assert self.process is not None
+        assert self.process.stdout is not None
+        said = b""
+        while not said.endswith(b"w\n"):
+            said += os.read(self.process.stdout.fileno(), 2**16)
+        time.sleep(seconds_into_a_write)
         self.process.kill()
-        output, _ = self.process.communicate()
-        for line in output.splitlines():
-            if line.startswith(b"a "):
-                self.acknowledged.append(int(line[2:]))
+        rest, _ = self.process.communicate()
+        self.acknowledged += [int(line[2:]) for line in (said + rest).splitlines() if line.startswith(b"a ")]
         self.next_number = max([self.next_number, *self.acknowledged]) + 1000
 
 
@@ -85,8 +78,7 @@ def torture(log: Path, kills: int, mode: str, *, until_damage: bool = False) -> 
         writer.start()
     for _ in range(kills):
         victim = random.choice(writers)
-        time.sleep(random.expovariate(1 / 0.003))
-        victim.kill()
+        victim.kill(seconds_into_a_write=random.choice([0.0, random.expovariate(1 / 0.001)]))
         victim.start()
         if until_damage and judge(log, writers).merged:
             break
@@ -96,8 +88,7 @@ def torture(log: Path, kills: int, mode: str, *, until_damage: bool = False) -> 
     last = Writer("last", log, mode)
     while not last.acknowledged:
         last.start()
-        time.sleep(0.1)
-        last.kill()
+        last.kill(seconds_into_a_write=0.1)
     return judge(log, [*writers, last]), [*writers, last]
 
 
