@@ -1,0 +1,136 @@
+"""The syntax of a transcript's elements: tags, attributes and the escaping of content, both ways.
+
+docs/transcript-format.md is the specification. In short: attribute values are escaped as in XML.
+Content is left as it is, but for the few strings a reader would take for something else; the first
+character of such a string becomes an entity, and where content already looks like that entity, its
+``&`` becomes ``&amp;`` (the idea of mbox's ``>From`` quoting), so that reading undoes writing exactly.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from chatcli.errors import UsageError
+
+# Lone surrogates are text to Python, and are not text to UTF-8.
+SURROGATE = re.compile("[\ud800-\udfff]")
+_CONTROL = "\x00-\x1f\x7f\ud800-\udfff"
+_NAME = rf"[^\s<>/=\"'&!?{_CONTROL}][^\s<>/=\"'&{_CONTROL}]{{0,63}}"
+_KEY = rf"[^\s<>/=\"'&{_CONTROL}]+"
+_ATTRIBUTE = rf"(?>\s+{_KEY}\s*=\s*(?:\"[^\"]*\"|'[^']*'))"
+_NAMES, _KEYS = re.compile(_NAME), re.compile(_KEY)
+_ATTRIBUTES = re.compile(rf"\s+({_KEY})\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+
+TAG = re.compile(rf"<(?P<name>{_NAME})(?P<attributes>{_ATTRIBUTE}*+)\s*+(?P<void>/?)>")
+# What a tag may look like when it was cut anywhere.
+TAG_START = re.compile(rf"<(?:{_NAME}{_ATTRIBUTE}*+(?:\s+{_KEY}\s*(?:=\s*(?:\"[^\"]*|'[^']*)?)?|\s*+/?)?)?")
+
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+_CHARACTERS = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+_REFERENCE = "#xD[89A-F][0-9A-F]{2};"
+_IN_VALUE = re.compile('[&<>"\ud800-\udfff]')
+_VALUE_ENTITY = re.compile(rf"&(?:(amp|lt|gt|quot|apos);|{_REFERENCE})")
+
+# How the lines begin on which the writer starts an element. They never occur inside one (`escape`), so
+# that a reader finds the next element after one that was cut.
+_LANDMARKS = '(?:(?:user|system|session|head{}) id="|model name="|title text=")'
+
+
+def check_name(name: str) -> str:
+    """The assistant's name, if it can be a tag.
+
+    Raises:
+        UsageError: it cannot; the message says what a name may be.
+    """
+    if name in {"user", "system"} or not _NAMES.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be the assistant's name: 1 to 64 characters without spaces and < > / = & \" ', "
+            f"and neither user nor system"
+        )
+    return name
+
+
+@lru_cache(maxsize=32)
+def _landmarks(assistant: str | None) -> str:
+    return _LANDMARKS.format("|" + re.escape(assistant) if assistant else "")
+
+
+@lru_cache(maxsize=32)
+def landmark(assistant: str | None) -> re.Pattern[str]:
+    """Matches where a line begins with an element of ours, from the newline before it.
+
+    Args:
+        assistant: the assistant's name; None while it is not known.
+    """
+    return re.compile(f"\n<{_landmarks(assistant)}")
+
+
+@lru_cache(maxsize=32)
+def _special(tag: str, assistant: str | None, numbered: bool) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What to escape in an element's content, and what to unescape."""
+    close = f"/{re.escape(tag)}>"
+    raw = [f"<(?={close})", f"&(?=(?:amp;)*(?:lt;{close}|{_REFERENCE}))", "[\ud800-\udfff]"]
+    escaped = [f"&amp;(?=(?:amp;)*(?:lt;{close}|{_REFERENCE}))", f"&lt;(?={close})", f"&{_REFERENCE}"]
+    if numbered:
+        line = _landmarks(assistant)
+        raw += [f"(?<=\n)<(?={line})", f"(?<=\n)&(?=(?:amp;)*lt;{line})"]
+        escaped += [f"(?<=\n)&amp;(?=(?:amp;)*lt;{line})", f"(?<=\n)&lt;(?={line})"]
+    return re.compile("|".join(raw)), re.compile("|".join(escaped))
+
+
+def _encode(found: re.Match[str]) -> str:
+    character = found[0]
+    return _ENTITIES.get(character) or f"&#x{ord(character):X};"
+
+
+def _decode(found: re.Match[str]) -> str:
+    entity = found[0][1:-1]
+    return _CHARACTERS.get(entity) or chr(int(entity[2:], 16))
+
+
+def escape(text: str, tag: str, assistant: str | None = None, *, numbered: bool = False) -> str:
+    """Content as it stands in a file. ``unescape`` with the same arguments undoes it, for every string.
+
+    Args:
+        text: any string.
+        tag: name of the element it is put into.
+        assistant: the assistant's name.
+        numbered: the element carries an id, so that no line of it may look like one of our elements.
+    """
+    if "<" not in text and "&" not in text and not SURROGATE.search(text):
+        return text
+    return _special(tag, assistant, numbered)[0].sub(_encode, text)
+
+
+def unescape(text: str, tag: str, assistant: str | None = None, *, numbered: bool = False) -> str:
+    """Content as it was, from content as it stands in a file; the arguments are ``escape``'s."""
+    if "&" not in text:
+        return text
+    return _special(tag, assistant, numbered)[1].sub(_decode, text)
+
+
+def attributes(values: Mapping[str, str]) -> str:
+    """The attributes of a tag, each with a space before it.
+
+    Raises:
+        ValueError: a key cannot be an attribute's name.
+    """
+    parts = []
+    for key, value in values.items():
+        if not _KEYS.fullmatch(key):
+            raise ValueError(f"{key!r} cannot be the name of an attribute")
+        parts.append(f' {key}="{_IN_VALUE.sub(_encode, value)}"')
+    return "".join(parts)
+
+
+def parse_attributes(text: str) -> dict[str, str]:
+    """The values between a tag's name and its end; of two with the same name the first counts."""
+    values: dict[str, str] = {}
+    for key, double, single in _ATTRIBUTES.findall(text):
+        values.setdefault(key, _VALUE_ENTITY.sub(_decode, double or single))
+    return values
+
+
+def void(name: str, values: Mapping[str, str]) -> str:
+    """An element without content, on a line of its own."""
+    return f"<{name}{attributes(values)}/>\n"

@@ -1,0 +1,261 @@
+"""Transcripts into conversations: a stream of events in bounded memory, or a whole ``Conversation``.
+
+docs/transcript-format.md is the specification; ``scanner`` finds the elements, here they get their meaning.
+A cut element (a tear) is never an error; damage is, unless it shall be repaired.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from chatcli.chat import markup, provenance
+from chatcli.chat.conversation import DEFAULT_ASSISTANT, EPOCH, Conversation, Node
+from chatcli.chat.message import Message, Role
+from chatcli.chat.scanner import Damage, Element, Scanner, Torn, number
+from chatcli.chat.transcript_writer import Position
+from chatcli.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRead:
+    """The ``<session/>`` element. What it does not say is empty or None."""
+
+    line: int
+    column: int
+    id: str
+    started: datetime | None
+    title: str
+    extra: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRead:
+    """A message in its place.
+
+    Attributes:
+        line, column: where its element begins.
+        node: the message.
+        partial: the element was cut and this is the part that came (only with ``repair``).
+    """
+
+    line: int
+    column: int
+    node: Node
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeadMoved:
+    """The chat goes on after this message; None: from the beginning."""
+
+    line: int
+    column: int
+    head: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """The conversation has another title."""
+
+    line: int
+    column: int
+    title: str
+
+
+Event = SessionRead | MessageRead | HeadMoved | Renamed | Torn | Damage
+
+
+class Reader:
+    """Iterate over it to get the events of one transcript; it holds one element at a time.
+
+    Args:
+        chunks: the file in pieces of any size, UTF-8 bytes or text. Tears are events, never errors.
+        repair: yield ``Damage`` and go on after it; messages that were cut are read as far as they came.
+
+    Attributes:
+        position: what is known so far; at the end, what new elements are to be written against.
+        appendable: whether elements may be appended to the file as it is (after ``mend``). Otherwise
+            its end or its beginning is not ours, and it is to be written anew with ``render``.
+
+    Raises:
+        TranscriptError: while iterating, at damage, unless ``repair``.
+    """
+
+    def __init__(
+        self, chunks: Iterable[bytes | str], *, repair: bool = False, assistant: str = DEFAULT_ASSISTANT
+    ) -> None:
+        self.position = Position(assistant)
+        self.appendable = False
+        self._repair = repair
+        self._scanner = Scanner(chunks, repair=repair)
+        self._facts: provenance.ModelFacts | None = None
+        self._last_id = 0
+        self._partial: int | None = None
+
+    def __iter__(self) -> Iterator[Event]:
+        for item in self._scanner:
+            if isinstance(item, Torn):
+                if item.at_end and item.text is not None and number(item.attributes.get("id")) is None:
+                    self.appendable = False
+                yield item
+                if self._repair and item.text is not None and item.name:
+                    yield from self._message(item, item.text, partial=True)
+            elif isinstance(item, Damage):
+                yield item
+            elif item.content is not None:
+                yield from self._message(item, item.content)
+            else:
+                yield from self._void(item)
+
+    def _bad(self, at: Element | Torn, problem: str) -> Damage:
+        damage = Damage(at.line, at.column, problem)
+        if not self._repair:
+            raise damage.error()
+        return damage
+
+    def _void(self, element: Element) -> Iterator[Event]:
+        values = dict(element.attributes)
+        if element.name == "session":
+            yield from self._session(element, values)
+        elif element.name == "model":
+            self._facts = provenance.model_facts(values)
+            self.position = replace(self.position, model=values)
+        elif element.name == "head":
+            head = values.get("id", "")
+            if head != "0" and number(head) is None:
+                yield self._bad(element, f"id={head!r} is not a message's id; expected a number")
+            else:
+                yield HeadMoved(element.line, element.column, number(head))
+        elif element.name == "title" and "text" in values:
+            yield Renamed(element.line, element.column, values["text"])
+
+    def _session(self, element: Element, values: dict[str, str]) -> Iterator[Event]:
+        name = values.pop("assistant", None)
+        if name is not None:
+            try:
+                self._scanner.assistant = markup.check_name(name)
+            except UsageError as error:
+                yield self._bad(element, str(error))
+            else:
+                self.position = replace(self.position, assistant=name)
+                self.appendable = True
+        started, moment = values.pop("started", None), None
+        if started is not None:
+            try:
+                moment = datetime.fromisoformat(started)
+            except ValueError:
+                yield self._bad(element, f"started={started!r} is not a time; expected 2026-01-31T12:00:00Z")
+            else:
+                moment = moment.replace(tzinfo=moment.tzinfo or UTC)
+        session_id, title = values.pop("id", ""), values.pop("title", "")
+        yield SessionRead(element.line, element.column, session_id, moment, title, values)
+
+    def _message(self, element: Element | Torn, text: str, partial: bool = False) -> Iterator[Event]:
+        values = dict(element.attributes)
+        if element.name in {"user", "system"}:
+            role = Role(element.name)
+        else:
+            role = Role.ASSISTANT
+            known = self._scanner.assistant
+            if known is not None and element.name != known:
+                yield self._bad(
+                    element,
+                    f"<{element.name}> is not an element here; expected <user>, <system> or <{known}>",
+                )
+            if self.position.assistant != (known or element.name):
+                self.position = replace(self.position, assistant=known or element.name)
+        place, problem = self._place(values)
+        if problem:
+            yield self._bad(element, problem)
+        node_id, parent = place
+        generation = provenance.generation(self._facts, values)
+        reasoning = values.pop("reasoning", None)
+        node = Node(node_id, parent, Message(role, text, reasoning, generation), values)
+        self._last_id = max(self._last_id, node_id)
+        if partial:
+            self._partial = node_id
+        else:
+            self._partial = None
+            self.position = replace(self.position, previous=node_id)
+        yield MessageRead(element.line, element.column, node, partial)
+
+    def _place(self, values: dict[str, str]) -> tuple[tuple[int, int | None], str]:
+        """The id and the parent of a message, and what is wrong with them if anything is."""
+        given, above = values.pop("id", None), values.pop("parent", None)
+        node_id, parent, problem = number(given), number(above), ""
+        if given is not None and node_id is None:
+            problem = f"id={given!r} is not a message's id; expected a number from 1"
+        if above is not None and above != "0" and parent is None:
+            problem = f"parent={above!r} is not a message's id; expected a number"
+        node_id = node_id or self._last_id + 1
+        if above is None or problem:
+            # An element written after a cut one either knows of it (its id is a later one) or takes its id.
+            partial = self._partial is not None and self._partial != node_id
+            parent = self._partial if partial else self.position.previous
+        return (node_id, parent), problem
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A transcript that was read whole.
+
+    Attributes:
+        conversation: what it holds.
+        torn: elements that were cut; their messages are not in the conversation, unless repaired.
+        problems: what was wrong and passed over, with ``repair``.
+        position: to be given to ``render_message`` for the next message.
+        appendable: see ``Reader``.
+    """
+
+    conversation: Conversation
+    torn: tuple[Torn, ...]
+    problems: tuple[Damage, ...]
+    position: Position
+    appendable: bool
+
+
+def load(
+    chunks: Iterable[bytes | str],
+    *,
+    repair: bool = False,
+    id: str = "",
+    started: datetime = EPOCH,
+    assistant: str = DEFAULT_ASSISTANT,
+) -> Loaded:
+    """Read a conversation.
+
+    Args:
+        chunks: the file in pieces of any size, UTF-8 bytes or text.
+        repair: save what can be saved and list the problems, instead of raising.
+        id, started, assistant: for files that do not say.
+
+    Raises:
+        TranscriptError: the file is damaged; its line, its column and what was expected there.
+    """
+    reader = Reader(chunks, repair=repair, assistant=assistant)
+    conversation = Conversation(id, started)
+    torn: list[Torn] = []
+    problems: list[Damage] = []
+    for event in reader:
+        try:
+            if isinstance(event, Torn):
+                torn.append(event)
+            elif isinstance(event, Damage):
+                problems.append(event)
+            elif isinstance(event, SessionRead):
+                conversation.id = event.id or conversation.id
+                conversation.started = event.started or conversation.started
+                conversation.title, conversation.extra = event.title, event.extra
+            elif isinstance(event, Renamed):
+                conversation.title = event.title
+            elif isinstance(event, HeadMoved):
+                conversation.move_head(event.head)
+            else:
+                conversation.add(event.node)
+        except UsageError as error:
+            damage = Damage(event.line, event.column, str(error))
+            if not repair:
+                raise damage.error() from None
+            problems.append(damage)
+    conversation.assistant = reader.position.assistant
+    return Loaded(conversation, tuple(torn), tuple(problems), reader.position, reader.appendable)
