@@ -1,0 +1,208 @@
+"""One llama.cpp context as a tape of token ids: read a prompt, append tokens, cut, and be stopped.
+
+The tape (``ids``) always tells what llama.cpp's memory really holds, also after an abort, an error or an
+exception that arrives between two lines of Python.
+"""
+
+import ctypes
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chatcli.engine.base import Cancellation
+from chatcli.engine.native import Native
+from chatcli.errors import ModelError
+
+_SEQUENCE = 0
+_ABORTED = 2  # llama_decode's return codes, include/llama.h
+_MEANING = {
+    1: "no room left in the KV cache",
+    -1: "llama.cpp refuses the batch",
+    -2: "out of memory while computing",
+    -3: "the computation failed",
+}
+_KEPT_CHECKPOINTS = 4
+
+
+class Aborted(Exception):
+    """A decode was stopped by its ``Cancellation``; the tape holds what was read until then."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Checkpoint:
+    """The state after ``count`` tokens of a memory that cannot be cut."""
+
+    count: int
+    data: Any  # ctypes array of bytes
+
+
+class Tape:
+    """The tokens in one context's memory, at positions 0, 1, 2...
+
+    Args:
+        native: the loaded library.
+        context: ``llama_context`` pointer; the caller frees it.
+        batch_size: most tokens of one ``llama_decode``; at most the context's ``n_batch``.
+
+    Attributes:
+        ids: the tokens in the memory, in order. Read it, do not change it.
+    """
+
+    def __init__(self, native: Native, context: Any, batch_size: int) -> None:
+        lib = native.lib
+        self.ids: list[int] = []
+        self._native = native
+        self._lib = lib
+        self._context = context
+        self._memory = lib.llama_get_memory(context)
+        self._batch_size = batch_size
+        self._buffer = (ctypes.c_int32 * batch_size)()  # C keeps only the pointer
+        self._one = lib.llama_batch_get_one(self._buffer, 1)
+        self._pending: Sequence[int] = ()
+        model = lib.llama_get_model(context)
+        # A recurrent state is a summary: nothing can be taken out of it again, only an older copy put back.
+        self.can_cut = not (lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model))
+        self._checkpoints: list[_Checkpoint] = []
+        self._strlen = _native_flag_reader(lib)
+        self._flag: Any = None
+
+    def watch(self, cancel: Cancellation | None) -> None:
+        """Let ``cancel`` stop every following decode, inside a batch too; None: nothing stops them.
+
+        llama.cpp calls the abort callback between the operations of a batch. The callback is libc's
+        ``strlen`` on the flag's bytes, which returns 0 or 1: no Python runs, and no GIL is taken, inside
+        a computation.
+        """
+        if cancel is None:
+            self._lib.llama_set_abort_callback(self._context, self._lib.ggml_abort_callback(0), None)
+            self._flag = None
+        else:
+            flag = (ctypes.c_char * len(cancel.flag)).from_buffer(cancel.flag)
+            self._lib.llama_set_abort_callback(self._context, self._strlen, ctypes.addressof(flag))
+            self._flag = flag
+
+    def keep(self, count: int) -> int:
+        """Cut the tape after its first ``count`` tokens, or earlier where the memory cannot be cut there.
+
+        Returns:
+            How many tokens are left; the logits of the last decode are gone.
+        """
+        self.settle()
+        if count >= len(self.ids):
+            return len(self.ids)
+        if self.can_cut and self._lib.llama_memory_seq_rm(self._memory, _SEQUENCE, count, -1):
+            del self.ids[count:]
+        else:
+            self._restore(count)
+        return len(self.ids)
+
+    def read(self, ids: Sequence[int], cancel: Cancellation | None = None) -> Iterator[int]:
+        """Append tokens in pieces and compute the logits after the last one.
+
+        A memory that cannot be cut gets a checkpoint before the last token, so that the same prompt can
+        be answered again for one token's work.
+
+        Args:
+            ids: at least one token.
+            cancel: looked at between the pieces too, for back ends that ignore the abort callback (GPUs).
+
+        Yields:
+            How many of ``ids`` are done, after every piece.
+
+        Raises:
+            Aborted: ``cancel`` was set; whole pieces that were done are on the tape.
+            ModelError: llama.cpp failed.
+        """
+        done = 0
+        while done < len(ids):
+            if cancel is not None and cancel.is_set():
+                raise Aborted
+            end = min(done + self._batch_size, len(ids))
+            if not self.can_cut and end == len(ids) > done + 1:
+                end -= 1
+            self._decode_piece(ids[done:end])
+            done = end
+            if not self.can_cut and done == len(ids) - 1:
+                self._checkpoint()
+            yield done
+
+    def append(self, token: int) -> None:
+        """Append one token and compute the logits after it: the hot path of generation.
+
+        Raises:
+            Aborted: the watched ``Cancellation`` was set; the token is not on the tape.
+            ModelError: llama.cpp failed; the token is not on the tape.
+        """
+        self._buffer[0] = token
+        self._pending = (token,)
+        code = self._lib.llama_decode(self._context, self._one)
+        if code:
+            self._fail(code)
+        self.ids.append(token)
+        self._pending = ()
+
+    def clear(self) -> None:
+        """Forget everything, for instance because the weights in use have changed."""
+        self._lib.llama_memory_clear(self._memory, False)
+        self.ids.clear()
+        self._checkpoints.clear()
+        self._pending = ()
+
+    def settle(self) -> None:
+        """Make ``ids`` say what the memory holds, after a decode that did not return normally."""
+        if not self._pending:
+            return
+        candidates = [*self.ids, *self._pending]
+        self._pending = ()
+        held = self._lib.llama_memory_seq_pos_max(self._memory, _SEQUENCE) + 1
+        if not self.can_cut or held > len(candidates):
+            self._restore(len(self.ids))
+        else:
+            self.ids[:] = candidates[:held]
+
+    def _decode_piece(self, piece: Sequence[int]) -> None:
+        self._buffer[: len(piece)] = list(piece)
+        self._pending = piece
+        code = self._lib.llama_decode(self._context, self._lib.llama_batch_get_one(self._buffer, len(piece)))
+        if code:
+            self._fail(code)
+        self.ids.extend(piece)
+        self._pending = ()
+
+    def _fail(self, code: int) -> None:
+        reason = self._native.log.reason()
+        self.settle()
+        if code == _ABORTED:
+            raise Aborted
+        meaning = _MEANING.get(code, f"llama_decode returned {code}")
+        raise ModelError(f"the model stopped: {meaning}" + (f" ({reason})" if reason else ""))
+
+    def _checkpoint(self) -> None:
+        flags = self._lib.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY
+        size = self._lib.llama_state_seq_get_size_ext(self._context, _SEQUENCE, flags)
+        data = (ctypes.c_uint8 * size)()
+        if self._lib.llama_state_seq_get_data_ext(self._context, data, size, _SEQUENCE, flags) == size:
+            self._checkpoints = [c for c in self._checkpoints if c.count < len(self.ids)][
+                1 - _KEPT_CHECKPOINTS :
+            ]
+            self._checkpoints.append(_Checkpoint(len(self.ids), data))
+
+    def _restore(self, count: int) -> None:
+        """Go back to the newest checkpoint within the first ``count`` tokens, or to an empty memory."""
+        self._checkpoints = [c for c in self._checkpoints if c.count <= count]
+        if self._checkpoints:
+            last = self._checkpoints[-1]
+            flags = self._lib.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY
+            size = len(last.data)
+            read = self._lib.llama_state_seq_set_data_ext(self._context, last.data, size, _SEQUENCE, flags)
+            if read and self._lib.llama_memory_seq_rm(self._memory, _SEQUENCE, last.count, -1):
+                del self.ids[last.count :]
+                return
+        self.clear()
+
+
+def _native_flag_reader(lib: Any) -> Any:
+    """libc's ``strlen`` as a ``bool (*)(void *)``: a size_t of 0 or 1 is a C bool of the same value."""
+    libc = ctypes.CDLL("ucrtbase") if sys.platform == "win32" else ctypes.CDLL(None)
+    return ctypes.cast(libc.strlen, lib.ggml_abort_callback)

@@ -1,0 +1,117 @@
+"""Writes small GGUF files with random weights: real models to llama.cpp, whose answers mean nothing.
+
+The vocabulary has one token a byte and no merges, so that a text of n bytes is n tokens in every test.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+
+LONG_PIECE = "=" * 100
+USER_DEFINED = ("<think>", "</think>")
+CONTROL = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+_EMBEDDING, _LAYERS, _HEADS, _FEED_FORWARD = 64, 2, 4, 96
+_INNER, _STATE, _KERNEL, _RANK = 128, 16, 4, 4
+
+
+def pieces() -> list[str]:
+    """The vocabulary, in the order of its ids, in GPT-2's printable spelling of bytes."""
+    keep = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    spare = iter(range(256, 512))
+    letters = [chr(byte if byte in keep else next(spare)) for byte in range(256)]
+    return [*letters, LONG_PIECE, *USER_DEFINED, *CONTROL]
+
+
+def token(piece: str) -> int:
+    """The id of a piece."""
+    return pieces().index(piece)
+
+
+def write_llama(path: Path, *, template: str | None = CHATML, context_length: int = 2048) -> Path:
+    """Write a two-layer llama model."""
+    writer, tensor = _start(path, "llama", template, context_length, _LAYERS)
+    writer.add_feed_forward_length(_FEED_FORWARD)
+    writer.add_head_count(_HEADS)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(_EMBEDDING // _HEADS)
+    for i in range(_LAYERS):
+        block = f"blk.{i}."
+        tensor(block + "attn_norm.weight", _EMBEDDING, ones=True)
+        tensor(block + "ffn_norm.weight", _EMBEDDING, ones=True)
+        for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+            tensor(f"{block}{name}.weight", _EMBEDDING, _EMBEDDING)
+        tensor(block + "ffn_gate.weight", _FEED_FORWARD, _EMBEDDING)
+        tensor(block + "ffn_up.weight", _FEED_FORWARD, _EMBEDDING)
+        tensor(block + "ffn_down.weight", _EMBEDDING, _FEED_FORWARD)
+    return _finish(writer, path)
+
+
+def write_mamba(path: Path) -> Path:
+    """Write a two-layer mamba model, whose memory is a state that cannot be cut."""
+    writer, tensor = _start(path, "mamba", CHATML, 2048, _LAYERS)
+    writer.add_feed_forward_length(0)
+    writer.add_head_count(0)
+    writer.add_ssm_conv_kernel(_KERNEL)
+    writer.add_ssm_inner_size(_INNER)
+    writer.add_ssm_state_size(_STATE)
+    writer.add_ssm_time_step_rank(_RANK)
+    writer.add_layer_norm_rms_eps(1e-5)
+    for i in range(_LAYERS):
+        block = f"blk.{i}."
+        tensor(block + "attn_norm.weight", _EMBEDDING, ones=True)
+        tensor(block + "ssm_in.weight", 2 * _INNER, _EMBEDDING)
+        tensor(block + "ssm_conv1d.weight", _INNER, _KERNEL)
+        tensor(block + "ssm_conv1d.bias", _INNER)
+        tensor(block + "ssm_x.weight", _RANK + 2 * _STATE, _INNER)
+        tensor(block + "ssm_dt.weight", _INNER, _RANK)
+        tensor(block + "ssm_dt.bias", _INNER)
+        tensor(block + "ssm_a", _INNER, _STATE, negative=True)
+        tensor(block + "ssm_d", _INNER, ones=True)
+        tensor(block + "ssm_out.weight", _EMBEDDING, _INNER)
+    return _finish(writer, path)
+
+
+def _start(
+    path: Path, architecture: str, template: str | None, context_length: int, layers: int
+) -> tuple[Any, Any]:
+    writer = gguf.GGUFWriter(str(path), architecture)
+    writer.add_name(path.stem)
+    writer.add_block_count(layers)
+    writer.add_context_length(context_length)
+    writer.add_embedding_length(_EMBEDDING)
+    writer.add_file_type(0)
+    words = pieces()
+    writer.add_vocab_size(len(words))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(words)
+    plain = len(words) - len(USER_DEFINED) - len(CONTROL)
+    writer.add_token_types([1] * plain + [4] * len(USER_DEFINED) + [3] * len(CONTROL))
+    writer.add_token_merges([f"{words[0]} {words[1]}"])  # llama.cpp asks for one; its result is not a token
+    writer.add_eos_token_id(words.index("<|im_end|>"))
+    writer.add_add_bos_token(False)
+    if template is not None:
+        writer.add_chat_template(template)
+    random = np.random.default_rng(7)
+
+    def tensor(name: str, *shape: int, ones: bool = False, negative: bool = False) -> None:
+        values = np.ones(shape) if ones else random.standard_normal(shape) * 0.2
+        writer.add_tensor(name, (-np.abs(values) if negative else values).astype(np.float32))
+
+    tensor("token_embd.weight", len(words), _EMBEDDING)
+    tensor("output_norm.weight", _EMBEDDING, ones=True)
+    return writer, tensor
+
+
+def _finish(writer: Any, path: Path) -> Path:
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
