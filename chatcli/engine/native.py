@@ -6,7 +6,9 @@ No other module imports ``llama_cpp``. Importing this one loads nothing; ``load(
 import ctypes
 import functools
 import os
+import sys
 from collections import deque
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -42,7 +44,7 @@ class NativeLog:
         return [text.strip() for level, text in self._lines if level in (_WARN, _ERROR) and text.strip()]
 
     def reason(self) -> str:
-        """The most telling error line since the last ``clear``: the first error, else the last warning, else ''."""
+        """What tells most since the last ``clear``: the first error, else the last warning, else ''."""
         errors = [text.strip() for level, text in self._lines if level == _ERROR and text.strip()]
         if errors:
             return errors[0]
@@ -68,6 +70,28 @@ class Native:
         self._callback = llama_cpp.llama_log_callback(self.log.feed)  # C keeps only the pointer
         llama_cpp.llama_log_set(self._callback, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
+
+    def symbol(self, name: str, result: Any, *arguments: Any) -> Any:
+        """A C function of ggml that the binding does not declare; None where this build lacks it.
+
+        Args:
+            result, arguments: its ctypes types; None as result for void.
+        """
+        for library in self._libraries():
+            try:
+                function = library[name]  # a new object each time: its types are nobody else's
+            except AttributeError:
+                continue
+            function.restype, function.argtypes = result, list(arguments)
+            return function
+        return None
+
+    def _libraries(self) -> Iterator[ctypes.CDLL]:
+        """libllama, which finds ggml's symbols too, except on Windows: there ggml's own files are asked."""
+        yield self.lib.llama_cpp._lib
+        if sys.platform == "win32":
+            for file in sorted(self.lib.llama_cpp._base_path.glob("*ggml*.dll")):
+                yield ctypes.CDLL(str(file))
 
 
 @functools.cache
