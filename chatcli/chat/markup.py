@@ -66,6 +66,33 @@ def landmark(assistant: str | None) -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=32)
+def content_end(tag: str, assistant: str | None, numbered: bool) -> re.Pattern[str]:
+    """Matches what ends an element's content: its close tag or, if it is numbered, a landmark."""
+    line = f"|\n<{_landmarks(assistant)}" if numbered else ""
+    return re.compile(f"</{re.escape(tag)}>{line}")
+
+
+@lru_cache(maxsize=32)
+def plausible_tag(assistant: str | None) -> re.Pattern[str]:
+    """Matches what looks like an element after damage."""
+    name = re.escape(assistant) if assistant else r"[^\W\d][\w.:-]{0,63}"
+    return re.compile(rf"<(?:user|system|{name}|session|model|head|title)[\s>]")
+
+
+@lru_cache(maxsize=32)
+def next_line_tag(assistant: str | None, guess: bool) -> re.Pattern[str]:
+    """Matches what stands before a tag of a message at the beginning of a line.
+
+    Args:
+        assistant: the assistant's name; None while it is not known.
+        guess: while it is not known, take any name for it.
+    """
+    unknown = r"|[^\W\d][\w.:-]{0,63}" if guess else ""
+    name = "|" + re.escape(assistant) if assistant else unknown
+    return re.compile(rf"\n[ \t]*(?=<(?:user|system{name})[\s>])")
+
+
+@lru_cache(maxsize=32)
 def _special(tag: str, assistant: str | None, numbered: bool) -> tuple[re.Pattern[str], re.Pattern[str]]:
     """What to escape in an element's content, and what to unescape."""
     close = f"/{re.escape(tag)}>"

@@ -15,8 +15,8 @@ from chatcli.errors import TranscriptError
 
 _SPACE = re.compile(r"[\s\ufeff]*")
 _NUMBER = re.compile(r"[1-9][0-9]{0,15}")
-# The longest beginning of a line that `markup.landmark` may need to see, newline included.
-_LANDMARK_LENGTH = 80
+# No close tag and no beginning of a line that matters is longer.
+_MARK_LENGTH = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +24,17 @@ class Element:
     """One whole element.
 
     Attributes:
+        line, column: where it begins, 1-based, in characters.
         name: of its tag.
         attributes: unescaped.
         content: unescaped; None: the element is void (``<name/>``).
-        line, column: where it begins, 1-based, in characters.
     """
 
+    line: int
+    column: int
     name: str
     attributes: Mapping[str, str]
     content: str | None
-    line: int
-    column: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ class Torn(Damage):
     """An element that was cut: by the end of the file, or by the next element after a crash.
 
     Attributes:
-        name: of its tag; empty when even that is cut.
-        attributes: as far as they came.
+        name: of its tag; empty when the tag itself is cut.
+        attributes: of its tag.
         text: its content as far as it came; None: it was cut before its content began.
         at_end: the file ends with it.
     """
@@ -101,6 +101,7 @@ class Scanner:
             if self._buffer.startswith("</", self._at):
                 yield self._bad(f"a close tag, but nothing is open; expected {self._expected()}")
                 self._advance(self._at + 2)
+                self._resume()
             elif self._buffer[self._at] != "<":
                 yield from self._stray_text()
             else:
@@ -126,13 +127,15 @@ class Scanner:
             self._buffer, self._at = "".join(pieces), 0
         return size > 0
 
-    def _advance(self, to: int) -> None:
-        newlines = self._buffer.count("\n", self._at, to)
+    def _place(self, at: int) -> tuple[int, int]:
+        """Line and column of a place that is still unread."""
+        newlines = self._buffer.count("\n", self._at, at)
         if newlines:
-            self._line += newlines
-            self._column = to - self._buffer.rfind("\n", self._at, to)
-        else:
-            self._column += to - self._at
+            return self._line + newlines, at - self._buffer.rfind("\n", self._at, at)
+        return self._line, self._column + at - self._at
+
+    def _advance(self, to: int) -> None:
+        self._line, self._column = self._place(to)
         self._at = to
 
     def _skip_space(self) -> bool:
@@ -150,20 +153,24 @@ class Scanner:
     def _expected(self) -> str:
         return f"<user>, <system> or <{self.assistant or 'the name of the assistant'}>"
 
-    def _bad(self, problem: str) -> Damage:
-        damage = Damage(self._line, self._column, problem)
+    def _bad(self, problem: str, at: int | None = None) -> Damage:
+        """The damage at a place in the buffer (left out: here); raised unless it is to be repaired."""
+        line, column = self._place(self._at if at is None else at)
+        damage = Damage(line, column, problem)
         if not self._repair:
             raise damage.error()
         return damage
 
     def _stray_text(self) -> Iterator[Torn | Damage]:
         line, column = self._line, self._column
-        hole = True
         sample = self._buffer[self._at : self._at + 20]
+        hole = True
         while True:
             end = self._buffer.find("<", self._at)
             stop = len(self._buffer) if end < 0 else end
             hole = hole and not self._buffer[self._at : stop].strip("\0 \t\r\n")
+            if not hole and not self._repair:
+                break
             self._advance(stop)
             if end >= 0 or not self._more():
                 break
@@ -174,122 +181,111 @@ class Scanner:
         if not self._repair:
             raise damage.error()
         yield damage
-        yield from self._resume(self._at)
+        self._resume()
 
-    def _resume(self, start: int) -> Iterator[Torn | Damage]:
-        """After damage: go to the next tag of a message, or the next landmark."""
-        yield from ()
-        self._advance(start)
-        name = re.escape(self.assistant) if self.assistant else r"[^\W\d][\w.:-]*"
-        plausible = re.compile(rf"<(?:user|system|{name}|session|model|head|title)[\s>]")
+    def _resume(self) -> None:
+        """After damage: go to what looks most like the next element."""
+        tag = markup.plausible_tag(self.assistant)
         while True:
-            found = plausible.search(self._buffer, self._at)
+            found = tag.search(self._buffer, self._at)
             if found:
                 self._advance(found.start())
                 return
-            self._advance(max(self._at, len(self._buffer) - (0 if self._ended else 80)))
-            if self._ended or not self._more():
+            self._advance(max(self._at, len(self._buffer) - _MARK_LENGTH))
+            if not self._more():
                 self._advance(len(self._buffer))
                 return
 
     # -- elements ---------------------------------------------------------------------------------------
 
     def _element(self) -> Iterator[Element | Torn | Damage]:
-        landmark = markup.landmark(self.assistant)
         while True:
-            buffer, start = self._buffer, self._at
-            tag = markup.TAG.match(buffer, start)
+            tag = markup.TAG.match(self._buffer, self._at)
             if tag:
                 reach = tag.end()
                 break
-            partial = markup.TAG_START.match(buffer, start)
-            reach = partial.end() if partial else start + 1
-            if reach + _LANDMARK_LENGTH <= len(buffer) or not self._more():
+            begun = markup.TAG_START.match(self._buffer, self._at)
+            reach = begun.end() if begun else self._at + 1
+            if reach + _MARK_LENGTH <= len(self._buffer) or not self._more():
                 break
-        cut = landmark.search(buffer, start, min(len(buffer), reach + _LANDMARK_LENGTH) if not tag else reach)
-        if cut or not tag:
-            yield from self._broken_tag(cut.start() if cut else len(buffer), reach, at_end=cut is None)
-            return
-        values = markup.parse_attributes(tag["attributes"])
-        name = tag["name"]
-        if markup.SURROGATE.search(tag[0]):
-            yield self._bad("bytes that are not UTF-8 in a tag")
-        if tag["void"]:
-            yield Element(name, values, None, self._line, self._column)
-            self._advance(reach)
-        else:
-            yield from self._content(name, values, reach - start)
-
-    def _broken_tag(self, end: int, reach: int, at_end: bool) -> Iterator[Torn | Damage]:
-        buffer, start = self._buffer, self._at
-        if markup.TAG_START.fullmatch(buffer, start, end):
-            name = re.match(r"<([^\s<>/]*)", buffer[start : start + 80])
-            yield Torn(
-                self._line, self._column, "a tag was cut; expected >", name[1] if name else "", at_end=at_end
-            )
+        # A quote that a tear left open reaches into the next element: look for that element first.
+        cut = markup.landmark(self.assistant).search(
+            self._buffer, self._at, reach if tag else reach + _MARK_LENGTH
+        )
+        end = cut.start() if cut else len(self._buffer)
+        if tag and not cut:
+            yield from self._whole_tag(tag)
+        elif markup.TAG_START.fullmatch(self._buffer, self._at, end):
+            yield Torn(self._line, self._column, "a tag was cut; expected >", at_end=cut is None)
             self._advance(end)
-            return
-        sample = buffer[start : start + 20]
-        yield self._bad(f'not a tag: {sample!r}; expected <name> or <name key="value">')
-        yield from self._resume(max(reach, start + 1))
+        else:
+            sample = self._buffer[self._at : reach + 10][:40]
+            yield self._bad(f'not a tag: {sample!r}; expected <name> or <name key="value">', reach)
+            self._advance(max(reach, self._at + 1))
+            self._resume()
+
+    def _whole_tag(self, tag: re.Match[str]) -> Iterator[Element | Torn | Damage]:
+        name, values = tag["name"], tag["attributes"]
+        if not values.isascii() and (wrong := markup.SURROGATE.search(values)):
+            yield self._bad("bytes that are not UTF-8", tag.start("attributes") + wrong.start())
+            values = markup.SURROGATE.sub("\ufffd", values)
+        if tag["void"]:
+            yield Element(self._line, self._column, name, markup.parse_attributes(values), None)
+            self._advance(tag.end())
+        else:
+            yield from self._content(name, markup.parse_attributes(values), tag.end() - tag.start())
 
     def _content(self, name: str, values: Mapping[str, str], begin: int) -> Iterator[Element | Torn | Damage]:
         """The rest of an element; ``begin`` is the length of its tag."""
         if self.assistant is None and name not in {"user", "system"}:
             self.assistant = name
         numbered = number(values.get("id")) is not None
-        close = f"</{name}>"
-        landmark = markup.landmark(self.assistant)
+        end, closed = self._find_end(name, begin, numbered)
+        if not closed and not numbered:
+            tag = markup.next_line_tag(self.assistant, guess=self._repair)
+            if missed := tag.search(self._buffer, self._at + begin):
+                yield self._bad(f"<{name}> is not closed; expected </{name}> before this", missed.end())
+                end = missed.start()
+        raw = self._buffer[self._at + begin : end]
+        wrong = None if raw.isascii() else markup.SURROGATE.search(raw)
+        if wrong:
+            if closed:
+                yield self._bad("bytes that are not UTF-8", self._at + begin + wrong.start())
+            raw = markup.SURROGATE.sub("\ufffd", raw)
+        text = markup.unescape(raw, name, self.assistant, numbered=numbered)
+        if closed:
+            yield Element(self._line, self._column, name, values, text)
+            self._advance(end + len(name) + 3)
+        else:
+            problem = f"<{name}> was cut; expected </{name}>"
+            at_end = end == len(self._buffer)
+            yield Torn(self._line, self._column, problem, name, values, text, at_end)
+            self._advance(end)
+
+    def _find_end(self, name: str, begin: int, numbered: bool) -> tuple[int, bool]:
+        """Where content ends, and whether its close tag stands there."""
+        if not numbered and name in self._never_closed:
+            return len(self._buffer), False
+        mark = markup.content_end(name, self.assistant if numbered else None, numbered)
         seen = begin
         while True:
-            buffer, start = self._buffer, self._at
-            end = -1 if name in self._never_closed else buffer.find(close, start + seen)
-            stop = len(buffer) if end < 0 else end
-            cut = landmark.search(buffer, start + seen, stop) if numbered else None
-            if cut or end >= 0:
-                break
-            seen = max(begin, len(buffer) - start - _LANDMARK_LENGTH)
+            found = mark.search(self._buffer, self._at + seen)
+            if found:
+                return found.start(), found[0][0] == "<"
+            seen = max(begin, len(self._buffer) - self._at - _MARK_LENGTH)
             if not self._more():
-                break
-        stop = cut.start() if cut else stop
-        raw = self._buffer[self._at + begin : stop]
-        text = markup.unescape(raw, name, self.assistant, numbered=numbered)
-        if cut or end < 0:
-            if end < 0 and not cut:
                 self._never_closed.add(name)
-            yield Torn(
-                self._line,
-                self._column,
-                f"<{name}> was cut; expected {close}",
-                name,
-                values,
-                text,
-                at_end=cut is None,
-            )
-            self._advance(stop)
-            return
-        if not raw.isascii() and (wrong := markup.SURROGATE.search(raw)):
-            yield self._not_utf8(begin + wrong.start())
-            text = markup.SURROGATE.sub("\ufffd", raw)
-            text = markup.unescape(text, name, self.assistant, numbered=numbered)
-        yield Element(name, values, text, self._line, self._column)
-        self._advance(stop + len(close))
-
-    def _not_utf8(self, offset: int) -> Damage:
-        at, line, column = self._at, self._line, self._column
-        self._advance(at + offset)
-        place = self._line, self._column
-        self._at, self._line, self._column = at, line, column
-        damage = Damage(*place, "bytes that are not UTF-8")
-        if not self._repair:
-            raise damage.error()
-        return damage
+                return len(self._buffer), False
 
 
 def _decoded(chunks: Iterable[bytes | str]) -> Iterator[str]:
     """Text; bytes that are not UTF-8 become lone surrogates, which a transcript never holds as they are."""
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    first = True
     for chunk in chunks:
+        if first and isinstance(chunk, bytes) and chunk[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
+            raise TranscriptError(1, 1, "the file is UTF-16; save it as UTF-8")
+        first = False
         text = chunk if isinstance(chunk, str) else decoder.decode(chunk)
         if text:
             yield text

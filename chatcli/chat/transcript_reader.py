@@ -10,10 +10,13 @@ from datetime import UTC, datetime
 
 from chatcli.chat import markup, provenance
 from chatcli.chat.conversation import DEFAULT_ASSISTANT, EPOCH, Conversation, Node
-from chatcli.chat.message import Message, Role
+from chatcli.chat.message import FinishReason, Message, Role
 from chatcli.chat.scanner import Damage, Element, Scanner, Torn, number
 from chatcli.chat.transcript_writer import Position
 from chatcli.errors import UsageError
+
+# Far below what `number` reads, so that the messages that follow have ids that can be read too.
+_LARGEST_ID = 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,8 @@ class Reader:
 
     Attributes:
         position: what is known so far; at the end, what new elements are to be written against.
-        appendable: whether elements may be appended to the file as it is (after ``mend``). Otherwise
-            its end or its beginning is not ours, and it is to be written anew with ``render``.
+        appendable: whether elements may be appended to the file as it is (after ``mend``). If not, its
+            beginning or its end is not ours or it was repaired: it is to be written anew with ``render``.
 
     Raises:
         TranscriptError: while iterating, at damage, unless ``repair``.
@@ -89,33 +92,44 @@ class Reader:
         self._repair = repair
         self._scanner = Scanner(chunks, repair=repair)
         self._facts: provenance.ModelFacts | None = None
+        self._begun = False
         self._last_id = 0
-        self._partial: int | None = None
+        self._partial: MessageRead | None = None
 
     def __iter__(self) -> Iterator[Event]:
         for item in self._scanner:
             if isinstance(item, Torn):
-                if item.at_end and item.text is not None and number(item.attributes.get("id")) is None:
-                    self.appendable = False
-                yield item
-                if self._repair and item.text is not None and item.name:
-                    yield from self._message(item, item.text, partial=True)
+                yield from self._torn(item)
             elif isinstance(item, Damage):
+                self.appendable = False
                 yield item
             elif item.content is not None:
                 yield from self._message(item, item.content)
             else:
                 yield from self._void(item)
+        if self._partial:
+            yield self._partial
+
+    def _torn(self, torn: Torn) -> Iterator[Event]:
+        if torn.at_end and torn.text is not None and number(torn.attributes.get("id")) is None:
+            self.appendable = False
+        yield torn
+        if self._repair and torn.text is not None:
+            self.appendable = False
+            yield from self._message(torn, torn.text)
 
     def _bad(self, at: Element | Torn, problem: str) -> Damage:
         damage = Damage(at.line, at.column, problem)
         if not self._repair:
             raise damage.error()
+        self.appendable = False
         return damage
 
     def _void(self, element: Element) -> Iterator[Event]:
         values = dict(element.attributes)
-        if element.name == "session":
+        if element.name == "session" and self._begun:
+            yield self._bad(element, "a second <session/>; expected one at the beginning of the file")
+        elif element.name == "session":
             yield from self._session(element, values)
         elif element.name == "model":
             self._facts = provenance.model_facts(values)
@@ -125,11 +139,13 @@ class Reader:
             if head != "0" and number(head) is None:
                 yield self._bad(element, f"id={head!r} is not a message's id; expected a number")
             else:
+                self._partial = None  # the writer did not know of it
                 yield HeadMoved(element.line, element.column, number(head))
         elif element.name == "title" and "text" in values:
             yield Renamed(element.line, element.column, values["text"])
 
     def _session(self, element: Element, values: dict[str, str]) -> Iterator[Event]:
+        self._begun = True
         name = values.pop("assistant", None)
         if name is not None:
             try:
@@ -150,7 +166,7 @@ class Reader:
         session_id, title = values.pop("id", ""), values.pop("title", "")
         yield SessionRead(element.line, element.column, session_id, moment, title, values)
 
-    def _message(self, element: Element | Torn, text: str, partial: bool = False) -> Iterator[Event]:
+    def _message(self, element: Element | Torn, text: str) -> Iterator[Event]:
         values = dict(element.attributes)
         if element.name in {"user", "system"}:
             role = Role(element.name)
@@ -164,35 +180,38 @@ class Reader:
                 )
             if self.position.assistant != (known or element.name):
                 self.position = replace(self.position, assistant=known or element.name)
-        place, problem = self._place(values)
+        if self._partial and self._partial.node.id != number(values.get("id")):
+            # What follows a cut element and is numbered after it was written by someone who knew of it.
+            yield self._partial
+            self.position = replace(self.position, previous=self._partial.node.id)
+        self._partial = None
+        node_id, parent, problem = self._place(values)
         if problem:
             yield self._bad(element, problem)
-        node_id, parent = place
         generation = provenance.generation(self._facts, values)
         reasoning = values.pop("reasoning", None)
-        node = Node(node_id, parent, Message(role, text, reasoning, generation), values)
         self._last_id = max(self._last_id, node_id)
-        if partial:
-            self._partial = node_id
-        else:
-            self._partial = None
-            self.position = replace(self.position, previous=node_id)
-        yield MessageRead(element.line, element.column, node, partial)
+        if isinstance(element, Torn):
+            if generation is not None:
+                generation = replace(generation, finish_reason=FinishReason.INTERRUPTED)
+            node = Node(node_id, parent, Message(role, text, reasoning, generation), values)
+            self._partial = MessageRead(element.line, element.column, node, partial=True)
+            return
+        node = Node(node_id, parent, Message(role, text, reasoning, generation), values)
+        self.position = replace(self.position, previous=node_id)
+        yield MessageRead(element.line, element.column, node)
 
-    def _place(self, values: dict[str, str]) -> tuple[tuple[int, int | None], str]:
+    def _place(self, values: dict[str, str]) -> tuple[int, int | None, str]:
         """The id and the parent of a message, and what is wrong with them if anything is."""
         given, above = values.pop("id", None), values.pop("parent", None)
         node_id, parent, problem = number(given), number(above), ""
-        if given is not None and node_id is None:
-            problem = f"id={given!r} is not a message's id; expected a number from 1"
-        if above is not None and above != "0" and parent is None:
+        if given is not None and (node_id is None or node_id > _LARGEST_ID):
+            node_id, problem = None, f"id={given!r} is not a message's id; expected a number from 1"
+        if above not in {None, "0"} and parent is None:
             problem = f"parent={above!r} is not a message's id; expected a number"
-        node_id = node_id or self._last_id + 1
         if above is None or problem:
-            # An element written after a cut one either knows of it (its id is a later one) or takes its id.
-            partial = self._partial is not None and self._partial != node_id
-            parent = self._partial if partial else self.position.previous
-        return (node_id, parent), problem
+            parent = self.position.previous
+        return node_id or self._last_id + 1, parent, problem
 
 
 @dataclass(frozen=True, slots=True)
