@@ -1,0 +1,280 @@
+"""An engine without a model: ``--model scripted:`` answers by rules or from a file, the same way every time.
+
+For trying the terminal, for demonstrations and for tests. It is a whole engine: it counts tokens, fills a
+context, reuses a prefix, reasons, stops and can be interrupted.
+
+``scripted:``                        rules only (``script.py`` lists them)
+``scripted:answers.txt``             the answers of a transcript
+``scripted:delay=0.05``              seconds a token, to watch it stream
+``scripted:answers.txt,delay=0.05,context=200``
+"""
+
+import itertools
+import math
+import re
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from chatcli import __version__
+from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, Timings, Usage
+from chatcli.chat.sampling import SamplingParams
+from chatcli.chat.window import Window
+from chatcli.engine.base import (
+    Cancellation,
+    Event,
+    Finished,
+    LeftOut,
+    Prompt,
+    PromptProgress,
+    PromptToken,
+    ReasoningDelta,
+    TextDelta,
+)
+from chatcli.engine.fitting import Fitting
+from chatcli.engine.script import Script
+from chatcli.engine.stops import StopStrings
+from chatcli.errors import UsageError
+
+PREFIX = "scripted:"
+DEFAULT_CONTEXT_SIZE = 4096
+_TAGS = ("<system>", "</system>", "<user>", "</user>", "<assistant>", "</assistant>", "<think>", "</think>")
+_WORDS = re.compile(r" ?\w+|\s|[^\w\s]")
+_PATIENCE = 0.02  # longest sleep before the flag is looked at again, in seconds
+_MAX_DELAY = 60.0
+
+_Piece = tuple[str, bool]  # text, and whether it is one of _TAGS
+
+
+class ScriptedEngine:
+    """Implements ``engine.base.Engine`` without a model.
+
+    A token is a word with the space before it, a punctuation mark, a white space or one of the tags.
+
+    Args:
+        script: what it answers.
+        context_size: tokens that prompt and answer share.
+        delay: seconds each generated token takes.
+        name: what the user calls it.
+    """
+
+    def __init__(
+        self,
+        script: Script | None = None,
+        *,
+        context_size: int = DEFAULT_CONTEXT_SIZE,
+        delay: float = 0.0,
+        name: str = PREFIX,
+    ) -> None:
+        self._script = script or Script()
+        self._context_size = context_size
+        self._delay = delay
+        self._model = ModelRef(name, architecture="scripted", context_size=context_size)
+        self._fitting = Fitting(context_size)
+        self._held: list[_Piece] = []  # what a KV cache would hold
+        self._seeds = itertools.count(1)
+
+    @classmethod
+    def open(cls, spec: str) -> "ScriptedEngine":
+        """Make an engine from what follows ``--model``, such as ``scripted:answers.txt,delay=0.05``.
+
+        Raises:
+            UsageError: an option that does not exist or makes no sense.
+            ModelNotFound: the file is missing.
+            TranscriptError: the file is not a transcript.
+        """
+        paths, numbers = [], {"delay": 0.0, "context": float(DEFAULT_CONTEXT_SIZE)}
+        for part in filter(None, spec.removeprefix(PREFIX).split(",")):
+            key, equals, value = part.partition("=")
+            if equals and key in numbers:
+                numbers[key] = _number(key, value)
+            else:
+                paths.append(part)
+        if not paths:
+            return cls(context_size=int(numbers["context"]), delay=numbers["delay"])
+        path = Path(",".join(paths))
+        return cls(
+            Script.from_file(path),
+            context_size=int(numbers["context"]),
+            delay=numbers["delay"],
+            name=PREFIX + path.name,  # a whole path would leak who the user is
+        )
+
+    @property
+    def model(self) -> ModelRef:
+        """The model in use; there are no weights."""
+        return self._model
+
+    @property
+    def context_size(self) -> int:
+        """Tokens that prompt and answer share."""
+        return self._context_size
+
+    @property
+    def recommended(self) -> SamplingParams:
+        """The defaults."""
+        return SamplingParams()
+
+    def prompt(
+        self, messages: Sequence[Message], params: SamplingParams, *, thinking: bool | None = None
+    ) -> Prompt:
+        """The prompt ``generate`` would read.
+
+        Raises:
+            ContextOverflow: as ``generate``.
+        """
+        window, pieces = self._read(messages, params, remember=False)
+        tokens = tuple(PromptToken(_id(piece), *piece) for piece in pieces)
+        return Prompt("".join(text for text, _ in pieces), tokens, window.left_out)
+
+    def generate(
+        self,
+        messages: Sequence[Message],
+        params: SamplingParams,
+        *,
+        cancel: Cancellation | None = None,
+        thinking: bool | None = None,
+    ) -> Iterator[Event]:
+        """Answer the last message of the user's; see ``Engine.generate``. ``thinking=False`` skips reasoning.
+
+        Raises:
+            ContextOverflow: the system prompt and the last message alone do not fit.
+        """
+        start = time.monotonic()
+        cancel = cancel or Cancellation()
+        window, prompt = self._read(messages, params, remember=True)
+        params = params if params.seed is not None else params.with_seed(next(self._seeds))
+        if window.left_out:
+            yield LeftOut(window.left_out)
+        cached = min(_common(self._held, prompt), len(prompt) - 1)
+        self._held = prompt[:]
+        yield PromptProgress(len(prompt), len(prompt), cached)
+        reply = self._script.reply(messages, params.seed or 0)
+        told = messages[-1].content if messages[-1].role is Role.ASSISTANT else ""
+        text = reply.text.removeprefix(told) if reply.text.startswith(told) else ""
+        reasoning = reply.reasoning if thinking is not False and not told else ""
+        answer = _Answer(params, self._context_size - len(prompt))
+        first = 0.0
+        for piece in _spoken(reasoning, text):
+            self._wait(cancel)
+            if cancel.is_set():
+                answer.finish_reason = FinishReason.INTERRUPTED
+                break
+            first = first or time.monotonic()
+            self._held.append(piece)
+            yield from answer.take(piece)
+            if answer.finish_reason is not None:
+                break
+        yield from answer.rest()
+        usage = Usage(len(prompt), cached, len(prompt) - cached, answer.tokens)
+        now = time.monotonic()
+        timings = Timings(0.0, (first or now) - start, now - (first or now))
+        reason = answer.finish_reason or FinishReason.END
+        yield Finished(Generation(self._model, reason, params, usage, timings, {"chatcli": __version__}))
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _read(
+        self, messages: Sequence[Message], params: SamplingParams, *, remember: bool
+    ) -> tuple[Window, list[_Piece]]:
+        window = self._fitting.choose(messages, params, lambda some: len(_pieces(some)), remember=remember)
+        return window, _pieces([messages[i] for i in window.kept])
+
+    def _wait(self, cancel: Cancellation) -> None:
+        end = time.monotonic() + self._delay
+        while not cancel.is_set() and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _PATIENCE))
+
+
+class _Answer:
+    """Turns pieces into events and knows when to stop."""
+
+    def __init__(self, params: SamplingParams, room: int) -> None:
+        self.tokens = 0
+        self.finish_reason: FinishReason | None = None
+        self._limit = min(params.max_tokens or room, room)
+        self._stops = StopStrings(params.stop)
+        self._reasons = False
+
+    def take(self, piece: _Piece) -> Iterator[Event]:
+        text, is_tag = piece
+        self.tokens += 1
+        if is_tag:
+            self._reasons = text == "<think>"
+            if text == "</assistant>":
+                self.finish_reason = FinishReason.END
+        elif self._reasons:
+            yield ReasoningDelta(text)
+        elif shown := self._stops.feed(text):
+            yield TextDelta(shown)
+        if self._stops.found is not None:
+            self.finish_reason = FinishReason.STOP
+        elif self.finish_reason is None and self.tokens >= self._limit:
+            self.finish_reason = FinishReason.LENGTH
+
+    def rest(self) -> Iterator[Event]:
+        """What was held back as the possible beginning of a stop string."""
+        if held := self._stops.finish():
+            yield TextDelta(held)
+
+
+def _spoken(reasoning: str, text: str) -> Iterator[_Piece]:
+    if reasoning:
+        yield "<think>", True
+        yield from _words(reasoning)
+        yield "</think>", True
+    yield from _words(text)
+    yield "</assistant>", True
+
+
+def _pieces(messages: Sequence[Message]) -> list[_Piece]:
+    """The prompt: every message between its tags, and an open tag for the answer."""
+    pieces: list[_Piece] = []
+    for message in messages:
+        pieces += [(f"<{message.role}>", True), *_words(message.content), (f"</{message.role}>", True)]
+    if messages and messages[-1].role is Role.ASSISTANT:
+        return pieces[:-1]  # goes on
+    return [*pieces, ("<assistant>", True)]
+
+
+def _words(text: str) -> Iterator[_Piece]:
+    return ((word, False) for word in _WORDS.findall(text))
+
+
+def _id(piece: _Piece) -> int:
+    text, is_tag = piece
+    if is_tag:
+        return _TAGS.index(text)
+    return len(_TAGS) + zlib.crc32(text.encode("utf-8", "surrogatepass")) % 2**31
+
+
+def _common(left: Sequence[_Piece], right: Sequence[_Piece]) -> int:
+    return sum(
+        1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False))
+    )
+
+
+def _number(key: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    low, high = (0.0, _MAX_DELAY) if key == "delay" else (8.0, 1e9)
+    if not low <= number <= high:
+        raise UsageError(f"scripted: {key} must be a number from {low:g} to {high:g}, not {value!r}")
+    return number
