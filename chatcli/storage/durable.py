@@ -107,19 +107,19 @@ class AppendFile:
         """Whether this object is the file's only writer."""
         return self._held is not None
 
-    def hold(self, *, create: bool = False) -> None:
+    def hold(self, *, exists: bool | None = None) -> None:
         """Become the only writer of the file, until ``close``; idempotent.
 
         Args:
-            create: the file must not exist yet and is created, empty.
+            exists: True: the file must be there. False: it must not, and is created, empty. None: either.
 
         Raises:
             Locked: another process is appending or holds the file. No waiting.
-            FileExistsError: ``create`` and there is such a file.
-            StorageError: the file cannot be opened.
+            FileExistsError: it is there and must not be.
+            StorageError: the file cannot be opened, or is not there and must be.
         """
         if self._held is None:
-            self._held = self._open_locked(patience=0.0, create=create)
+            self._held = self._open_locked(patience=0.0, exists=exists)
 
     def close(self) -> None:
         """Let other processes write; idempotent."""
@@ -144,13 +144,14 @@ class AppendFile:
         finally:
             os.close(descriptor)
 
-    def _open_locked(self, *, patience: float, create: bool = False) -> int:
+    def _open_locked(self, *, patience: float, exists: bool | None = None) -> int:
         """A descriptor of the file that is at ``path`` now, locked."""
         deadline = time.monotonic() + patience
         while True:
             try:
-                make_private_folder(self.path.parent)
-                descriptor = _open_to_append(self.path, create=create)
+                if not exists:
+                    make_private_folder(self.path.parent)
+                descriptor = _open_to_append(self.path, exists)
             except FileExistsError:
                 raise
             except OSError as error:
@@ -182,7 +183,7 @@ class AppendFile:
         if not self.path.exists():
             raise StorageError(f"{self.path} was removed while it was in use; nothing more is written to it")
         self.close()
-        self.hold()
+        self.hold(exists=True)
 
     def _append_to(self, descriptor: int, record: bytes) -> None:
         size = -1
@@ -297,14 +298,18 @@ def sync_folder(folder: Path) -> None:
 _FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
-def _open_to_append(path: Path, *, create: bool) -> int:
-    if not create:
-        with contextlib.suppress(FileNotFoundError):
+def _open_to_append(path: Path, exists: bool | None) -> int:
+    """A descriptor; what ``exists`` means says ``AppendFile.hold``."""
+    if exists is not False:
+        try:
             return os.open(path, _FLAGS)
+        except FileNotFoundError:
+            if exists:
+                raise
     try:
         descriptor = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, FILE_MODE)
     except FileExistsError:
-        if create:
+        if exists is False:
             raise
         return os.open(path, _FLAGS | os.O_CREAT, FILE_MODE)  # O_CREAT: it may be a link to nowhere yet
     _set_mode(path, FILE_MODE)

@@ -186,9 +186,16 @@ def test_two_objects_of_one_process_exclude_each_other(tmp_path: Path) -> None:
 def test_hold_and_create_never_takes_an_existing_file(tmp_path: Path) -> None:
     """Of two creators of one name, one gets FileExistsError."""
     with AppendFile(tmp_path / "log") as first:
-        first.hold(create=True)
+        first.hold(exists=False)
         with pytest.raises(FileExistsError):
-            AppendFile(tmp_path / "log").hold(create=True)
+            AppendFile(tmp_path / "log").hold(exists=False)
+
+
+def test_hold_of_a_file_that_must_exist_creates_none(tmp_path: Path) -> None:
+    """Opening what somebody just removed does not bring it back, empty."""
+    with pytest.raises(StorageError, match="no such file"):
+        AppendFile(tmp_path / "folder" / "log").hold(exists=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_editor_that_replaces_a_held_file_loses_nothing(tmp_path: Path) -> None:
