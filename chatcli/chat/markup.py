@@ -22,8 +22,12 @@ _NAMES, _KEYS = re.compile(_NAME), re.compile(_KEY)
 _ATTRIBUTES = re.compile(rf"\s+({_KEY})\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 
 TAG = re.compile(rf"<(?P<name>{_NAME})(?P<attributes>{_ATTRIBUTE}*+)\s*+(?P<void>/?)>")
-# What a tag may look like when it was cut anywhere.
-TAG_START = re.compile(rf"<(?:{_NAME}{_ATTRIBUTE}*+(?:\s+{_KEY}\s*(?:=\s*(?:\"[^\"]*|'[^']*)?)?|\s*+/?)?)?")
+# What a tag may look like when it was cut anywhere, in the middle of a character too.
+_CUT = "[\ud800-\udfff]{0,3}"
+TAG_START = re.compile(
+    rf"<(?:(?:{_NAME})?{_CUT}{_ATTRIBUTE}*+"
+    rf"(?:\s*+/\n?|\s+(?:{_KEY}{_CUT}\s*(?:=\s*(?:\"[^\"]*|'[^']*)?)?|{_CUT}))?)"
+)
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 _CHARACTERS = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}

@@ -212,11 +212,14 @@ class Scanner:
         cut = markup.landmark(self.assistant).search(
             self._buffer, self._at, reach if tag else reach + _MARK_LENGTH
         )
-        end = cut.start() if cut else len(self._buffer)
+        ends = [cut.start() if cut else len(self._buffer)]
+        if self._buffer[reach - 1 : reach + 1] == "\n<":
+            ends.append(reach - 1)  # the next element was cut too, and is shorter than a landmark
         if tag and not cut:
             yield from self._whole_tag(tag)
-        elif markup.TAG_START.fullmatch(self._buffer, self._at, end):
-            yield Torn(self._line, self._column, "a tag was cut; expected >", at_end=cut is None)
+        elif end := next((end for end in ends if markup.TAG_START.fullmatch(self._buffer, self._at, end)), 0):
+            at_end = end == len(self._buffer)
+            yield Torn(self._line, self._column, "a tag was cut; expected >", at_end=at_end)
             self._advance(end)
         else:
             sample = self._buffer[self._at : reach + 10][:40]
