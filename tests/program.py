@@ -27,7 +27,11 @@ _PATIENCE = 60.0  # seconds until a screen that does not come is a failure
 def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a run: user data below ``home``, no setting of the developer's own."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("CHATCLI_") and k != "NO_COLOR"}
-    return kept | {"CHATCLI_HOME": str(home), "TERM": "xterm-256color", "PYTHONWARNINGS": "error"} | dict(extra or {})
+    return (
+        kept
+        | {"CHATCLI_HOME": str(home), "TERM": "xterm-256color", "PYTHONWARNINGS": "error"}
+        | dict(extra or {})
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,14 @@ def ask(
     prompt: Annotated[
         list[str] | None, typer.Argument(metavar="[PROMPT]...", help="The question; piped text follows it.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the text.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of the text.")
+    ] = False,
     json_schema: Annotated[
         str | None,
-        typer.Option("--json-schema", metavar="FILE|TEXT", help="The answer is JSON that follows this schema."),
+        typer.Option(
+            "--json-schema", metavar="FILE|TEXT", help="The answer is JSON that follows this schema."
+        ),
     ] = None,
     grammar: Annotated[
         Path | None, typer.Option("--grammar", metavar="FILE", help="The answer follows this GBNF grammar.")

@@ -1,4 +1,4 @@
-"""The program: ``chatcli`` and its commands, and the one place where an error becomes a line and an exit code."""
+"""The program: ``chatcli`` and its commands; the one place where an error becomes a line and an exit code."""
 
 import os
 import signal
@@ -95,7 +95,7 @@ def _complain(message: str, code: int) -> int:
 
 
 def _leave(code: int) -> NoReturn:
-    """Exit without a last complaint from Python when a pipe is closed, and without a second Ctrl-C's traceback."""
+    """Exit without Python complaining about a closed pipe or a second Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         sys.stdout.flush()

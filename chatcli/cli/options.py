@@ -46,12 +46,18 @@ class ModelOptions:
     ] = None
     thinking: Annotated[
         bool | None,
-        typer.Option("--think/--no-think", rich_help_panel=_MODEL, help="Let the model reason first, or not."),
+        typer.Option(
+            "--think/--no-think", rich_help_panel=_MODEL, help="Let the model reason first, or not."
+        ),
     ] = None
     temperature: Annotated[
         float | None,
         typer.Option(
-            "-t", "--temperature", metavar="X", rich_help_panel=_SAMPLING, help="0 always takes the likeliest."
+            "-t",
+            "--temperature",
+            metavar="X",
+            rich_help_panel=_SAMPLING,
+            help="0 always takes the likeliest.",
         ),
     ] = None
     top_p: Annotated[
@@ -73,7 +79,9 @@ class ModelOptions:
     ] = None
     stop: Annotated[
         list[str] | None,
-        typer.Option("--stop", metavar="TEXT", rich_help_panel=_SAMPLING, help="End the answer here. Repeatable."),
+        typer.Option(
+            "--stop", metavar="TEXT", rich_help_panel=_SAMPLING, help="End the answer here. Repeatable."
+        ),
     ] = None
     option: Annotated[
         list[str] | None,
@@ -123,13 +131,11 @@ class ModelOptions:
 
 
 def takes_model_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a typer command all fields of ``ModelOptions`` as options, handed over as one ``options`` argument."""
+    """Give a typer command all fields of ``ModelOptions`` as options; it gets them as one argument, ``options``."""
     own = inspect.signature(command)
     hints = get_type_hints(ModelOptions, include_extras=True)
     option_parameters = [
-        inspect.Parameter(
-            f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name]
-        )
+        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
         for f in fields(ModelOptions)
     ]
 
@@ -143,5 +149,3 @@ def takes_model_options(command: Callable[..., None]) -> Callable[..., None]:
     own_hints = {k: v for k, v in get_type_hints(command, include_extras=True).items() if k != "options"}
     wrapper.__annotations__ = own_hints | hints
     return wrapper
-
-

@@ -1,12 +1,16 @@
 """What every engine offers: a typed event stream for an answer, and the prompt it would read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
 from chatcli.chat.message import Generation, Message, ModelRef
 from chatcli.chat.sampling import SamplingParams
+
+
+#: Called while a model loads with the share that is done, 0 to 1.
+Progress = Callable[[float], None]
 
 
 class Cancellation:

@@ -3,10 +3,8 @@
 import threading
 from collections.abc import Callable
 
-from chatcli.engine.base import Cancellation, Engine
+from chatcli.engine.base import Cancellation, Engine, Progress
 
-#: Called while a model loads with the share that is done, 0 to 1.
-Progress = Callable[[float], None]
 #: Loads an engine; stops soon after the flag is set.
 Load = Callable[[Cancellation, Progress], Engine]
 

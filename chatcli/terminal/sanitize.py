@@ -1,14 +1,14 @@
 """Makes untrusted text harmless for a terminal.
 
-A model, a transcript or a file may carry escape sequences (move the cursor, set the clipboard, hide text) and
-invisible characters that reorder what is read. Rich and prompt_toolkit let most of them through, so everything
-that did not come from this program passes here first. The map looks at one character at a time and keeps no
-state: it cannot be defeated by where a stream was cut.
+A model, a transcript or a file may carry escape sequences (move the cursor, set the clipboard, hide text)
+and invisible characters that reorder what is read. Rich and prompt_toolkit let most of them through, so
+everything that did not come from this program passes here first. The map looks at one character at a time and
+keeps no state: it cannot be defeated by where a stream was cut.
 """
 
 import re
 
-# Shown instead of hidden: C0 and DEL as ^X, C1 as <9b>, the rest as <U+XXXX>. Kept: \n, \t, ZWJ (emoji need it).
+# Shown instead: C0 and DEL as ^X, C1 as <9b>, the rest as <U+XXXX>. Kept: \n, \t, ZWJ (emoji need it).
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional controls
