@@ -84,6 +84,7 @@ def answer_once(
             prompt = session.preview(question)
             invocation.write_data(_prompt_as_json(prompt)) if as_json else _print_prompt(invocation, prompt)
             return
+        engine()  # a model that cannot be loaded leaves no transcript behind
         answer = session.send(question)
         with _interrupts(answer):
             finished, text, reasoning = _stream(invocation, answer, silent=as_json)

@@ -75,17 +75,13 @@ def main() -> NoReturn:
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:
         code = ExitCode.OK  # whoever read the answer has enough
+    except typer.TyperException as error:
+        code = _complain(f"{error.format_message()} (--help lists the options)", ExitCode.USAGE)
     except Exception as error:
-        import click
-
-        if isinstance(error, click.ClickException):
-            error.show(sys.stderr)
-            code = error.exit_code
-        elif debug:
+        if debug:
             raise
-        else:
-            problem = f"internal error: {type(error).__name__}: {error} (run with --debug and report it)"
-            code = _complain(problem, ExitCode.FAILED)
+        problem = f"internal error: {type(error).__name__}: {error} (run with --debug and report it)"
+        code = _complain(problem, ExitCode.FAILED)
     _leave(code)
 
 

@@ -69,10 +69,10 @@ def open_engine(
         from chatcli.engine.scripted import ScriptedEngine
 
         return ScriptedEngine.open(settings.model)
+    path = locate(settings.model, paths.models)
     from chatcli.engine.llama import LlamaEngine
     from chatcli.engine.probe import probe
 
-    path = locate(settings.model, paths.models)
     options = load_options(settings)
     verdict = probe(path, paths.probe_verdicts, options, cancel=cancel)
     verdict.raise_for_failure()
