@@ -13,7 +13,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -33,6 +33,8 @@ PATIENCE = 10.0
 
 #: Says what must be written before the next record, given the file, open for reading, and its length.
 TailRepair = Callable[[BinaryIO, int], bytes]
+
+_BATCH = 2**20
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full; free some space and try again",
@@ -107,19 +109,20 @@ class AppendFile:
         """Whether this object is the file's only writer."""
         return self._held is not None
 
-    def hold(self, *, exists: bool | None = None) -> None:
+    def hold(self, *, exists: bool | None = None, patience: float = 0.0) -> None:
         """Become the only writer of the file, until ``close``; idempotent.
 
         Args:
             exists: True: the file must be there. False: it must not, and is created, empty. None: either.
+            patience: how long to wait for other writers, in seconds.
 
         Raises:
-            Locked: another process is appending or holds the file. No waiting.
+            Locked: another process is appending or holds the file.
             FileExistsError: it is there and must not be.
             StorageError: the file cannot be opened, or is not there and must be.
         """
         if self._held is None:
-            self._held = self._open_locked(patience=0.0, exists=exists)
+            self._held = self._open_locked(patience=patience, exists=exists)
 
     def close(self) -> None:
         """Let other processes write; idempotent."""
@@ -209,12 +212,12 @@ class AppendFile:
             self._clean_size = size + len(mend) + len(record)
 
 
-def atomic_write(path: Path, content: bytes, *, mode: int = FILE_MODE) -> None:
+def atomic_write(path: Path, content: bytes | Iterable[bytes], *, mode: int = FILE_MODE) -> None:
     """Replace a file, or create it, so that at any moment either the old or the new content is there, whole.
 
     Args:
         path: the file. A symbolic link stays one, and its target is replaced.
-        content: all of it.
+        content: all of it, or its pieces in order; if making them fails, nothing is replaced.
         mode: of the new file, whatever the umask and the old file's mode.
 
     Raises:
@@ -228,7 +231,8 @@ def atomic_write(path: Path, content: bytes, *, mode: int = FILE_MODE) -> None:
         try:
             try:
                 _set_mode(temporary, mode)
-                _write_all(descriptor, content)
+                for piece in _batches([content] if isinstance(content, bytes) else content):
+                    _write_all(descriptor, piece)
                 sync_file(descriptor)
             finally:
                 os.close(descriptor)
@@ -327,6 +331,19 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def _batches(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in fewer pieces, so that many small ones do not cost a system call each."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _BATCH:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
