@@ -1,0 +1,197 @@
+"""From messages to token ids, such that no text of a message ever becomes a special token.
+
+A chat template mixes markup, whose control tokens are meant, with the words of messages, whose are not. The
+rendered text alone does not tell them apart. So contents in which a special piece lies, or at whose edges
+one could form, are marked before rendering; the marks show where these contents went, and disappear. There
+the text is cut inside each special piece and the parts are tokenized one by one. Conversations without such
+contents are rendered and tokenized as llama.cpp does it, in one go.
+
+Templates may trim, split or repeat contents. Three ways of marking are tried, from the one that lets the
+template see everything to the one that depends on nothing; a way is taken when the special tokens that come
+out are those of the same conversation with harmless words.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from chatcli.chat.message import Message
+from chatcli.engine.marks import Marks
+from chatcli.engine.special_pieces import Part, Span, SpecialPieces
+from chatcli.engine.vocabulary import Vocabulary, encode
+
+
+class Template(Protocol):
+    """What turns a conversation into text: a model's chat template, or the transcript format."""
+
+    def render(self, messages: Sequence[Message], *, thinking: bool | None = None) -> str:
+        """The prompt's text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltPrompt:
+    """A prompt, ready to be decoded.
+
+    Attributes:
+        text: what the template rendered.
+        ids: its tokens, the begin token included where the model wants it.
+    """
+
+    text: str
+    ids: list[int]
+
+
+class PromptBuilder:
+    """Builds prompts for one model.
+
+    Args:
+        vocabulary: the model's.
+        template: the model's chat template, or the transcript format.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, template: Template) -> None:
+        self._vocabulary = vocabulary
+        self._template = template
+        self._pieces = SpecialPieces(vocabulary.special_pieces)
+        letters = b"".join(vocabulary.special_pieces).decode("utf-8", "ignore")
+        self._filler = next(
+            (c for c in "xzqjwvkZQ0123456789" if c not in letters), "\N{CJK UNIFIED IDEOGRAPH-9F98}"
+        )
+
+    def build(self, messages: Sequence[Message], *, thinking: bool | None = None) -> BuiltPrompt:
+        """The prompt for answering the last message, or for continuing it if it is an assistant's.
+
+        Args:
+            messages: the conversation, oldest first.
+            thinking: told to templates that know how; None leaves their default.
+
+        Raises:
+            TemplateError: the template fails, exceeds its bounds, or does not accept the conversation.
+        """
+        render = functools.partial(self._template.render, thinking=thinking)
+        messages = [_with_texts(message, _clean) for message in messages]
+        text = render(messages)
+        touched = {t for m in messages for t in _texts(m) if self._pieces.touched_by(t.encode())}
+        if not touched:
+            return BuiltPrompt(text, self._tokenize(text, ()))
+
+        def rewritten(how: Callable[[str], str]) -> list[Message]:
+            return [_with_texts(m, lambda t: how(t) if t in touched else t) for m in messages]
+
+        expected = self._specials(self._tokenize(render(rewritten(self._harmless)), ()))
+        marks = Marks.unused_in([text, *(t for m in messages for t in _texts(m))])
+        plain, regions = marks.read(render(rewritten(marks.around)))
+        if plain == text:
+            built = self._built(plain, self._pieces.parts(plain.encode(), regions))
+            if self._specials(built.ids) == expected:
+                return built
+        plain, regions = marks.read(render(rewritten(lambda t: self._cut(t, marks))))
+        built = self._built(plain, _parts_between(len(plain.encode()), regions))
+        if self._specials(built.ids) == expected:
+            return built
+        numbered = list(touched)
+        rendered = render(rewritten(lambda t: marks.opening + str(numbered.index(t)) + marks.closing))
+        return self._built(*_filled_in(rendered, marks, numbered))
+
+    def _built(self, text: str, parts: Sequence[Part]) -> BuiltPrompt:
+        return BuiltPrompt(text, self._tokenize(text, parts))
+
+    def _tokenize(self, text: str, parts: Sequence[Part]) -> list[int]:
+        """Ids of a text whose parts are tokenized on their own; without parts, all of it at once."""
+        vocabulary, data = self._vocabulary, text.encode()
+        ids: list[int] = []
+        start = 0
+        bos = vocabulary.bos_text.encode()
+        if vocabulary.add_bos and vocabulary.bos is not None:
+            ids.append(vocabulary.bos)
+            if data.startswith(bos) and not (parts and parts[0].end < len(bos)):
+                start = len(bos)  # the template writes it too; as llama.cpp's common/chat.cpp
+        after_special = True
+        known: dict[tuple[bytes, bool, bool], list[int]] = {}
+        for part in parts or (Part(0, len(data)),):
+            piece = data[max(part.start, start) : part.end]
+            key = (piece, part.spelled, after_special)
+            found = known.get(key)
+            if found is None:
+                if part.spelled:
+                    found = vocabulary.spell(piece)
+                elif after_special:
+                    found = vocabulary.tokenize(piece, parse_special=True)
+                else:
+                    found = vocabulary.continuation(piece)
+                known[key] = found
+            ids += found
+            after_special = vocabulary.is_special(found[-1]) if found else after_special
+        return ids
+
+    def _specials(self, ids: Iterable[int]) -> list[int]:
+        special = self._vocabulary.special_ids
+        return [token for token in ids if token in special]
+
+    def _harmless(self, text: str) -> str:
+        """A text of about the same shape in which no special piece lies or could form at an edge."""
+        data = text.encode()
+        words = [
+            self._filler if part.spelled else data[part.start : part.end].decode()
+            for part in self._pieces.parts(data, [(0, len(data))])
+        ]
+        return self._filler + self._filler.join(words) + self._filler
+
+    def _cut(self, text: str, marks: Marks) -> str:
+        """The text with marks in each special piece, or around it, and at its edges."""
+        data = text.encode()
+        cut = marks.opening + marks.closing
+        written = [cut]
+        for part in self._pieces.parts(data, [(0, len(data))]):
+            piece = data[part.start : part.end].decode()
+            written.append(marks.opening + piece + marks.closing if part.spelled else piece + cut)
+        return "".join(written)
+
+
+def _parts_between(length: int, spans: Sequence[Span]) -> list[Part]:
+    """Parts of a text cut at empty spans, with the other spans spelled."""
+    parts: list[Part] = []
+    at = 0
+    for start, end in spans:
+        if start > at:
+            parts.append(Part(at, start))
+        if end > start:
+            parts.append(Part(start, end, spelled=True))
+        at = max(at, end)
+    return [*parts, Part(at, length)] if at < length or not parts else parts
+
+
+def _filled_in(rendered: str, marks: Marks, texts: Sequence[str]) -> tuple[str, list[Part]]:
+    """A rendering with the texts in place of their numbers, and its parts with these spelled."""
+    parts: list[Part] = []
+    written: list[str] = []
+    at = 0
+    for index, stretch in enumerate(re.split(f"{marks.opening}(\\d+){marks.closing}", rendered)):
+        text = texts[int(stretch)] if index % 2 else stretch
+        end = at + len(text.encode())
+        if end > at:
+            parts.append(Part(at, end, spelled=bool(index % 2)))
+        written.append(text)
+        at = end
+    return "".join(written), parts
+
+
+def _texts(message: Message) -> Iterable[str]:
+    """What a message says: all that is content and not markup."""
+    return (message.content, message.reasoning) if message.reasoning else (message.content,)
+
+
+def _with_texts(message: Message, change: Callable[[str], str]) -> Message:
+    content = change(message.content)
+    reasoning = change(message.reasoning) if message.reasoning else message.reasoning
+    if content == message.content and reasoning == message.reasoning:
+        return message
+    return replace(message, content=content, reasoning=reasoning)
+
+
+def _clean(text: str) -> str:
+    """The text as it can be encoded: surrogate pairs joined, lone surrogates replaced."""
+    return encode(text).decode()

@@ -1,0 +1,182 @@
+"""Finds a vocabulary's special pieces in text, and where text must be cut so that none remains whole."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a text that is tokenized on its own.
+
+    Attributes:
+        start, end: byte offsets.
+        spelled: it is one character and itself a special piece, and must be written byte by byte.
+    """
+
+    start: int
+    end: int
+    spelled: bool = False
+
+
+class SpecialPieces:
+    """All byte sequences that yield a special token, ready to be looked for.
+
+    Args:
+        pieces: the sequences; thousands of them, some inside others, are fine.
+    """
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = frozenset(pieces) - {b""}
+        self._longest = max(map(len, self._pieces), default=0)
+
+    def touched_by(self, content: bytes) -> bool:
+        """Whether a special piece lies in the content, or could form at one of its edges or around it."""
+        if not content or not self._pieces:
+            return False
+        if self._smallest.search(content):
+            return True
+        reach = min(len(content), self._longest - 1)
+        return (
+            any(content[:n] in self._tails for n in range(1, reach + 1))
+            or any(content[-n:] in self._heads for n in range(1, reach + 1))
+            or (len(content) < self._longest and content in self._joined)
+        )
+
+    def parts(self, text: bytes, regions: Sequence[Span]) -> list[Part]:
+        """Parts of a text such that no special piece that touches a region lies within one part.
+
+        Pieces outside the regions stay whole: they are the template's. Without any piece to cut, the
+        whole text is one part.
+
+        Args:
+            text: UTF-8.
+            regions: where the text is content; disjoint, in order.
+        """
+        cuts: set[int] = set()
+        spelled: list[Span] = []
+        for start, end in regions:
+            self._cut(text, start, end, cuts, spelled)
+            for edge in (start, end):
+                if self._crosses(text, edge):
+                    cuts.add(edge)
+        return _parts(len(text), cuts, spelled)
+
+    def whole_in(self, text: bytes) -> Iterator[Span]:
+        """Where the smallest special pieces lie, overlapping ones too."""
+        if not self._pieces:
+            return
+        match = self._smallest.search(text)
+        while match:
+            yield match.span()
+            match = self._smallest.search(text, match.start() + 1)
+
+    def _cut(self, text: bytes, start: int, end: int, cuts: set[int], spelled: list[Span]) -> None:
+        if not self._pieces:
+            return
+        last = -1
+        low, high = max(start - self._longest + 1, 0), min(end + self._longest - 1, len(text))
+        match = self._smallest.search(text, low, high)
+        while match:
+            first, after = match.span()
+            if first < end and after > start and not first < last < after:
+                last = _boundary_inside(text, first, after)
+                if last:
+                    cuts.add(last)
+                else:
+                    first, after = _whole_characters(text, first, after)
+                    spelled.append((first, after))
+                    last = first
+            match = self._smallest.search(text, match.start() + 1, high)
+
+    def _crosses(self, text: bytes, edge: int) -> bool:
+        low = max(edge - self._longest + 1, 0)
+        window = text[low : edge + self._longest - 1]
+        return any(m.start() < edge - low < m.end(1) for m in self._any.finditer(window))
+
+    @cached_property
+    def _smallest(self) -> re.Pattern[bytes]:
+        """Matches pieces that hold no other piece: a text without these holds none at all."""
+        lengths = sorted({len(piece) for piece in self._pieces})
+        small = [
+            piece
+            for piece in self._pieces
+            if not any(
+                piece[i : i + n] in self._pieces
+                for n in lengths
+                if n < len(piece)
+                for i in range(len(piece) - n + 1)
+            )
+        ]
+        return re.compile(_pattern(small), re.DOTALL)
+
+    @cached_property
+    def _any(self) -> re.Pattern[bytes]:
+        """Matches before each place the longest piece that begins there, as group 1."""
+        return re.compile(b"(?=(" + _pattern(self._pieces) + b"))" if self._pieces else b"(?!)", re.DOTALL)
+
+    @cached_property
+    def _heads(self) -> frozenset[bytes]:
+        return frozenset(piece[:n] for piece in self._pieces for n in range(1, len(piece)))
+
+    @cached_property
+    def _tails(self) -> frozenset[bytes]:
+        return frozenset(piece[n:] for piece in self._pieces for n in range(1, len(piece)))
+
+    @cached_property
+    def _joined(self) -> bytes:
+        return b"\xff\xfe".join(self._pieces)  # never part of UTF-8 content
+
+
+def _parts(length: int, cuts: set[int], spelled: Sequence[Span]) -> list[Part]:
+    starts = {start for start, _ in spelled}  # each is one character
+    edges = sorted({0, length, *cuts, *starts, *(end for _, end in spelled)})
+    return [Part(start, end, start in starts) for start, end in pairwise(edges)]
+
+
+def _boundary_inside(text: bytes, start: int, end: int) -> int:
+    """The last place strictly between start and end where a character begins; 0 if there is none."""
+    return next((at for at in range(end - 1, start, -1) if text[at] & 0xC0 != 0x80), 0)
+
+
+def _whole_characters(text: bytes, start: int, end: int) -> Span:
+    while start > 0 and text[start] & 0xC0 == 0x80:
+        start -= 1
+    while end < len(text) and text[end] & 0xC0 == 0x80:
+        end += 1
+    return start, end
+
+
+def _pattern(pieces: Iterable[bytes]) -> bytes:
+    """A regular expression for any of the pieces, the longest first, that shares their beginnings."""
+    ordered = sorted(pieces)
+    return _branch(ordered, 0) if ordered else b"(?!)"
+
+
+def _branch(pieces: Sequence[bytes], at: int) -> bytes:
+    """``pieces`` is sorted and all share their first ``at`` bytes."""
+    first, last = pieces[0], pieces[-1]
+    shared = at
+    while shared < len(first) and shared < len(last) and first[shared] == last[shared]:
+        shared += 1
+    stem = re.escape(first[at:shared])
+    if len(first) == shared:
+        pieces = pieces[1:]
+        if not pieces:
+            return stem
+        return stem + b"(?:" + _choices(pieces, shared) + b")?"
+    return stem + b"(?:" + _choices(pieces, shared) + b")"
+
+
+def _choices(pieces: Sequence[bytes], at: int) -> bytes:
+    groups: list[list[bytes]] = []
+    for piece in pieces:
+        if groups and groups[-1][0][at] == piece[at]:
+            groups[-1].append(piece)
+        else:
+            groups.append([piece])
+    return b"|".join(_branch(group, at) for group in groups)

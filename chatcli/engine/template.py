@@ -1,0 +1,242 @@
+"""The chat template of a model: a conversation as the text the model was trained to read."""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from chatcli.chat.message import Message, Role
+from chatcli.chat.transcript_writer import render_prompt
+from chatcli.engine.template_budget import Budget
+from chatcli.errors import TemplateError
+
+# Names under which templates ask whether the model shall think, and what they expect to read.
+_THINKING: Mapping[str, tuple[Any, Any]] = {
+    "enable_thinking": (False, True),
+    "thinking": (False, True),
+    "reasoning": (False, True),
+    "thinking_mode": ("disabled", "enabled"),
+    "thinking_budget": (0, -1),
+    "thinking_option": ("off", "on"),
+}
+# Names under which templates read a message's reasoning; the first that a template mentions is given.
+_REASONING = ("reasoning_content", "thinking", "reasoning")
+# What a conversation without tools is to transformers, and to templates that take no None.
+_NOTHING: Mapping[str, Any] = {"tools": None, "documents": None}
+_EMPTY: Mapping[str, Any] = {"tools": [], "documents": [], "functions": []}
+
+Adaptation = Callable[[Sequence[Message]], list[Message]]
+
+
+class ChatTemplate:
+    """A Jinja chat template, as GGUF files carry it in ``tokenizer.chat_template``.
+
+    Args:
+        source: the template.
+        bos_text, eos_text: what its variables ``bos_token`` and ``eos_token`` stand for.
+
+    Raises:
+        TemplateError: it does not compile; names line and reason.
+    """
+
+    def __init__(self, source: str, bos_text: str = "", eos_text: str = "") -> None:
+        from chatcli.engine.template_sandbox import Program
+
+        self.source = source
+        self._program = Program(source)
+        self._constants = {"bos_token": bos_text, "eos_token": eos_text, **_NOTHING}
+        self._reasoning = next((name for name in _REASONING if name in source), _REASONING[0])
+
+    @property
+    def knows_thinking(self) -> bool:
+        """Whether the template can be told to let the model think or not."""
+        return not self._program.variables.isdisjoint(_THINKING)
+
+    def render(self, messages: Sequence[Message], *, thinking: bool | None = None) -> str:
+        """The prompt for answering the last message, or for continuing it if it is an assistant's.
+
+        Templates differ in what they accept. One that refuses the conversation as it is gets it in another
+        form: neighbours of one role merged, the system prompt written before the first user message, an
+        empty user message before an answer that comes first. The same is done for one that
+        silently leaves the system prompt or a user's message out.
+
+        Args:
+            messages: the conversation, oldest first.
+            thinking: told to templates that know how; None leaves their default.
+
+        Raises:
+            TemplateError: the template fails, exceeds its bounds, or accepts no form.
+        """
+        from chatcli.engine.template_sandbox import Refused, Runaway
+
+        problem: TemplateError | None = None
+        rendered: str | None = None
+        for form in _forms(messages):
+            try:
+                text = self._render_form(form, thinking)
+            except Runaway:
+                raise
+            except Refused as refusal:
+                problem = problem or TemplateError(f"the chat template does not accept this: {refusal}")
+                continue
+            except TemplateError as error:
+                problem = problem or error
+                continue
+            if _holds_all(text, form):
+                return text
+            rendered = text if rendered is None else rendered
+        if rendered is not None:
+            return rendered
+        raise problem or TemplateError("the chat template gives nothing")
+
+    def _render_form(self, messages: Sequence[Message], thinking: bool | None) -> str:
+        from chatcli.engine.template_sandbox import Refused, Runaway
+
+        if not messages or messages[-1].role is not Role.ASSISTANT:
+            return self._run(messages, thinking, answer=True)
+        last = messages[-1]
+        end = "\ue0f0\ue0f1"  # marks where the answer ends
+        while any(end in (m.content + (m.reasoning or "")) for m in messages):
+            end += "\ue0f1"
+        if last.content or not last.reasoning:
+            marked = replace(last, content=last.content + end)
+        else:  # stopped while it was still thinking
+            marked = replace(last, reasoning=last.reasoning + end)
+        try:
+            text = self._run([*messages[:-1], marked], thinking, answer=False)
+        except (Refused, TemplateError) as error:
+            if isinstance(error, Runaway):
+                raise
+            text = ""  # it wants the user to have the last word
+        if end in text:
+            return text[: text.rindex(end)].replace(end, "")
+        return self._run(messages[:-1], thinking, answer=True) + last.content
+
+    def _run(self, messages: Sequence[Message], thinking: bool | None, *, answer: bool) -> str:
+        from chatcli.engine.template_sandbox import Refused, Runaway
+
+        variables: dict[str, Any] = dict(self._constants)
+        if thinking is not None:
+            variables.update(
+                (name, values[thinking]) for name, values in _THINKING.items() if self._reads(name)
+            )
+        variables["messages"] = [self._as_mapping(message) for message in messages]
+        variables["add_generation_prompt"] = answer
+        characters = sum(len(m.content) + len(m.reasoning or "") for m in messages)
+        try:
+            return self._program.render(variables, Budget(characters, len(messages)))
+        except (Refused, Runaway):
+            raise
+        except TemplateError:
+            variables.update(_EMPTY)
+            text = self._program.render(variables, Budget(characters, len(messages)))
+            self._constants.update(_EMPTY)  # so that every later rendering agrees with this one
+            return text
+
+    def _reads(self, name: str) -> bool:
+        return name in self._program.variables
+
+    def _as_mapping(self, message: Message) -> dict[str, Any]:
+        mapping: dict[str, Any] = {"role": str(message.role), "content": message.content}
+        if message.reasoning:
+            mapping[self._reasoning] = message.reasoning
+        return mapping
+
+
+def _forms(messages: Sequence[Message]) -> Iterator[list[Message]]:
+    """The conversation in the forms templates may accept, the plainest first; none twice."""
+    seen: list[list[Message]] = []
+    adaptations: Sequence[Sequence[Adaptation]] = (
+        (),
+        (_merged,),
+        (_system_first, _merged),
+        (_system_folded, _merged),
+        (_user_first, _merged),
+        (_system_folded, _user_first, _merged),
+    )
+    for steps in adaptations:
+        form = functools.reduce(lambda so_far, step: step(so_far), steps, list(messages))
+        if form not in seen:
+            seen.append(form)
+            yield form
+
+
+def _merged(messages: Sequence[Message]) -> list[Message]:
+    """Neighbours of one role as one message, a blank line between them."""
+    merged: list[Message] = []
+    for message in messages:
+        if merged and merged[-1].role is message.role:
+            merged[-1] = replace(merged[-1], content=_paragraphs(merged[-1].content, message.content))
+        else:
+            merged.append(message)
+    return merged
+
+
+def _system_first(messages: Sequence[Message]) -> list[Message]:
+    """Later system messages written before the user message that follows them; the first stays."""
+    return [*messages[:1], *_system_folded(messages[1:])]
+
+
+def _system_folded(messages: Sequence[Message]) -> list[Message]:
+    """Each system message written before the user message that follows it, or as one of its own."""
+    folded: list[Message] = []
+    waiting = ""
+    for message in messages:
+        if message.role is Role.SYSTEM:
+            waiting = _paragraphs(waiting, message.content)
+        elif waiting and message.role is Role.USER:
+            folded.append(replace(message, content=_paragraphs(waiting, message.content)))
+            waiting = ""
+        elif waiting:
+            folded += [Message(Role.USER, waiting), message]
+            waiting = ""
+        else:
+            folded.append(message)
+    return [*folded, Message(Role.USER, waiting)] if waiting else folded
+
+
+def _user_first(messages: Sequence[Message]) -> list[Message]:
+    """An empty user message before an answer that nothing was asked for."""
+    start = next((i for i, message in enumerate(messages) if message.role is not Role.SYSTEM), len(messages))
+    if start < len(messages) and messages[start].role is Role.USER:
+        return list(messages)
+    return [*messages[:start], Message(Role.USER, ""), *messages[start:]]
+
+
+def _paragraphs(first: str, second: str) -> str:
+    return f"{first}\n\n{second}" if first and second else first or second
+
+
+def _holds_all(text: str, messages: Sequence[Message]) -> bool:
+    """Whether nothing that was said to the model is missing; templates may trim."""
+    at = 0
+    for message in messages:
+        content = message.content.strip()
+        if message.role is Role.SYSTEM:
+            if content not in text:
+                return False
+        elif message.role is Role.USER:
+            at = text.find(content, at)
+            if at < 0:
+                return False
+            at += len(content)
+    return True
+
+
+class TranscriptFormat:
+    """The prompt of models without a chat template: a transcript they go on writing.
+
+    Args:
+        assistant: the assistant's name, which is its tag.
+
+    Attributes:
+        stop: the strings that end an answer.
+    """
+
+    def __init__(self, assistant: str) -> None:
+        self._assistant = assistant
+        self.stop = (f"</{assistant}>", "<user>")
+
+    def render(self, messages: Sequence[Message], *, thinking: bool | None = None) -> str:
+        """The transcript up to where the answer goes on; ``thinking`` means nothing to it."""
+        return render_prompt(messages, self._assistant)
