@@ -70,10 +70,17 @@ def landmark(assistant: str | None) -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=32)
+def _lines(tag: str, assistant: str | None, numbered: bool) -> str:
+    """How no line of an element's content begins, after the ``<``."""
+    again = re.escape(tag)
+    # A second tear in a row can leave "<user " in a numbered element; only a whole tag is damage there.
+    return f"(?:{again}>|{_landmarks(assistant)})" if numbered else rf"{again}[\s>]"
+
+
+@lru_cache(maxsize=32)
 def content_end(tag: str, assistant: str | None, numbered: bool) -> re.Pattern[str]:
-    """Matches what ends an element's content: its close tag or, if it is numbered, a landmark."""
-    line = f"|\n<{_landmarks(assistant)}" if numbered else ""
-    return re.compile(f"</{re.escape(tag)}>{line}")
+    """Matches what ends an element's content: its close tag, or a line that shows that one is missing."""
+    return re.compile(f"</{re.escape(tag)}>|\n<{_lines(tag, assistant, numbered)}")
 
 
 @lru_cache(maxsize=32)
@@ -99,14 +106,12 @@ def next_line_tag(assistant: str | None, guess: bool) -> re.Pattern[str]:
 @lru_cache(maxsize=32)
 def _special(tag: str, assistant: str | None, numbered: bool) -> tuple[re.Pattern[str], re.Pattern[str]]:
     """What to escape in an element's content, and what to unescape."""
-    close = f"/{re.escape(tag)}>"
-    raw = [f"<(?={close})", f"&(?=(?:amp;)*(?:lt;{close}|{_REFERENCE}))", "[\ud800-\udfff]"]
-    escaped = [f"&amp;(?=(?:amp;)*(?:lt;{close}|{_REFERENCE}))", f"&lt;(?={close})", f"&{_REFERENCE}"]
-    if numbered:
-        line = _landmarks(assistant)
-        raw += [f"(?<=\n)<(?={line})", f"(?<=\n)&(?=(?:amp;)*lt;{line})"]
-        escaped += [f"(?<=\n)&amp;(?=(?:amp;)*lt;{line})", f"(?<=\n)&lt;(?={line})"]
-    return re.compile("|".join(raw)), re.compile("|".join(escaped))
+    close, line = f"/{re.escape(tag)}>", _lines(tag, assistant, numbered)
+    quoted = f"(?=(?:amp;)*(?:lt;{close}|{_REFERENCE}))"
+    quoted_line = f"(?=(?:amp;)*lt;{line})"
+    raw = f"<(?={close})|(?<=\n)<(?={line})|&{quoted}|(?<=\n)&{quoted_line}|[\ud800-\udfff]"
+    escaped = f"&lt;(?={close})|(?<=\n)&lt;(?={line})|&amp;{quoted}|(?<=\n)&amp;{quoted_line}|&{_REFERENCE}"
+    return re.compile(raw), re.compile(escaped)
 
 
 def _encode(found: re.Match[str]) -> str:

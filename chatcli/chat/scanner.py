@@ -91,7 +91,6 @@ class Scanner:
         self._at = 0
         self._ended = False
         self._line, self._column = 1, 1
-        self._never_closed: set[str] = set()
 
     def __iter__(self) -> Iterator[Element | Torn | Damage]:
         self._more()
@@ -163,7 +162,7 @@ class Scanner:
 
     def _stray_text(self) -> Iterator[Torn | Damage]:
         line, column = self._line, self._column
-        sample = self._buffer[self._at : self._at + 20]
+        sample = self._buffer[self._at : self._at + 20].partition("<")[0]
         hole = True
         while True:
             end = self._buffer.find("<", self._at)
@@ -243,12 +242,11 @@ class Scanner:
         if self.assistant is None and name not in {"user", "system"}:
             self.assistant = name
         numbered = number(values.get("id")) is not None
-        end, closed = self._find_end(name, begin, numbered)
-        if not closed and not numbered:
-            tag = markup.next_line_tag(self.assistant, guess=self._repair)
-            if missed := tag.search(self._buffer, self._at + begin):
-                yield self._bad(f"<{name}> is not closed; expected </{name}> before this", missed.end())
-                end = missed.start()
+        end = self._find_end(name, begin, numbered)
+        closed = self._buffer.startswith("</", end)
+        if not closed and (next_tag := self._missed(begin, end, numbered)) is not None:
+            yield self._bad(f"<{name}> is not closed; expected </{name}> before this", next_tag.end())
+            end = next_tag.start()
         raw = self._buffer[self._at + begin : end]
         wrong = None if raw.isascii() else markup.SURROGATE.search(raw)
         if wrong:
@@ -265,20 +263,26 @@ class Scanner:
             yield Torn(self._line, self._column, problem, name, values, text, at_end)
             self._advance(end)
 
-    def _find_end(self, name: str, begin: int, numbered: bool) -> tuple[int, bool]:
-        """Where content ends, and whether its close tag stands there."""
-        if not numbered and name in self._never_closed:
-            return len(self._buffer), False
+    def _missed(self, begin: int, end: int, numbered: bool) -> re.Match[str] | None:
+        """A tag that should have come after the close tag of this element; None if a tear explains all."""
+        tag = markup.next_line_tag(self.assistant, guess=self._repair)
+        if not numbered:  # text up to the end of the file may have swallowed messages
+            return tag.search(self._buffer, self._at + begin)
+        if markup.landmark(self.assistant).match(self._buffer, end):
+            return None
+        return tag.match(self._buffer, end)
+
+    def _find_end(self, name: str, begin: int, numbered: bool) -> int:
+        """Where content ends: at its close tag, before a line that cannot be in it, or at the file's end."""
         mark = markup.content_end(name, self.assistant if numbered else None, numbered)
         seen = begin
         while True:
             found = mark.search(self._buffer, self._at + seen)
             if found:
-                return found.start(), found[0][0] == "<"
+                return found.start()
             seen = max(begin, len(self._buffer) - self._at - _MARK_LENGTH)
             if not self._more():
-                self._never_closed.add(name)
-                return len(self._buffer), False
+                return len(self._buffer)
 
 
 def _decoded(chunks: Iterable[bytes | str]) -> Iterator[str]:

@@ -252,29 +252,65 @@ def load(
         TranscriptError: the file is damaged; its line, its column and what was expected there.
     """
     reader = Reader(chunks, repair=repair, assistant=assistant)
-    conversation = Conversation(id, started)
-    torn: list[Torn] = []
-    problems: list[Damage] = []
+    builder = _Builder(Conversation(id, started), repair)
     for event in reader:
-        try:
-            if isinstance(event, Torn):
-                torn.append(event)
-            elif isinstance(event, Damage):
-                problems.append(event)
-            elif isinstance(event, SessionRead):
-                conversation.id = event.id or conversation.id
-                conversation.started = event.started or conversation.started
-                conversation.title, conversation.extra = event.title, event.extra
-            elif isinstance(event, Renamed):
-                conversation.title = event.title
-            elif isinstance(event, HeadMoved):
-                conversation.move_head(event.head)
-            else:
-                conversation.add(event.node)
-        except UsageError as error:
-            damage = Damage(event.line, event.column, str(error))
-            if not repair:
-                raise damage.error() from None
-            problems.append(damage)
-    conversation.assistant = reader.position.assistant
-    return Loaded(conversation, tuple(torn), tuple(problems), reader.position, reader.appendable)
+        builder.take(event)
+    builder.conversation.assistant = reader.position.assistant
+    appendable = reader.appendable and not builder.problems
+    return Loaded(
+        builder.conversation, tuple(builder.torn), tuple(builder.problems), reader.position, appendable
+    )
+
+
+class _Builder:
+    """A conversation out of events."""
+
+    def __init__(self, conversation: Conversation, repair: bool) -> None:
+        self.conversation = conversation
+        self.torn: list[Torn] = []
+        self.problems: list[Damage] = []
+        self._repair = repair
+        self._renumbered: dict[int, int] = {}
+
+    def take(self, event: Event) -> None:
+        conversation = self.conversation
+        if isinstance(event, Torn):
+            self.torn.append(event)
+        elif isinstance(event, Damage):
+            self.problems.append(event)
+        elif isinstance(event, SessionRead):
+            conversation.id = event.id or conversation.id
+            conversation.started = event.started or conversation.started
+            conversation.title, conversation.extra = event.title, event.extra
+        elif isinstance(event, Renamed):
+            conversation.title = event.title
+        elif isinstance(event, HeadMoved):
+            try:
+                conversation.move_head(self._actual(event.head))
+            except UsageError as error:
+                self._bad(event, str(error))
+        else:
+            self._add(event)
+
+    def _actual(self, node_id: int | None) -> int | None:
+        return None if node_id is None else self._renumbered.get(node_id, node_id)
+
+    def _bad(self, event: MessageRead | HeadMoved, problem: str) -> None:
+        damage = Damage(event.line, event.column, problem)
+        if not self._repair:
+            raise damage.error() from None
+        self.problems.append(damage)
+
+    def _add(self, event: MessageRead) -> None:
+        """A message: without its parent it follows the one before it, with a taken id it gets another."""
+        node, conversation = event.node, self.conversation
+        parent = self._actual(node.parent)
+        if parent is not None and parent not in conversation:
+            self._bad(event, f"parent={parent}, but there is no message {parent}")
+            parent = conversation.head
+        if node.id in conversation:
+            self._bad(event, f"message {node.id} is there twice")
+            again = conversation.append(node.message, parent, node.extra)
+            self._renumbered[node.id] = again.id
+        else:
+            conversation.add(replace(node, parent=parent))

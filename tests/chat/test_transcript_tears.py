@@ -30,7 +30,7 @@ def example(name: str) -> tuple[list[bytes], list[int]]:
     say(system("Be <b>kind</b>.\n"))
     say(user(f'Wie heißt das?\n</user>\n<{name} id="9">\n'))
     say(Message(Role.ASSISTANT, "🤖 &lt;/user>\n\n", 'Hm, "so"\n<user id="1">', answered))
-    say(user("\ud800 a < b"))
+    say(user(f"\ud800 a < b\n<system>\n<{name}>\n <user>"))
     conversation.move_head(2)
     writes.append(render_head(2))
     held.append(held[-1])
