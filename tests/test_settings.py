@@ -1,0 +1,86 @@
+"""Settings: flag > environment > config.toml > default."""
+
+from pathlib import Path
+
+import pytest
+
+from chatcli.chat.sampling import SamplingParams
+from chatcli.errors import DataError, UsageError
+from chatcli.settings import Paths, load_settings
+
+
+def test_each_source_beats_the_next(tmp_path: Path) -> None:
+    """A flag beats the environment, that beats the file, that beats the default; the origin is known."""
+    config = tmp_path / "config.toml"
+    config.write_text('model = "file"\nassistant_name = "file"\n[sampling]\ntop_k = 3\n')
+    settings = load_settings(
+        {"model": "flag", "temperature": 0.5, "top_k": None},
+        {"CHATCLI_MODEL": "variable", "CHATCLI_ASSISTANT_NAME": "variable", "CHATCLI_HOME": "x"},
+        config,
+    )
+    assert (settings.model, settings.assistant_name, settings.gpu_layers) == ("flag", "variable", "auto")
+    assert settings.sampling == {"temperature": 0.5, "top_k": 3}
+    assert settings.origins == {
+        "model": "flag",
+        "assistant_name": "CHATCLI_ASSISTANT_NAME",
+        "temperature": "flag",
+        "top_k": "config.toml",
+    }
+
+
+def test_what_was_set_goes_over_the_models_own_parameters() -> None:
+    """Only what the user set replaces what the model recommends."""
+    settings = load_settings({}, {"CHATCLI_TOP_P": "0.5", "CHATCLI_STOP": "END"})
+    params = settings.sampling_params(SamplingParams(temperature=0.1, top_p=0.9))
+    assert (params.temperature, params.top_p, params.stop) == (0.1, 0.5, ("END",))
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ('modle = "x"', "did you mean model"),
+        ("[sampling]\ntemprature = 1", "did you mean temperature"),
+        ('ctx_size = "many"', "ctx_size must be a whole number"),
+        ("ctx_size = 1.5", "ctx_size must be a whole number"),
+        ("ctx_size = 3", "at least 64"),
+        ("log = 7", "log must be true or false"),
+        ('gpu_layers = "some"', "auto, all or a number"),
+        ("[sampling]\ntemperature = nan", "temperature must be between"),
+        ("sampling = 3", "must be a table"),
+        ("threads = 0", "at least 1"),
+        ("model = [1]", "model must be text"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(tmp_path: Path, config: str, words: str) -> None:
+    """The error names the setting and what it should be."""
+    file = tmp_path / "config.toml"
+    file.write_text(config)
+    with pytest.raises(UsageError, match=words):
+        load_settings({}, {}, file)
+
+
+def test_a_damaged_file_is_said_to_be_damaged(tmp_path: Path) -> None:
+    """TOML errors keep their line; other encodings are named."""
+    file = tmp_path / "config.toml"
+    file.write_text("model = \n")
+    with pytest.raises(DataError, match="line 1"):
+        load_settings({}, {}, file)
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match="not valid TOML"):
+        load_settings({}, {}, file)
+
+
+def test_all_paths_are_below_the_home_if_it_is_set(tmp_path: Path) -> None:
+    """``CHATCLI_HOME`` moves everything the program reads or writes."""
+    paths = Paths.locate({"CHATCLI_HOME": str(tmp_path)})
+    every = [paths.config_file, paths.transcripts, paths.feedback_log, paths.models, paths.input_history]
+    every += [paths.index, paths.probe_verdicts, paths.kv_states]
+    assert all(path.is_relative_to(tmp_path) for path in every)
+    assert len(set(every)) == len(every)
+
+
+def test_without_a_home_the_platform_decides() -> None:
+    """Nothing is put next to the code or into the working folder."""
+    paths = Paths.locate({})
+    assert paths.data.is_absolute()
+    assert not paths.data.is_relative_to(Path(__file__).resolve().parents[1])
