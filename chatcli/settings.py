@@ -146,6 +146,7 @@ def load_settings(
     config_sampling = config.pop("sampling", {})
     if not isinstance(config_sampling, dict):
         raise UsageError(f"{config_file}: sampling must be a table, [sampling]")
+    _refuse_unknown(flags, setting_types | sampling_types, "command line")
     _refuse_unknown(config, setting_types, f"{config_file}")
     _refuse_unknown(config_sampling, sampling_types, f"{config_file}, [sampling]")
 

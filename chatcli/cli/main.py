@@ -63,8 +63,8 @@ def main() -> NoReturn:
     """Run the program and exit with the code of errors.py. Never a traceback without ``--debug``."""
     debug = "--debug" in sys.argv[1:]
     try:
-        app(standalone_mode=False)
-        code: int = ExitCode.OK
+        ended = app(standalone_mode=False)  # typer turns Exit and KeyboardInterrupt into a number
+        code = ended if isinstance(ended, int) else int(ExitCode.OK)
     except ChatcliError as error:
         if debug:
             raise
