@@ -3,10 +3,12 @@
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from chatcli.chat.message import Message, Role
 from chatcli.chat.transcript_writer import render_prompt
+from chatcli.engine.reasoning import detect, resumed
 from chatcli.engine.template_budget import Budget
 from chatcli.errors import TemplateError
 
@@ -23,7 +25,8 @@ _THINKING: Mapping[str, tuple[Any, Any]] = {
 _REASONING = ("reasoning_content", "thinking", "reasoning")
 # What a conversation without tools is to transformers, and to templates that take no None.
 _NOTHING: Mapping[str, Any] = {"tools": None, "documents": None}
-_EMPTY: Mapping[str, Any] = {"tools": [], "documents": [], "functions": []}
+_SHORT = 24  # a text of fewer characters may occur in a template by chance
+_EMPTY: Mapping[str, Any] = {"tools": [], "documents": []}
 
 Adaptation = Callable[[Sequence[Message]], list[Message]]
 
@@ -45,6 +48,7 @@ class ChatTemplate:
         self.source = source
         self._program = Program(source)
         self._constants = {"bos_token": bos_text, "eos_token": eos_text, **_NOTHING}
+        self._form = detect(source)
         self._reasoning = next((name for name in _REASONING if name in source), _REASONING[0])
 
     @property
@@ -82,12 +86,21 @@ class ChatTemplate:
             except TemplateError as error:
                 problem = problem or error
                 continue
-            if _holds_all(text, form):
+            if _holds_all(text, form) and self._keeps_system(form, thinking):
                 return text
             rendered = text if rendered is None else rendered
         if rendered is not None:
             return rendered
         raise problem or TemplateError("the chat template gives nothing")
+
+    def _keeps_system(self, messages: Sequence[Message], thinking: bool | None) -> bool:
+        """Whether system prompts that are too short to be searched for come through."""
+        if not any(m.role is Role.SYSTEM and 0 < len(m.content.strip()) < _SHORT for m in messages):
+            return True
+        probe = "\ue0f2\ue0f3" * _SHORT
+        marked = [replace(m, content=probe) if m.role is Role.SYSTEM else m for m in messages]
+        count = sum(m.role is Role.SYSTEM for m in messages)
+        return self._render_form(marked, thinking).count(probe) >= count
 
     def _render_form(self, messages: Sequence[Message], thinking: bool | None) -> str:
         from chatcli.engine.template_sandbox import Refused, Runaway
@@ -98,19 +111,21 @@ class ChatTemplate:
         end = "\ue0f0\ue0f1"  # marks where the answer ends
         while any(end in (m.content + (m.reasoning or "")) for m in messages):
             end += "\ue0f1"
-        if last.content or not last.reasoning:
+        reasons = bool(last.reasoning) and not last.content  # it was stopped while still thinking
+        if reasons:
+            marked = replace(last, reasoning=f"{last.reasoning}{end}")
+        else:
             marked = replace(last, content=last.content + end)
-        else:  # stopped while it was still thinking
-            marked = replace(last, reasoning=last.reasoning + end)
         try:
             text = self._run([*messages[:-1], marked], thinking, answer=False)
-        except (Refused, TemplateError) as error:
-            if isinstance(error, Runaway):
-                raise
+        except Runaway:
+            raise
+        except (Refused, TemplateError):
             text = ""  # it wants the user to have the last word
         if end in text:
             return text[: text.rindex(end)].replace(end, "")
-        return self._run(messages[:-1], thinking, answer=True) + last.content
+        prompt = self._run(messages[:-1], True if reasons else thinking, answer=True)
+        return resumed(self._form, prompt, last)
 
     def _run(self, messages: Sequence[Message], thinking: bool | None, *, answer: bool) -> str:
         from chatcli.engine.template_sandbox import Refused, Runaway
@@ -128,9 +143,12 @@ class ChatTemplate:
         except (Refused, Runaway):
             raise
         except TemplateError:
-            variables.update(_EMPTY)
-            text = self._program.render(variables, Budget(characters, len(messages)))
-            self._constants.update(_EMPTY)  # so that every later rendering agrees with this one
+            generous: dict[str, Any] = dict.fromkeys(self._program.unknown - set(variables), "")
+            generous.update(_EMPTY)
+            if "datetime" in generous:
+                generous["datetime"] = datetime.now().strftime("%Y-%m-%d")
+            text = self._program.render(variables | generous, Budget(characters, len(messages)))
+            self._constants.update(generous)  # so that every later rendering agrees with this one
             return text
 
     def _reads(self, name: str) -> bool:

@@ -183,6 +183,7 @@ class Program:
 
     Attributes:
         variables: names the template reads without setting them.
+        unknown: those of them that mean nothing to Jinja or to us.
 
     Raises:
         TemplateError: it does not compile; names line and reason.
@@ -194,6 +195,7 @@ class Program:
         self._environment = _Environment()
         try:
             self.variables = frozenset(find_undeclared_variables(self._environment.parse(source)))
+            self.unknown = self.variables - set(self._environment.globals)
             self._template = self._environment.from_string(source)
         except TemplateSyntaxError as error:
             raise TemplateError(f"chat template, line {error.lineno}: {error.message}") from error
