@@ -173,7 +173,7 @@ def check_any_bytes(data: bytes, size: int) -> None:
     assert load(render(repaired.conversation)).conversation == repaired.conversation
     strict = read_strictly(data)
     if isinstance(strict, TranscriptError):
-        assert repaired.problems
+        assert repaired.problems or repaired.torn  # a torn message that others name is there once repaired
         assert 1 <= strict.line <= data.count(b"\n") + 1
         return
     assert not repaired.problems or strict.torn
