@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from chatcli.chat.markup import SURROGATE
+
 SUFFIX = ".txt"
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread
 _RANDOM_LENGTH = 5
@@ -49,15 +51,20 @@ def name_of(relative: str) -> str:
 
 
 def is_transcript(file_name: str) -> bool:
-    """Whether a file of this name is taken for a conversation: not hidden, and with the suffix."""
-    return file_name.endswith(SUFFIX) and not file_name.startswith(".")
+    """Whether a file of this name is taken for a conversation: not hidden, text, and with the suffix."""
+    return file_name.endswith(SUFFIX) and is_folder_name(file_name)
+
+
+def is_folder_name(name: str) -> bool:
+    """Whether a folder of this name is looked into: not hidden, and its name is text."""
+    return not name.startswith(".") and (name.isascii() or not SURROGATE.search(name))
 
 
 def names(folder: Path) -> Iterator[str]:
     """The names of all conversations, in no order. Folders that cannot be read are passed over."""
     root = str(folder)
     for at, folders, files in os.walk(root):
-        folders[:] = [f for f in folders if not f.startswith(".")]
+        folders[:] = [f for f in folders if is_folder_name(f)]
         below = os.path.relpath(at, root).replace(os.sep, "/")
         prefix = "" if below == "." else f"{below}/"
         yield from (name_of(prefix + f) for f in files if is_transcript(f))

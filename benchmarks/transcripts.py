@@ -1,0 +1,105 @@
+"""How long listing and searching take over many conversations.
+
+Usage: python -m benchmarks.transcripts [COUNT]
+
+Makes COUNT (100,000) synthetic transcripts in a temporary folder, removed afterwards, and prints a table for
+benchmarks/LOG.md. Every question is asked by a fresh ``TranscriptIndex``, as a new process does; of 7 the
+median and the slowest are printed.
+"""
+
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from chatcli.chat.conversation import Conversation
+from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, user
+from chatcli.chat.transcript_writer import render
+from chatcli.storage import layout
+from chatcli.storage.index import TranscriptIndex
+
+_RUNS = 7
+_YEARS = 5
+_QUERIES = (
+    "python", "the", "python bubble", '"the python"', "pyth*", "a*", "the role:user model:qwen3",
+    "the before:2022", "bubble after:2026-11", "rated:good", "nosuchword",
+)  # fmt: skip
+
+
+def make(folder: Path, count: int, seed: int = 1) -> None:
+    """Write conversations of 2 to 12 messages, over five years; words are as frequent as in a language."""
+    rng = random.Random(seed)
+    words = ["the", "python", "bubble"] + [
+        "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(3, 9))) for _ in range(30_000)
+    ]
+    weights = [1 / (rank + 1) for rank in range(len(words))]
+    stream = rng.choices(words, weights, k=1_000_000)
+    models = [Generation(ModelRef(n, f"{n}-q4_k_m.gguf"), FinishReason.END) for n in ("lkjsxclm", "qwen3-4b")]
+    start = datetime(2021, 11, 20, tzinfo=UTC)
+    for number in range(count):
+        began = start + timedelta(days=365 * _YEARS) * (number / count)
+        conversation = Conversation(layout.new_id(began), began)
+        by = rng.choice(models)
+        for _ in range(rng.randint(1, 6)):
+            at = rng.randrange(len(stream) - 200)
+            conversation.append(user(" ".join(stream[at : at + rng.randint(3, 30)])))
+            at = rng.randrange(len(stream) - 200)
+            text = " ".join(stream[at : at + rng.randint(10, 120)])
+            conversation.append(Message(Role.ASSISTANT, text, None, by))
+        path = layout.path_of(folder, conversation.id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(render(conversation)), encoding="utf-8", newline="")
+        os.utime(path, (began.timestamp(), began.timestamp()))
+
+
+def measure(name: str, action: Callable[[], object], runs: int = _RUNS) -> None:
+    """Print one row."""
+    times = []
+    for _ in range(runs):
+        begin = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - begin)
+    print(f"| {name} | {statistics.median(times):.3f} | {max(times):.3f} |", flush=True)
+
+
+def main() -> None:
+    """Make, measure, print."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    with tempfile.TemporaryDirectory(prefix="chatcli-bench-") as temporary:
+        folder, file = Path(temporary) / "transcripts", Path(temporary) / "index.sqlite"
+        make(folder, count)
+        size = sum(p.stat().st_size for p in folder.rglob("*.txt"))
+        print(f"{count} transcripts, {size / 2**20:.0f} MiB\n\n| | median s | slowest s |\n|---|---|---|")
+
+        def ask(action: Callable[[TranscriptIndex], object]) -> Callable[[], object]:
+            def run() -> object:
+                index = TranscriptIndex(folder, file)
+                answer = action(index)
+                index.close()
+                return answer
+
+            return run
+
+        measure("build the index", ask(lambda index: index.newest()), 1)
+        measure("list the newest 20", ask(lambda index: index.newest()))
+        for query in _QUERIES:
+            measure(f"search `{query}`", ask(partial(TranscriptIndex.search, text=query)))
+        with next(folder.rglob("*.txt")).open("a", encoding="utf-8") as changed:
+            changed.write("<user>an addition by hand</user>\n")
+        new = folder / "by hand.txt"
+        new.write_text("<user>added by hand</user>\n", encoding="utf-8")
+        measure("list after a file was added", ask(lambda index: index.newest()), 1)
+        victim = TranscriptIndex(folder, file).newest(1)[0].name
+        layout.path_of(folder, victim).unlink()
+        measure("forget one conversation without a trace", ask(lambda index: index.forget(victim)), 1)
+        print(f"\nindex: {file.stat().st_size / 2**20:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
