@@ -212,13 +212,16 @@ class AppendFile:
             self._clean_size = size + len(mend) + len(record)
 
 
-def atomic_write(path: Path, content: bytes | Iterable[bytes], *, mode: int = FILE_MODE) -> None:
+def atomic_write(
+    path: Path, content: bytes | Iterable[bytes], *, mode: int = FILE_MODE, durable: bool = True
+) -> None:
     """Replace a file, or create it, so that at any moment either the old or the new content is there, whole.
 
     Args:
         path: the file. A symbolic link stays one, and its target is replaced.
         content: all of it, or its pieces in order; if making them fails, nothing is replaced.
         mode: of the new file, whatever the umask and the old file's mode.
+        durable: wait for the disk; not worth it for what can be made again and proves itself when read.
 
     Raises:
         StorageError: it could not be written; the old content is untouched.
@@ -233,14 +236,16 @@ def atomic_write(path: Path, content: bytes | Iterable[bytes], *, mode: int = FI
                 _set_mode(temporary, mode)
                 for piece in _batches([content] if isinstance(content, bytes) else content):
                     _write_all(descriptor, piece)
-                sync_file(descriptor)
+                if durable:
+                    sync_file(descriptor)
             finally:
                 os.close(descriptor)
             temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        sync_folder(target.parent)
+        if durable:
+            sync_folder(target.parent)
     except OSError as error:
         raise storage_error("write", path, error) from error
 

@@ -1,0 +1,112 @@
+"""A folder of large blobs that can be made again, one a conversation; the least recently used go first.
+
+Meant for KV states. A blob that is missing, damaged, of another conversation or made under other conditions
+is simply not there; a blob that cannot be written is not written. Nothing here ever fails a chat.
+"""
+
+import contextlib
+import hashlib
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from chatcli.errors import StorageError
+from chatcli.storage.durable import atomic_write
+
+_MAGIC = b"chatcli state 1\n"
+_LONGEST_HEADER = 4096
+
+
+class StateCache:
+    """Blobs by conversation.
+
+    Args:
+        folder: appears with the first blob.
+        capacity: bytes of all blobs together.
+    """
+
+    def __init__(self, folder: Path, capacity: int) -> None:
+        self.folder = folder
+        self.capacity = capacity
+
+    def store(self, name: str, conditions: str, blob: bytes) -> bool:
+        """Keep a blob in place of the one the conversation had; others go to make room.
+
+        Args:
+            name: of the conversation.
+            conditions: what the blob is valid for (model, template, adapter, settings), as one string.
+            blob: the state.
+
+        Returns:
+            Whether it was kept: not if it exceeds the capacity or the disk refuses.
+        """
+        header = _header(name, conditions, blob)
+        size = len(header) + len(blob)
+        if size > self.capacity:
+            self.remove(name)
+            return False
+        self._make_room(self.capacity - size, self._path(name))
+        try:
+            atomic_write(self._path(name), [header, blob], durable=False)
+        except StorageError:
+            return False
+        return True
+
+    def load(self, name: str, conditions: str) -> memoryview | None:
+        """The conversation's blob, if it is whole and was made under the same conditions."""
+        path = self._path(name)
+        try:
+            content = memoryview(path.read_bytes())
+        except OSError:
+            return None
+        start = bytes(content[:_LONGEST_HEADER]).find(b"\n\n") + 2
+        if content[:start] != _header(name, conditions, content[start:]):
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)  # used just now
+        return content[start:]
+
+    def remove(self, name: str) -> None:
+        """Forget a conversation's blob; nothing happens when there is none.
+
+        Raises:
+            StorageError: it is there and cannot be removed.
+        """
+        path = self._path(name)
+        try:
+            path.unlink(missing_ok=True)
+        except NotADirectoryError:
+            return
+        except OSError as error:
+            raise StorageError(f"cannot remove {path}: {error.strerror}; remove it by hand") from error
+
+    def _path(self, name: str) -> Path:
+        return self.folder / hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+    def _make_room(self, size: int, replaced: Path) -> None:
+        """Remove the least recently used blobs and what killed processes left, down to ``size`` bytes."""
+        files = sorted((status.st_mtime_ns, status.st_size, path) for path, status in self._files())
+        total = sum(length for _, length, path in files if path != replaced)
+        for _, length, path in files:
+            if total <= size:
+                return
+            if path != replaced:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                total -= length
+
+    def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
+        try:
+            for entry in os.scandir(self.folder):
+                with contextlib.suppress(OSError):
+                    if entry.is_file(follow_symlinks=False):
+                        yield Path(entry.path), entry.stat()
+        except OSError:
+            return
+
+
+def _header(name: str, conditions: str, blob: bytes | memoryview) -> bytes:
+    """What proves a blob. The checksum finds accidents; conditions are hashed, for they may be long."""
+    about = hashlib.sha256(f"{name}\0{conditions}".encode("utf-8", "surrogatepass")).hexdigest()
+    return b"%s%s %d %08x\n\n" % (_MAGIC, about.encode(), len(blob), zlib.crc32(blob))
