@@ -168,6 +168,8 @@ class _Environment(ImmutableSandboxedEnvironment):
             if name not in _READING:
                 value = list(value) if hasattr(value, "__next__") else value  # generators are written once
                 self.budget.tree(value)
+                if name == "format" and isinstance(value, str):
+                    self.budget.formatted(value, (*others, kwargs))
                 self.budget.text(_filtered_length(name, value, [*others, *kwargs.values()]))
                 args = (args[0], value, *others) if passes_context else (value, *others)
             return function(*args, **kwargs)
@@ -272,8 +274,6 @@ def _filtered_length(name: str, value: Any, arguments: list[Any]) -> int:
         return len(text) + width * (text.count("\n") + 1)
     if name == "join" and isinstance(value, list | tuple):
         return width * len(value) + sum(len(v) for v in value if isinstance(v, str))
-    if name == "format":
-        return len(text) + sum(widths) * (text.count("%") + 1)
     if name == "tojson" and isinstance(value, Mapping | list | tuple):
         return width * 100
     if name == "sum" and any(not isinstance(a, int | float | str) for a in arguments):

@@ -161,7 +161,8 @@ class Vocabulary:
         pieces = {self.piece(token) for token in self.special_ids} - {b""}
         if self._writes_spaces_as_marks():
             spaced = {piece.replace(_SPACE_MARK, b" ") for piece in pieces}
-            bare = {piece[1:] for piece in spaced - pieces if piece.startswith(b" ") and piece.strip()}
+            led = (piece for piece in spaced - pieces if self.adds_space and piece.startswith(b" "))
+            bare = {piece[1:] for piece in led if piece.strip()}
             return frozenset(pieces | spaced | bare)
         if self._type == _BPE:
             return frozenset(pieces | {raw for piece in pieces if len(raw := _from_letters(piece)) > 1})
