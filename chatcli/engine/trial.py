@@ -44,6 +44,7 @@ def attempt(path: Path, options: LoadOptions) -> None:
     """
     loaded = load_model(path, replace(options, context_size=CONTEXT_SIZE))
     try:
+        _read_vocabulary(loaded)
         prompt = _prompt(loaded)
         _decode(loaded, prompt)
         best = _prediction(loaded)
@@ -53,13 +54,20 @@ def attempt(path: Path, options: LoadOptions) -> None:
         loaded.free()
 
 
+def _read_vocabulary(loaded: Loaded) -> None:
+    """Ask for every token's text: a malformed one kills the process that asks."""
+    lib, room = loaded.native.lib, ctypes.create_string_buffer(256)
+    count = lib.llama_vocab_n_tokens(loaded.vocab)
+    if count < 1 or lib.llama_vocab_type(loaded.vocab) == lib.LLAMA_VOCAB_TYPE_NONE:
+        raise ModelError("the model has no vocabulary: it cannot read or write text")
+    for token in range(count):
+        lib.llama_token_to_piece(loaded.vocab, token, room, len(room), 0, True)
+
+
 def _prompt(loaded: Loaded) -> list[int]:
     lib, text = loaded.native.lib, _TEXT.encode()
     room = (ctypes.c_int32 * (2 * len(text) + 8))()
     count = lib.llama_tokenize(loaded.vocab, text, len(text), room, len(room), True, True)
-    vocabulary = lib.llama_vocab_n_tokens(loaded.vocab)
-    if vocabulary < 1:
-        raise ModelError("the model has no vocabulary")
     ids = [room[i] for i in range(max(count, 0))] or [0]
     return (ids * _PROMPT_TOKENS)[:_PROMPT_TOKENS]
 

@@ -128,10 +128,10 @@ class File:
         """The same file without one key."""
         return replace(self, keys=tuple(key for key in self.keys if key.name != name))
 
-    def with_tensor(self, name: str, **changes: Any) -> "File":
+    def with_tensor(self, which: str, /, **changes: Any) -> "File":
         """The same file with one tensor changed."""
         return replace(
-            self, tensors=tuple(replace(t, **changes) if t.name == name else t for t in self.tensors)
+            self, tensors=tuple(replace(t, **changes) if t.name == which else t for t in self.tensors)
         )
 
     def without_tensor(self, name: str) -> "File":

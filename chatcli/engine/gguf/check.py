@@ -6,8 +6,8 @@ new kind must pass.
 """
 
 from chatcli.engine.gguf.header import Header, ValueType
-from chatcli.engine.gguf.hyperparameters import hyperparameter_problem
-from chatcli.engine.gguf.layout import layout_problem
+from chatcli.engine.gguf.hyperparameters import hyperparameter_problem, is_plain
+from chatcli.engine.gguf.layout import format_problem, layout_problem
 from chatcli.engine.gguf.reader import quote
 from chatcli.engine.gguf.shards import read_shards
 from chatcli.engine.gguf.vocabulary import vocabulary_problem
@@ -27,14 +27,15 @@ def check(header: Header) -> None:
     Raises:
         InvalidModel: with the file's name and one reason.
     """
+    shards = read_shards(header)  # first: later parts of a model say nothing of what it is
     _refuse(header, _kind_problem(header))
-    shards = read_shards(header)
     for shard in shards:
         _refuse(shard, layout_problem(shard))
     tensors = tuple(tensor for shard in shards for tensor in shard.tensors)
     _refuse(header, _emptiness_problem(header, bool(tensors)))
     _refuse(header, hyperparameter_problem(header, tensors))
-    _refuse(header, vocabulary_problem(header, tensors))
+    _refuse(header, format_problem(tensors, is_plain(header.architecture)))
+    _refuse(header, vocabulary_problem(header))
     _refuse(header, _template_problem(header))
 
 

@@ -118,6 +118,11 @@ class TensorInfo:
         return prod(self.shape)
 
     @property
+    def shape_text(self) -> str:
+        """Its shape as people write it, ``64 x 288``."""
+        return " x ".join(map(str, self.shape)) or "a single number"
+
+    @property
     def format_name(self) -> str:
         """Name of its format, or ``type N`` for one that is not known."""
         known = TENSOR_FORMATS.get(self.type)

@@ -20,6 +20,10 @@ _EPSILONS = (
     "attention.layer_norm_epsilon",
     "attention.group_norm_epsilon",
 )
+_ROTATE_ALL = frozenset(
+    {"llama", "mistral3", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "falcon", "starcoder2"}
+    | {"internlm2", "olmo", "olmo2", "granite", "smollm3", "baichuan", "deepseek"}
+)
 _ROPE_BASES = ("rope.freq_base", "rope.freq_base_swa")
 # Decoders whose blocks, widths and norms mean what they say; others share blocks or leave numbers at 0.
 _PLAIN = frozenset(
@@ -52,6 +56,11 @@ _PLAIN = frozenset(
 )
 
 
+def is_plain(architecture: str) -> bool:
+    """The architecture is known to mean what its numbers and tensor names say."""
+    return architecture in _PLAIN
+
+
 def hyperparameter_problem(header: Header, tensors: Sequence[TensorInfo]) -> str:
     """What is wrong with the architecture's numbers, in words; '' when nothing is.
 
@@ -72,6 +81,8 @@ class _Numbers:
     def __init__(self, header: Header) -> None:
         self.prefix = header.architecture + "."
         self.architecture = header.architecture
+        tokens = header.array("tokenizer.ggml.tokens")
+        self.vocabulary = len(tokens) if tokens is not None else None
         self._values = header.metadata
         self._types = header.types
 
@@ -87,10 +98,10 @@ class _Numbers:
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
     def integers(self, key: str) -> list[int]:
-        """The value as a list, whether one number or one per block; [] when absent or not whole numbers."""
+        """The value as llama.cpp reads it, whether one number or one a block: unsigned; [] when absent."""
         value = self.get(key)
         values: Iterable[object] = value if isinstance(value, Array) else [value]
-        return [v for v in values if isinstance(v, int)]
+        return [v & 0xFFFFFFFF for v in values if isinstance(v, int)]
 
     def floats(self) -> Iterator[tuple[str, float]]:
         """All floating-point numbers of the architecture."""
@@ -108,11 +119,12 @@ def _problems(numbers: _Numbers, tensors: Sequence[TensorInfo]) -> Iterator[str]
     yield _size_problem(numbers, "embedding_length", _MAX_EMBEDDING)
     yield _size_problem(numbers, "block_count", _MAX_BLOCKS)
     yield _blocks_problem(numbers, tensors)
+    yield _embedding_problem(numbers, tensors)
     yield _heads_problem(numbers, tensors)
+    yield _head_width_problem(numbers)
     yield _float_problem(numbers)
     yield _rope_problem(numbers)
     yield _experts_problem(numbers)
-    yield _embedding_problem(numbers, tensors)
 
 
 def _size_problem(numbers: _Numbers, key: str, most: int) -> str:
@@ -133,7 +145,7 @@ def _size_problem(numbers: _Numbers, key: str, most: int) -> str:
 def _blocks_problem(numbers: _Numbers, tensors: Sequence[TensorInfo]) -> str:
     declared = numbers.integer("block_count") or 0
     found = 1 + max((int(m[1]) for t in tensors if (m := _BLOCK.match(t.name))), default=-1)
-    strict = numbers.architecture in _PLAIN or declared > _LLAMA_MAX_BLOCKS
+    strict = is_plain(numbers.architecture) or declared > _LLAMA_MAX_BLOCKS
     if found and declared != found and strict:
         return f"{numbers.name('block_count')} is {declared}, and the file has {found} blocks"
     if declared > _LLAMA_MAX_BLOCKS:
@@ -157,18 +169,36 @@ def _heads_problem(numbers: _Numbers, tensors: Sequence[TensorInfo]) -> str:
     return ""
 
 
+def _head_width_problem(numbers: _Numbers) -> str:
+    """Widths of keys, values and rotation, which llama.cpp's graphs assert of each other."""
+    heads = numbers.integer("attention.head_count")
+    if not heads or not is_plain(numbers.architecture):
+        return ""
+    usual = (numbers.integer("embedding_length") or 0) // heads
+    widths = [numbers.get(f"attention.{name}_length") for name in ("key", "value")]
+    key, value = (usual if width is None else width for width in widths)
+    rotated = numbers.get("rope.dimension_count")
+    if rotated is None:
+        rotated = key
+    elif not isinstance(rotated, int) or not isinstance(key, int) or not 0 < rotated <= key or rotated % 2:
+        return f"{numbers.name('rope.dimension_count')} is {_shown(rotated)} for heads of {_shown(key)}"
+    if numbers.architecture in _ROTATE_ALL and not key == value == rotated:
+        return f"its heads are {_shown(key)} wide, with values of {_shown(value)}, rotated {_shown(rotated)}"
+    return ""
+
+
 def _float_problem(numbers: _Numbers) -> str:
     # llama.cpp's own writer stores 0 for the epsilons that an architecture does not use.
     epsilons = {key: value for key in _EPSILONS if (value := numbers.get(key)) is not None}
     used = any(isinstance(value, float) and value > 0 for value in epsilons.values())
-    zero_is_fair = used or numbers.architecture not in _PLAIN
+    zero_is_fair = used or not is_plain(numbers.architecture)
     for key, value in epsilons.items():
         if not isinstance(value, float) or not (0 < value < math.inf or (value == 0 and zero_is_fair)):
-            return f"{numbers.name(key)} is {_shown(value)}; it must be a positive number"
+            return f"{numbers.name(key)} is {_shown(value)}; it must be a positive float"
     for key in _ROPE_BASES:
         base = numbers.get(key)
         if base is not None and not (isinstance(base, float) and 0 < base < math.inf):
-            return f"{numbers.name(key)} is {_shown(base)}; it must be a positive number"
+            return f"{numbers.name(key)} is {_shown(base)}; it must be a positive float"
     for name, number in numbers.floats():
         if math.isnan(number):
             return f"{quote(name)} is not a number"
@@ -203,14 +233,16 @@ def _experts_problem(numbers: _Numbers) -> str:
 
 
 def _embedding_problem(numbers: _Numbers, tensors: Sequence[TensorInfo]) -> str:
-    if numbers.architecture not in _PLAIN:
+    if not is_plain(numbers.architecture):
         return ""
-    width = numbers.integer("embedding_length")
     table = next((tensor for tensor in tensors if tensor.name == "token_embd.weight"), None)
     if table is None:
         return "the tensor token_embd.weight is missing"
+    width, tokens = numbers.integer("embedding_length"), numbers.vocabulary
     if table.shape[:1] != (width,):
-        return f"{numbers.name('embedding_length')} is {width}, and token_embd.weight has {table.shape[:1]}"
+        return f"{numbers.name('embedding_length')} is {width}, and token_embd.weight is {table.shape_text}"
+    if tokens is not None and table.shape[1:] != (tokens,):
+        return f"its vocabulary has {tokens} tokens, and token_embd.weight is {table.shape_text}"
     return ""
 
 

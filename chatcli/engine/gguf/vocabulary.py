@@ -1,10 +1,11 @@
-"""Checks a model's vocabulary: its parallel arrays, the ids that end a turn, the embedding table's size."""
+"""Checks a model's vocabulary: its parallel arrays, the ids that end a turn, and its tokens."""
 
-from collections.abc import Sequence
-
-from chatcli.engine.gguf.header import Array, Header, TensorInfo, ValueType
+from chatcli.engine.gguf.header import Array, Header, ValueType
 from chatcli.engine.gguf.reader import quote
 
+_MAX_TOKEN = (
+    8192  # bytes; real ones have up to about 1,000, and llama.cpp recurses once a byte with some tokenizers
+)
 _NO_VOCABULARY = ("no_vocab", "none")
 _NO_TOKEN = 2**32 - 1  # -1 as an unsigned number: some converters write it for "there is none"
 _PARALLEL = {
@@ -14,12 +15,11 @@ _PARALLEL = {
 _TURN_IDS = ("tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id")
 
 
-def vocabulary_problem(header: Header, tensors: Sequence[TensorInfo]) -> str:
+def vocabulary_problem(header: Header) -> str:
     """What is wrong with the vocabulary, in words; '' when nothing is.
 
     Args:
         header: of the model's first file, which holds the vocabulary.
-        tensors: of all its files.
     """
     model = header.string("tokenizer.ggml.model")
     if not model:
@@ -32,8 +32,8 @@ def vocabulary_problem(header: Header, tensors: Sequence[TensorInfo]) -> str:
     return (
         _arrays_problem(header, tokens)
         or _ids_problem(header, len(tokens))
-        or _embedding_problem(tensors, len(tokens))
-        or _duplicate_problem(tokens)
+        or _words_problem(tokens)
+        or _bytes_problem(model, tokens)
     )
 
 
@@ -61,20 +61,42 @@ def _ids_problem(header: Header, count: int) -> str:
     return ""
 
 
-def _embedding_problem(tensors: Sequence[TensorInfo], count: int) -> str:
-    table = next((tensor for tensor in tensors if tensor.name == "token_embd.weight"), None)
-    if table is not None and len(table.shape) == 2 and table.shape[1] != count:
-        return f"it has embeddings for {table.shape[1]} tokens, and the vocabulary has {count}"
-    return ""
-
-
-def _duplicate_problem(tokens: Array) -> str:
+def _words_problem(tokens: Array) -> str:
     """llama.cpp aborts when two tokens are the same text; it reads C strings and names empty ones itself."""
     seen: set[bytes] = set()
     for number, raw in enumerate(tokens.strings()):
+        if len(raw) > _MAX_TOKEN:
+            return f"its token {number} is {len(raw)} bytes long; more than {_MAX_TOKEN} are senseless"
         piece = raw.partition(b"\0")[0] if 0 in raw else raw
         piece = piece or b"[EMPTY_%d]" % number
         if piece in seen:
             return f"its vocabulary has the token {quote(piece.decode('utf-8', 'replace'))!r} twice"
         seen.add(piece)
     return ""
+
+
+def _bytes_problem(model: str, tokens: Array) -> str:
+    """Where a tokenizer falls back to single bytes, each must have a token: without, it may never end."""
+    if model == "llama":
+        spelt = {piece for piece in tokens.strings() if len(piece) in (1, 6)}
+        missing = sum(
+            b"<0x%02X>" % byte not in spelt and bytes([byte]) not in spelt for byte in range(1, 256)
+        )
+    elif model == "rwkv":
+        spelt = {_unescaped(piece) for piece in tokens.strings() if len(piece) <= 4}
+        missing = sum(bytes([byte]) not in spelt for byte in range(1, 256))
+    else:
+        return ""
+    return f"its vocabulary lacks {missing} of the single bytes, which its tokenizer needs" if missing else ""
+
+
+def _unescaped(piece: bytes) -> bytes:
+    """What a short token of the RWKV tokenizer stands for; unprintable bytes are spelt with a backslash."""
+    if not piece.startswith(b"\\"):
+        return piece
+    if len(piece) == 4 and piece[1:2] == b"x":
+        try:
+            return bytes.fromhex(piece[2:].decode("ascii"))
+        except ValueError:
+            return b""
+    return {b"t": b"\t", b"n": b"\n", b"r": b"\r"}.get(piece[1:], piece[1:])
