@@ -47,11 +47,13 @@ class Tape:
 
     Attributes:
         ids: the tokens in the memory, in order. Read it, do not change it.
+        generated: for each of them, whether it was appended, as what a model writes is.
     """
 
     def __init__(self, native: Native, context: Any, batch_size: int) -> None:
         lib = native.lib
         self.ids: list[int] = []
+        self.generated: list[bool] = []
         self._native = native
         self._lib = lib
         self._context = context
@@ -63,6 +65,7 @@ class Tape:
         model = lib.llama_get_model(context)
         # A recurrent state is a summary: nothing can be taken out of it again, only an older copy put back.
         self.can_cut = not (lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model))
+        self._window = lib.llama_model_n_swa(model)
         self._checkpoints: list[_Checkpoint] = []
         self._strlen = _native_flag_reader(lib)
         self._flag: Any = None
@@ -92,7 +95,9 @@ class Tape:
         if count >= len(self.ids):
             return len(self.ids)
         if self.can_cut and self._lib.llama_memory_seq_rm(self._memory, _SEQUENCE, count, -1):
-            del self.ids[count:]
+            self._forget(count)
+            if not self._is_complete():
+                self.clear()
         else:
             self._restore(count)
         return len(self.ids)
@@ -140,12 +145,13 @@ class Tape:
         if code:
             self._fail(code)
         self.ids.append(token)
+        self.generated.append(True)
         self._pending = ()
 
     def clear(self) -> None:
         """Forget everything, for instance because the weights in use have changed."""
         self._lib.llama_memory_clear(self._memory, False)
-        self.ids.clear()
+        self._forget(0)
         self._checkpoints.clear()
         self._pending = ()
 
@@ -160,6 +166,19 @@ class Tape:
             self._restore(len(self.ids))
         else:
             self.ids[:] = candidates[:held]
+            self.generated[held:] = [False] * (held - len(self.generated))
+
+    def _forget(self, count: int) -> None:
+        del self.ids[count:]
+        del self.generated[count:]
+
+    def _is_complete(self) -> bool:
+        """Whether the layers with a sliding window still hold all positions the next token looks at.
+
+        Without ``swa_full`` llama.cpp drops what has left the window, which a cut may bring back into it.
+        """
+        first: int = self._lib.llama_memory_seq_pos_min(self._memory, _SEQUENCE)
+        return first <= max(0, len(self.ids) - int(self._window))
 
     def _decode_piece(self, piece: Sequence[int]) -> None:
         self._buffer[: len(piece)] = list(piece)
@@ -168,6 +187,7 @@ class Tape:
         if code:
             self._fail(code)
         self.ids.extend(piece)
+        self.generated.extend([False] * len(piece))
         self._pending = ()
 
     def _fail(self, code: int) -> None:
@@ -197,7 +217,7 @@ class Tape:
             size = len(last.data)
             read = self._lib.llama_state_seq_set_data_ext(self._context, last.data, size, _SEQUENCE, flags)
             if read and self._lib.llama_memory_seq_rm(self._memory, _SEQUENCE, last.count, -1):
-                del self.ids[last.count :]
+                self._forget(last.count)
                 return
         self.clear()
 

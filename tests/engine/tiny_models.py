@@ -77,6 +77,19 @@ def write_mamba(path: Path) -> Path:
     return _finish(writer, path)
 
 
+def write_adapter(path: Path) -> Path:
+    """Write a LoRA adapter for ``write_llama``'s model that changes its answers."""
+    writer = gguf.GGUFWriter(str(path), "llama")
+    writer.add_type(gguf.GGUFType.ADAPTER)
+    writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, 8.0)
+    random = np.random.default_rng(11)
+    name = "blk.0.ffn_down.weight"
+    writer.add_tensor(f"{name}.lora_a", random.standard_normal((4, _FEED_FORWARD)).astype(np.float32))
+    writer.add_tensor(f"{name}.lora_b", random.standard_normal((_EMBEDDING, 4)).astype(np.float32))
+    return _finish(writer, path)
+
+
 def _start(
     path: Path, architecture: str, template: str | None, context_length: int, layers: int
 ) -> tuple[Any, Any]:

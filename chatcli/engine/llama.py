@@ -1,0 +1,290 @@
+"""The engine on llama.cpp: a loaded model that answers, reusing what its memory already holds."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from chatcli import __version__
+from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Timings, Usage
+from chatcli.chat.sampling import SamplingParams
+from chatcli.chat.window import Window
+from chatcli.engine.adapter import Adapters
+from chatcli.engine.base import Cancellation, Event, Finished, LeftOut, Prompt, PromptProgress, PromptToken
+from chatcli.engine.decode import Aborted, Tape
+from chatcli.engine.fitting import Fitting
+from chatcli.engine.form import ModelForm
+from chatcli.engine.loading import Loaded, LoadOptions, load_model, metadata
+from chatcli.engine.prompt import BuiltPrompt, PromptBuilder
+from chatcli.engine.recommended import recommended_sampling
+from chatcli.engine.reuse import reuse
+from chatcli.engine.sampler import Sampler
+from chatcli.engine.stream import AnswerStream
+from chatcli.engine.vocabulary import Vocabulary
+from chatcli.errors import ModelError
+
+
+class LlamaEngine:
+    """Implements ``engine.base.Engine``. Make it with ``open``; use it from one thread at a time.
+
+    Same prompt, parameters and seed give the same answer. Where the memory was warm, the prompt's tokens
+    were computed in batches of other sizes, whose rounding differs in the last bits of the logits: a draw
+    that hangs on those may fall otherwise.
+
+    Args:
+        loaded: the model; the engine frees it.
+        model: how records name it; what the file itself says is filled in.
+    """
+
+    def __init__(self, loaded: Loaded, model: ModelRef) -> None:
+        lib = loaded.native.lib
+        self._loaded = loaded
+        self._closed = False
+        self._vocabulary = Vocabulary(loaded.model)
+        self._form = ModelForm(self._vocabulary, metadata(lib, loaded.model, "tokenizer.chat_template"))
+        self._prompts = PromptBuilder(self._vocabulary, self._form.template)
+        self._tape = Tape(loaded.native, loaded.context, loaded.batch_size)
+        self._fitting = Fitting(loaded.context_size)
+        self._adapters = Adapters(loaded)
+        self._recommended = recommended_sampling(lambda key: metadata(lib, loaded.model, key))
+        self._model = replace(
+            model,
+            architecture=loaded.architecture,
+            quantization=loaded.quantization,
+            template=self._form.sha256,
+            context_size=loaded.context_size,
+        )
+        self._versions = {
+            "chatcli": __version__,
+            "llama_cpp_python": lib.__version__,
+            "llama.cpp": lib.llama_version().decode(),
+        }
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        options: LoadOptions | None = None,
+        *,
+        name: str = "",
+        sha256: str = "",
+        on_progress: Callable[[float], None] | None = None,
+        cancel: Cancellation | None = None,
+    ) -> "LlamaEngine":
+        """Load a model; may take minutes, and runs in any thread.
+
+        Args:
+            path: a GGUF file, the first one of a split model. Let ``probe`` look at strangers' files before.
+            options: how to load it.
+            name: what the user calls it; the file's name without suffix if empty.
+            sha256: of the file, where known, for the records.
+            on_progress: called with the share that is done, 0 to 1, in the calling thread.
+            cancel: set it to give up.
+
+        Raises:
+            ModelNotFound: no such file.
+            ModelError: llama.cpp cannot use it; or ``cancel`` was set.
+            TemplateError: its chat template does not compile.
+        """
+        loaded = load_model(path, options or LoadOptions(), on_progress=on_progress, cancel=cancel)
+        try:
+            return cls(loaded, ModelRef(name or path.stem, path.name, sha256))
+        except BaseException:
+            loaded.free()
+            raise
+
+    @property
+    def model(self) -> ModelRef:
+        """The model in use."""
+        return self._model
+
+    @property
+    def context_size(self) -> int:
+        """Tokens that prompt and answer share."""
+        return self._loaded.context_size
+
+    @property
+    def recommended(self) -> SamplingParams:
+        """What the model's maker recommends, else the defaults."""
+        return self._recommended
+
+    def set_adapter(self, path: Path | None, *, scale: float = 1.0, sha256: str = "") -> None:
+        """Attach a LoRA adapter in place of the present one; None: the model's own weights.
+
+        Raises:
+            ModelNotFound: no such file.
+            ModelError: llama.cpp cannot use it with this model; the adapter in use stays.
+        """
+        self._require_open()
+        if path is None:
+            self._adapters.detach()
+        else:
+            self._adapters.attach(path, scale)
+        self._tape.clear()  # what was computed with other weights is worthless, and llama.cpp does not know
+        self._model = replace(
+            self._model, adapter=sha256 if path else "", adapter_scale=scale if path else 1.0
+        )
+
+    def prompt(
+        self, messages: Sequence[Message], params: SamplingParams, *, thinking: bool | None = None
+    ) -> Prompt:
+        """The prompt ``generate`` would read for the same arguments; decodes nothing.
+
+        Raises:
+            ContextOverflow: as ``generate``.
+            TemplateError: as ``generate``.
+        """
+        window, built = self._build(messages, params, thinking, remember=False)
+        pieces = ((i, self._vocabulary.piece(i).decode("utf-8", "replace")) for i in built.ids)
+        tokens = tuple(PromptToken(i, text, self._vocabulary.is_special(i)) for i, text in pieces)
+        return Prompt(built.text, tokens, window.left_out)
+
+    def generate(
+        self,
+        messages: Sequence[Message],
+        params: SamplingParams,
+        *,
+        cancel: Cancellation | None = None,
+        thinking: bool | None = None,
+    ) -> Iterator[Event]:
+        """Answer the last message; see ``Engine.generate``.
+
+        The prompt leaves room for an answer (``fitting.room_for_answer``). With a grammar, templates that can
+        are told not to think, since the grammar would constrain the thinking.
+
+        Raises:
+            ContextOverflow: the system prompts and the last message alone do not fit; nothing was decoded.
+            TemplateError: the template fails or exceeds its bounds; nothing was decoded.
+            UsageError: there is no message, or the grammar is invalid; nothing was decoded.
+            ModelError: llama.cpp reports a failure. The engine stays usable.
+        """
+        run = _Run(params if params.seed is not None else params.with_seed(secrets.randbelow(2**32 - 1)))
+        window, built = self._build(messages, params, thinking, remember=True)
+        if window.left_out:
+            yield LeftOut(window.left_out)
+        self._loaded.native.log.clear()
+        sampler = self._sampler(run.params, built.ids)
+        stream = AnswerStream(self._form.splitter(built, messages), (*params.stop, *self._form.stops))
+        cancel = cancel or Cancellation()
+        self._tape.watch(cancel)
+        try:
+            yield from self._read(built, run, cancel)
+            yield from self._speak(sampler, stream, run, cancel)
+        except Aborted:
+            run.finish_reason = FinishReason.INTERRUPTED
+        finally:
+            self._tape.watch(None)
+            sampler.close()
+        yield from stream.finish()
+        yield Finished(run.generation(self._model, self._versions))
+
+    def close(self) -> None:
+        """Free the model; idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._loaded.free()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ModelError("the model is closed")
+
+    def _build(
+        self, messages: Sequence[Message], params: SamplingParams, thinking: bool | None, *, remember: bool
+    ) -> tuple[Window, BuiltPrompt]:
+        """Choose the messages and build their prompt."""
+        self._require_open()
+        if thinking is None and params.grammar is not None:
+            thinking = False
+        built: dict[int, BuiltPrompt] = {}  # windows of one conversation differ in their length
+
+        def measure(some: Sequence[Message]) -> int:
+            built[len(some)] = self._prompts.build(some, thinking=thinking)
+            return len(built[len(some)].ids)
+
+        window = self._fitting.choose(messages, params, measure, remember=remember)
+        return window, built[len(window.kept)]
+
+    def _sampler(self, params: SamplingParams, prompt: Sequence[int]) -> Sampler:
+        loaded = self._loaded
+        return Sampler(loaded.native, loaded.vocab, params, context_size=loaded.context_size, prompt=prompt)
+
+    def _read(self, built: BuiltPrompt, run: "_Run", cancel: Cancellation) -> Iterator[Event]:
+        """Bring the tape to the end of the prompt, decoding only what it does not hold."""
+        tape = self._tape
+        tape.settle()
+        plan = reuse(tape.ids, tape.generated, built.ids, self._vocabulary)
+        ids = [*tape.ids[: plan.keep], *plan.decode]  # the prompt's text, in the tokens it was first told in
+        run.cached = tape.keep(plan.keep)
+        run.prompt_tokens = len(ids)
+        yield PromptProgress(run.cached, len(ids), run.cached)
+        try:
+            for done in tape.read(ids[run.cached :], cancel):
+                yield PromptProgress(run.cached + done, len(ids), run.cached)
+        finally:
+            run.decoded = max(0, len(self._tape.ids) - run.cached)
+            run.prompt_read = time.monotonic()
+
+    def _speak(
+        self, sampler: Sampler, stream: AnswerStream, run: "_Run", cancel: Cancellation
+    ) -> Iterator[Event]:
+        """The loop of generation: per token a draw, a look at its text, and one decode."""
+        context, shown, is_end = self._loaded.context, self._form.shown, self._vocabulary.is_end
+        append, flag = self._tape.append, cancel.flag
+        room = self._loaded.context_size - run.prompt_tokens
+        limit = min(run.params.max_tokens or room, room)
+        while True:
+            token = sampler.sample(context)
+            if token is None:
+                return
+            run.count()
+            if is_end(token):
+                return
+            yield from stream.feed(shown(token))
+            if stream.stop is not None:
+                if stream.stop in run.params.stop:  # the transcript format's own closing tag is an end
+                    run.finish_reason = FinishReason.STOP
+                return
+            if run.completion >= limit:
+                run.finish_reason = FinishReason.LENGTH
+                return
+            if flag[0]:  # for back ends that ignore the abort callback
+                raise Aborted
+            append(token)
+
+
+class _Run:
+    """The bookkeeping of one answer."""
+
+    def __init__(self, params: SamplingParams) -> None:
+        self.params = params
+        self.finish_reason = FinishReason.END
+        self.prompt_tokens = self.cached = self.decoded = self.completion = 0
+        self.start = time.monotonic()
+        self.prompt_read = self.first = self.last = 0.0
+
+    def count(self) -> None:
+        """One more token was generated."""
+        self.completion += 1
+        self.last = time.monotonic()
+        self.first = self.first or self.last
+
+    def generation(self, model: ModelRef, versions: dict[str, str]) -> Generation:
+        """What is recorded of the answer."""
+        usage = Usage(self.prompt_tokens, self.cached, self.decoded, self.completion)
+        first = self.first - self.start if self.first else 0.0
+        timings = Timings(max(0.0, self.prompt_read - self.start), first, self.last - self.first)
+        return Generation(model, self.finish_reason, self.params, usage, timings, versions)
