@@ -135,6 +135,7 @@ def test_a_torn_bare_element_is_not_appended_to() -> None:
         ('<user id="4">d</user>', ["a", "b", "c", "d"]),
         ('<user id="3">d</user>', ["a", "b", "d"]),
         ('<head id="2"/>\n<user id="3">d</user>', ["a", "b", "d"]),
+        ('<head id="2"/>\n', ["a", "b"]),
     ],
 )
 def test_repair_keeps_the_part_that_came_unless_it_was_written_again(later: str, expected: list[str]) -> None:

@@ -85,6 +85,21 @@ def test_the_model_is_named_before_its_first_answer_and_when_it_changes() -> Non
     )
 
 
+def test_provenance_comes_back_to_the_last_bit() -> None:
+    """Floats, two lone surrogates that are no pair, and version names of any kind are exact."""
+    generation = Generation(
+        ModelRef("m", adapter="ab", adapter_scale=0.1 + 0.2, context_size=4096),
+        FinishReason.LENGTH,
+        SamplingParams(temperature=1e-300, top_p=0.1 + 0.7, seed=0, stop=("\ud83d\ude00", "\U0001f600")),
+        Usage(completion_tokens=2**40),
+        Timings(5e-324, float("inf"), 1e16),
+        {"a b=\ud800": "1", "": "2", "%20": "3", "é": "\n"},
+    )
+    conversation = Conversation()
+    conversation.append(answer("b", generation))
+    assert load(render(conversation)).conversation.messages()[0].generation == generation
+
+
 def test_a_resumed_file_goes_on_where_it_was() -> None:
     """The position that reading gives writes the same bytes as the one that writing gave."""
     conversation, position = Conversation(), Position()
