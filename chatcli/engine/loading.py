@@ -220,8 +220,8 @@ def _create_context(native: Native, model: Any, options: LoadOptions) -> tuple[A
 
 
 def _reason(native: Native) -> str:
-    problems = [_SOURCE.sub("", line) for line in native.log.problems() if "n_ctx_train" not in line]
-    return problems[0] if problems else "llama.cpp gives no reason"
+    said = _SOURCE.sub("", native.log.reason())  # an error if there was one: warnings come first, and mislead
+    return said if said and "n_ctx_train" not in said else "llama.cpp gives no reason"
 
 
 def _quantization(lib: Any, model: Any) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+import chatcli
 from chatcli.engine.base import Cancellation
 from chatcli.engine.gguf import Header, check, read_header, read_shards
 from chatcli.engine.loading import LoadOptions
@@ -104,7 +105,7 @@ def _try_both_ways(
     if not wanted or verdict.outcome not in (Outcome.CRASHED, Outcome.NONSENSE):
         return verdict, False
     second = try_model(path, replace(options, use_extra_bufts=False), cancel=cancel)
-    if second.outcome in (Outcome.CRASHED, Outcome.NONSENSE):
+    if second.outcome is Outcome.CRASHED:
         return verdict, False
     return second, second.outcome is Outcome.OK and verdict.is_cpu_fault
 
@@ -220,10 +221,16 @@ def interpreter() -> str | None:
 
 
 def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Our environment without what changes Python's ways, and with our import path.
+    """Our environment without what changes Python's ways; our import path without the working folder.
 
     What llama.cpp, drivers and the loader read stays: the trial must see what the real load sees.
     """
     kept = {k: v for k, v in environ.items() if not k.startswith("PYTHON") or k in _KEPT_VARIABLES}
-    places = [str(Path(place).absolute()) for place in sys.path]
+    try:
+        working = str(Path.cwd())
+    except OSError:  # it is gone
+        working = ""
+    places = [place for place in sys.path if Path(place).is_absolute() and place != working]
+    home = str(Path(chatcli.__file__).absolute().parent.parent)
+    places += [] if home in places else [home]
     return {**kept, "PYTHONPATH": os.pathsep.join(places), "GGML_NO_BACKTRACE": "1"}

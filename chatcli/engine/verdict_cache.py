@@ -108,7 +108,7 @@ class VerdictCache:
             return
         content = self._read()
         content.verdicts.pop(key, None)  # the newest go last
-        content.verdicts[key] = _Entry(verdict, time.time())
+        content.verdicts[key] = _Entry(replace(verdict, file=""), time.time())  # names are private
         content.verdicts = dict(list(content.verdicts.items())[-_MOST:])
         if avoid_on is not None and _hash(avoid_on) not in content.avoid_extra_bufts:
             content.avoid_extra_bufts = [*content.avoid_extra_bufts[-_MOST:], _hash(avoid_on)]

@@ -1,0 +1,319 @@
+"""First loads in a child process: real models, real crashes, and what is remembered of them."""
+
+import contextlib
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chatcli.engine.base import Cancellation
+from chatcli.engine.loading import LoadOptions
+from chatcli.engine.probe import child_environment, interpreter, known, probe, try_model
+from chatcli.engine.verdict import Outcome, Verdict
+from chatcli.engine.verdict_cache import VerdictCache, file_identity, machine_identity
+from chatcli.errors import InvalidModel, ModelCrashed, ModelError, ModelNotFound
+from tests.engine.gguf_files import F32, U32, File, tiny_model
+
+MODEL = tiny_model()
+BROKEN = MODEL.without_tensor("blk.1.ffn_up.weight")
+# llama.cpp asserts that an epsilon is not negative when it computes with it; NaN is not.
+DEADLY = MODEL.with_key("llama.attention.layer_norm_rms_epsilon", F32, float("nan"))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return MODEL.write(tmp_path / "tiny.gguf")
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache" / "probe.json"
+
+
+def empty_weights() -> File:
+    """The model with all its weights zero, as a download that reserved its space leaves it."""
+    changed = MODEL
+    for tensor in MODEL.tensors:
+        changed = changed.with_tensor(tensor.name, data=bytes(len(tensor.data)))
+    return changed
+
+
+def test_the_verdict_is_one_this_machine_can_live_with(model: Path, cache: Path) -> None:
+    """Whatever this CPU can or cannot do, a model is decoded with the options the verdict names.
+
+    The fault is real on machines that advertise AMX and do not have it: there the first try dies.
+    """
+    as_asked = try_model(model, LoadOptions(use_extra_bufts=True))
+    verdict = probe(model, cache)
+    assert verdict.outcome is Outcome.OK
+    verdict.raise_for_failure()
+    assert verdict.use_extra_bufts is (as_asked.outcome is Outcome.OK)
+    assert try_model(model, LoadOptions(use_extra_bufts=verdict.use_extra_bufts)).outcome is Outcome.OK
+    assert VerdictCache(cache).avoids_extra_bufts(machine_identity()) is as_asked.is_cpu_fault
+
+
+def test_a_known_model_is_not_tried_again(model: Path, cache: Path, tmp_path: Path) -> None:
+    """The verdict follows the file, wherever it is moved; a file that was changed is tried again."""
+    assert known(model, cache) is None
+    first = probe(model, cache)
+    again = probe(model, cache)
+    assert (first.remembered, again.remembered) == (False, True)
+    assert (again.outcome, again.use_extra_bufts) == (first.outcome, first.use_extra_bufts)
+    moved = shutil.move(model, tmp_path / "moved.gguf")
+    found = known(moved, cache)
+    assert found is not None
+    assert found.file == "moved.gguf"
+    assert known(moved, cache, LoadOptions(kv_type_k="q8_0")) is None, "another way of loading"
+    os.utime(moved, ns=(1, 1))
+    assert known(moved, cache) is None
+
+
+def test_a_machine_that_faults_is_spared_the_second_time(model: Path, cache: Path) -> None:
+    """Once repacked weights are known to fault here, no new model is tried with them."""
+    VerdictCache(cache).remember(
+        "another model", Verdict(Outcome.OK, use_extra_bufts=False), machine_identity()
+    )
+    verdict = probe(model, cache)
+    assert (verdict.outcome, verdict.use_extra_bufts, verdict.remembered) == (Outcome.OK, False, False)
+
+
+def test_a_crash_becomes_one_clear_line(tmp_path: Path) -> None:
+    """A header that makes llama.cpp abort kills a child; the message has the signal and the assertion."""
+    verdict = try_model(DEADLY.write(tmp_path / "deadly.gguf"), LoadOptions(use_extra_bufts=False))
+    assert (verdict.outcome, verdict.signal, verdict.ok) == (Outcome.CRASHED, signal.SIGABRT, False)
+    with pytest.raises(
+        ModelCrashed, match=r"^deadly\.gguf: llama\.cpp crashed on a trial load \(SIGABRT: .*eps"
+    ):
+        verdict.raise_for_failure()
+    assert not list(Path.cwd().glob("core*"))
+
+
+def test_the_header_check_comes_first(tmp_path: Path, cache: Path) -> None:
+    """What the check refuses is not tried, and its reason is the verdict's."""
+    verdict = probe(DEADLY.write(tmp_path / "deadly.gguf"), cache)
+    assert verdict.outcome is Outcome.INVALID
+    with pytest.raises(InvalidModel, match="epsilon is nan"):
+        verdict.raise_for_failure()
+    with pytest.raises(ModelNotFound):
+        probe(tmp_path / "none.gguf", cache)
+    assert not cache.exists()
+
+
+def test_a_clean_failure_has_llama_cpps_reason_and_is_not_remembered(tmp_path: Path, cache: Path) -> None:
+    """A missing tensor passes the header check; the library names it. The next attempt is a fresh one."""
+    path = BROKEN.write(tmp_path / "broken.gguf")
+    for _ in range(2):
+        verdict = probe(path, cache)
+        assert (verdict.outcome, verdict.remembered) == (Outcome.ERROR, False)
+        with pytest.raises(ModelError, match=r"broken\.gguf.*blk\.1\.ffn_up\.weight"):
+            verdict.raise_for_failure()
+
+
+def test_weights_of_zeros_are_nonsense(tmp_path: Path, cache: Path) -> None:
+    """Such a file loads, decodes and chats garbage; that all tokens are equally likely gives it away."""
+    verdict = probe(empty_weights().write(tmp_path / "zeros.gguf"), cache)
+    assert verdict.outcome is Outcome.NONSENSE
+    with pytest.raises(ModelError, match="equally likely"):
+        verdict.raise_for_failure()
+
+
+def test_a_killed_child_is_blamed_on_memory() -> None:
+    """The system kills what takes too much; nothing is wrong with the file then, nor is it remembered."""
+    verdict = Verdict(Outcome.CRASHED, signal=9, file="big.gguf")
+    with pytest.raises(ModelCrashed, match="memory ran out"):
+        verdict.raise_for_failure()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"",
+        b"not JSON",
+        b'{"verdicts": 3}',
+        b'{"version": 99}',
+        b"\xff\xfe",
+        b'{"verdicts": {"a": {}}}',
+        b"[" * 9000,
+    ],
+)
+def test_a_damaged_cache_is_replaced(model: Path, cache: Path, damage: bytes) -> None:
+    """It is only a memory: without it the model is tried again, and the file is good afterwards."""
+    cache.parent.mkdir()
+    cache.write_bytes(damage)
+    VerdictCache(cache).remember("model", Verdict(Outcome.OK))
+    found = VerdictCache(cache).find("model")
+    assert found is not None
+    assert found.remembered
+
+
+def test_the_cache_is_private_and_replaced_whole(cache: Path) -> None:
+    """Mode 0600 in a folder of 0700, whatever the umask, and no temporary file is left."""
+    before = os.umask(0)
+    try:
+        VerdictCache(cache).remember("model", Verdict(Outcome.OK))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o600
+    assert stat.S_IMODE(cache.parent.stat().st_mode) == 0o700
+    assert list(cache.parent.iterdir()) == [cache]
+
+
+def test_a_crash_is_remembered_for_a_day_and_a_kill_never(cache: Path) -> None:
+    """A crash may have come from what has changed since; a kill says nothing of the model."""
+    memory = VerdictCache(cache)
+    memory.remember("crashes", Verdict(Outcome.CRASHED, signal=6))
+    memory.remember("killed", Verdict(Outcome.CRASHED, signal=9))
+    memory.remember("fails", Verdict(Outcome.ERROR, reason="no"))
+    assert memory.find("crashes") is not None
+    assert memory.find("killed") is None
+    assert memory.find("fails") is None
+    cache.write_bytes(cache.read_bytes().replace(b'"time":1', b'"time":0.1'))
+    assert memory.find("crashes") is None
+
+
+def test_an_unwritable_cache_costs_only_the_memory(model: Path, tmp_path: Path) -> None:
+    """The place of the folder is taken by a file: the verdict comes all the same."""
+    (tmp_path / "cache").write_text("in the way")
+    assert probe(model, tmp_path / "cache" / "probe.json").outcome is Outcome.OK
+
+
+def test_both_ends_and_all_parts_tell_files_apart(tmp_path: Path) -> None:
+    """A byte changed at the end is noticed even when size and time stay; so is another part."""
+    paths = [tmp_path / "a", tmp_path / "b"]
+    for path in paths:
+        path.write_bytes(bytes(300_000))
+        os.utime(path, ns=(5, 5))
+    assert file_identity(paths[:1]) == file_identity(paths[1:])
+    paths[1].write_bytes(bytes(299_999) + b"x")
+    os.utime(paths[1], ns=(5, 5))
+    assert file_identity(paths[:1]) != file_identity(paths[1:])
+    assert file_identity(paths) != file_identity(paths[::-1])
+
+
+def test_cancelling_ends_the_child(model: Path, cache: Path) -> None:
+    """The flag may be set by any thread; the call ends, and so does the child."""
+    cancel = Cancellation()
+    threading.Timer(0.1, cancel.set).start()
+    with pytest.raises(ModelError, match="interrupted"):
+        probe(model, cache, cancel=cancel)
+    assert children(os.getpid()) == set()
+
+
+def children(parent: int) -> set[int]:
+    """Living child processes."""
+    listing = subprocess.run(
+        ["ps", "-axo", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+    )
+    rows = (line.split(None, 3) for line in listing.stdout.splitlines())
+    return {
+        int(r[0]) for r in rows if int(r[1]) == parent and "Z" not in r[2] and "chatcli.engine.trial" in r[3]
+    }
+
+
+def alive(pid: int) -> bool:
+    """Whether a process still runs."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return bool(state.stdout.strip()) and "Z" not in state.stdout
+
+
+def eventually(condition: object, what: str) -> None:
+    """Wait, with a limit that only a broken program reaches."""
+    assert callable(condition)
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def prober(model: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that tries the model over and over."""
+    script = (
+        "import sys, pathlib\n"
+        "from chatcli.engine.probe import try_model\n"
+        "from chatcli.engine.loading import LoadOptions\n"
+        "while True: try_model(pathlib.Path(sys.argv[1]), LoadOptions(use_extra_bufts=False))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(model)], env=child_environment(os.environ), stderr=subprocess.PIPE
+    )
+    yield process
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_child_outlives_us(prober: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Ctrl-C kills the child and passes through; killed ourselves, the child notices and ends."""
+    eventually(lambda: children(prober.pid), "no child was started")
+    child = next(iter(children(prober.pid)))
+    prober.send_signal(number)
+    _, errors = prober.communicate(timeout=60)
+    eventually(lambda: not alive(child), "the child lives on")
+    assert prober.returncode == -number
+    assert (b"KeyboardInterrupt" in errors) is (number is signal.SIGINT)
+
+
+def test_the_child_is_undisturbed_by_its_surroundings(model: Path, tmp_path: Path) -> None:
+    """Modules in the working folder, and variables that change Python's ways, do not reach it."""
+    trap = tmp_path / "trap"
+    trap.mkdir()
+    (trap / "json.py").write_text("raise SystemExit('the wrong json')")
+    script = (
+        "import json, sys, pathlib\n"  # the right json, before the working folder counts
+        "from chatcli.engine.probe import try_model\n"
+        "from chatcli.engine.loading import LoadOptions\n"
+        "sys.path.insert(0, '')\n"
+        "print(try_model(pathlib.Path(sys.argv[1]), LoadOptions(use_extra_bufts=False)).outcome)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script, str(model)],
+        cwd=trap,
+        env={
+            **child_environment(os.environ),
+            "PYTHONSTARTUP": str(trap / "json.py"),
+            "PYTHONWARNINGS": "error",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "ok"
+
+
+@pytest.mark.parametrize("executable", ["''", "None", "'/usr/bin/false'", "'/no/such/python3'"])
+def test_an_odd_executable_is_replaced(executable: str) -> None:
+    """Embedded and wrapped Pythons do not always say who they are; one is found beside the library."""
+    script = (
+        f"import sys; sys.executable = {executable}\n"
+        "from chatcli.engine.probe import interpreter; print(interpreter())"
+    )
+    command, environment = [sys.executable, "-c", script], child_environment(os.environ)
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [found.stdout.strip(), "-c", "print(7)"], capture_output=True, text=True, check=True
+    )
+    assert said.stdout == "7\n"
+    assert interpreter() == sys.executable
+
+
+def test_names_that_are_hard_to_pass_on(tmp_path: Path, cache: Path) -> None:
+    """Blanks, quotes, newlines and bytes that are no UTF-8 reach the child as they are."""
+    for name in (b"a b'\"\n$(x).gguf", b"\xff\xfe.gguf"):
+        path = MODEL.write(Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)))
+        assert probe(path, cache, LoadOptions(use_extra_bufts=False)).outcome is Outcome.OK
+
+
+def test_a_model_with_numbers_of_its_own_is_tried_with_them(tmp_path: Path, cache: Path) -> None:
+    """The trial's small context is no larger than it has to be: models trained on less load too."""
+    path = MODEL.with_key("llama.context_length", U32, 16).write(tmp_path / "short.gguf")
+    assert probe(path, cache).outcome is Outcome.OK
