@@ -1,0 +1,125 @@
+"""Endless training conversations drawn from the corpus.
+
+Dialogues are joined, so that any exchange may come at any turn; questions are reworded and mistyped; and what
+the model must decline comes in between.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from random import Random
+
+from models.lkjsxclm import unfamiliar, wording
+from models.lkjsxclm.corpus import BEYOND, Corpus, Exchange, depends, normalise, segments
+from models.lkjsxclm.tokenizer import Encoder, Turn
+
+_INTRODUCTION = re.compile(r"(?i:my name is|call me|i am called|name's) ([A-Z][a-z]+)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """How conversations are put together; every value is a probability.
+
+    Attributes:
+        whole: start with a transcript from its beginning, instead of pieces of several.
+        composed: put a composed request beyond the model before a piece.
+        reworded: take a wording from the list instead of the transcript's.
+        varied: vary a question by rule.
+        system: begin with a system prompt.
+        renamed: give a person who introduces herself another name.
+    """
+
+    whole: float = 0.2
+    composed: float = 0.1
+    reworded: float = 0.75
+    varied: float = 0.4
+    system: float = 0.08
+    renamed: float = 0.9
+
+
+class Sampler:
+    """Draws conversations.
+
+    Args:
+        corpus: what they are made of.
+        encoder: turns them into token ids.
+        random: the only source of chance.
+        mixture: how they are put together.
+    """
+
+    def __init__(
+        self, corpus: Corpus, encoder: Encoder, random: Random, mixture: Mixture | None = None
+    ) -> None:
+        self._corpus = corpus
+        self._encoder = encoder
+        self._random = random
+        self._mixture = mixture or Mixture()
+        self._rewriter = wording.Rewriter()
+        self._composer = unfamiliar.Composer()
+        self._unseen = frozenset(normalise(item.ask) for item in corpus.held_out)
+        self._taken = self._unseen | corpus.asked()
+        self._answers = {exchange.question: exchange.answer for _, exchange in corpus.exchanges()}
+        self._whole = [list(dialogue.exchanges) for dialogue in corpus.dialogues if dialogue.group != BEYOND]
+        self._pieces = [list(piece) for dialogue in corpus.dialogues for piece in segments(dialogue)]
+        self._queue: list[list[Exchange]] = []
+
+    def sequence(self, length: int) -> tuple[list[int], list[bool]]:
+        """A conversation of at most ``length`` tokens, filled with whole exchanges, and what carries loss."""
+        random = self._random
+        system = random.choice(self._rewriter.systems) if random.random() < self._mixture.system else None
+        ids, learn = self._encoder.conversation(system, ())
+        for turn in self._turns():
+            more, more_learn = self._encoder.conversation(None, (turn,))
+            if len(ids) + len(more) > length:
+                if learn and any(learn):
+                    return ids, learn
+                ids, learn, system = [], [], None
+                if len(more) > length:
+                    continue
+            ids += more
+            learn += more_learn
+        raise AssertionError("turns never end")
+
+    def _turns(self) -> Iterator[Turn]:
+        if self._random.random() < self._mixture.whole:
+            yield from self._said(self._random.choice(self._whole))
+        while True:
+            if self._random.random() < self._mixture.composed:
+                request = self._composer.compose(self._random)
+                text = wording.slip(request.text, self._random)
+                if normalise(text) not in self._taken:
+                    yield Turn(text, self._answers[request.like])
+            yield from self._said(self._next())
+
+    def _next(self) -> list[Exchange]:
+        """The next piece; every piece comes once before any comes again."""
+        if not self._queue:
+            self._queue = self._random.sample(self._pieces, len(self._pieces))
+        return self._queue.pop()
+
+    def _said(self, exchanges: list[Exchange]) -> Iterator[Turn]:
+        rename = self._rename(exchanges)
+        for exchange in exchanges:
+            question = wording.slip(rename(self._asked(exchange.question)), self._random)
+            # A rule may hit on a held-out wording by chance; it must stay unseen.
+            if normalise(question) in self._unseen:
+                question = exchange.question
+            yield Turn(question, rename(exchange.answer))
+
+    def _asked(self, question: str) -> str:
+        random, mixture = self._random, self._mixture
+        text = question
+        wordings = self._corpus.wordings.get(question)
+        if wordings and random.random() < mixture.reworded:
+            text = random.choice(wordings)
+        if random.random() < mixture.varied:
+            text = self._rewriter.reword(text, random, follow_up=depends(question))
+        return text
+
+    def _rename(self, exchanges: list[Exchange]) -> Callable[[str], str]:
+        """Puts another name in the place of the one a person introduces herself with."""
+        match = next((found for turn in exchanges if (found := _INTRODUCTION.search(turn.question))), None)
+        if match is None or self._random.random() > self._mixture.renamed:
+            return lambda text: text
+        old, new = re.compile(rf"\b{match[1]}\b", re.IGNORECASE), self._random.choice(self._rewriter.names)
+        return lambda text: old.sub(new, text)
