@@ -1,13 +1,14 @@
 """Where every setting and every path comes from: flag > environment > config.toml > default.
 
-A setting is declared once, as a field of ``Settings``; its environment variable is ``CHATCLI_`` and its
-name in capitals, its key in config.toml the name itself. Sampling parameters are set the same way, in ``[sampling]``.
+A setting is declared once, as a field of ``Settings``; its environment variable is ``CHATCLI_`` and its name in
+capitals, its key in config.toml the name itself. Sampling parameters are set the same way, in ``[sampling]``. A
+persona is a named set of them, a table ``[personas.NAME]``; the one that was chosen yields to flags only.
 """
 
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,12 @@ ENVIRONMENT_PREFIX = "CHATCLI_"
 HOME_VARIABLE = "CHATCLI_HOME"
 _WORDS_FOR_TRUE = {"1", "true", "yes", "on"}
 _WORDS_FOR_FALSE = {"0", "false", "no", "off"}
+#: What a persona may set, besides sampling parameters.
+PERSONA_SETTINGS = ("system", "model", "thinking", "ctx_size")
+#: Stands for no persona where one is chosen.
+NO_PERSONA = "none"
+#: The fields of ``Settings`` that are not settings.
+_TABLES = {"sampling", "origins", "personas"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,8 @@ class Settings:
 
     Attributes:
         sampling: the sampling parameters that were set, by name; the others keep the model's defaults.
-        origins: name -> "flag", "CHATCLI_..." or "config.toml"; a name not in it has its default.
+        origins: name -> "flag", "persona ...", "CHATCLI_..." or "config.toml"; not in it: default.
+        personas: name -> what it sets, all those of config.toml.
     """
 
     model: str = _setting("lkjsxclm", "model to chat with: a path, a name, or scripted:")
@@ -116,8 +124,11 @@ class Settings:
     thinking: bool | None = _setting(
         None, "let the model reason first, where its template can; default: its own"
     )
+    keys: str = _setting("emacs", "keys of the line editor: emacs or vi")
+    persona: str | None = _setting(None, "persona to begin with, one of the [personas.NAME] tables")
     sampling: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
+    personas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def sampling_params(self, defaults: SamplingParams) -> SamplingParams:
         """The parameters to use: those set here over the model's own ``defaults``."""
@@ -140,40 +151,68 @@ def load_settings(
     """
     config = _read_config(config_file) if config_file is not None else {}
     sampling_types = typing.get_type_hints(SamplingParams)
-    setting_types = {
-        k: v for k, v in typing.get_type_hints(Settings).items() if k not in {"sampling", "origins"}
-    }
-    config_sampling = config.pop("sampling", {})
+    setting_types = {k: v for k, v in typing.get_type_hints(Settings).items() if k not in _TABLES}
+    config_sampling, tables = config.pop("sampling", {}), config.pop("personas", {})
     if not isinstance(config_sampling, dict):
         raise UsageError(f"{config_file}: sampling must be a table, [sampling]")
-    _refuse_unknown(flags, setting_types | sampling_types, "command line")
-    _refuse_unknown(config, setting_types, f"{config_file}")
-    _refuse_unknown(config_sampling, sampling_types, f"{config_file}, [sampling]")
+    refuse_unknown(config, setting_types, f"{config_file}")
+    refuse_unknown(config_sampling, sampling_types, f"{config_file}, [sampling]")
+    personas = _personas(tables, {**setting_types, **sampling_types}, str(config_file))
+    variables = {
+        name: value
+        for name in (*setting_types, *sampling_types)
+        if (value := environ.get(ENVIRONMENT_PREFIX + name.upper()))
+    }
+    named = flags.get("persona") or variables.get("persona") or config.get("persona")
+    chosen = _chosen_persona(named, personas)
 
     origins: dict[str, str] = {}
 
-    def chosen(types_of: Mapping[str, Any], config_part: Mapping[str, Any]) -> dict[str, Any]:
+    def pick(types_of: Mapping[str, Any], config_part: Mapping[str, Any]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name, wanted in types_of.items():
-            variable = ENVIRONMENT_PREFIX + name.upper()
-            if flags.get(name) is not None:
-                raw, origin = flags[name], "flag"
-            elif environ.get(variable):
-                raw, origin = environ[variable], variable
-            elif name in config_part:
-                raw, origin = config_part[name], "config.toml"
-            else:
-                continue
-            values[name] = coerce(name, raw, wanted, origin)
-            origins[name] = origin
+            sources = (
+                ("flag", flags),
+                (f"persona {chosen}", personas[chosen] if chosen is not None else {}),
+                (ENVIRONMENT_PREFIX + name.upper(), variables),
+                ("config.toml", config_part),
+            )
+            for origin, source in sources:
+                if source.get(name) is not None:
+                    values[name], origins[name] = coerce(name, source[name], wanted, origin), origin
+                    break
         return values
 
-    settings = chosen(setting_types, config)
-    sampling = chosen(sampling_types, config_sampling)
+    settings = pick(setting_types, config)
+    sampling = pick(sampling_types, config_sampling)
     SamplingParams(**sampling)  # out-of-range values are refused here, before any model is loaded
-    result = Settings(**settings, sampling=sampling, origins=origins)
-    _check(result)
+    result = Settings(**settings, sampling=sampling, origins=origins, personas=personas)
+    check(result)
     return result
+
+
+def _personas(tables: Any, types_of: Mapping[str, Any], file: str) -> dict[str, dict[str, Any]]:
+    """The personas of config.toml, with every value of the type it must have."""
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise UsageError(f"{file}: personas must be tables, [personas.NAME]")
+    allowed = (*PERSONA_SETTINGS, *typing.get_type_hints(SamplingParams))
+    personas = {}
+    for persona, table in tables.items():
+        where = f"[personas.{persona}]"
+        refuse_unknown(table, allowed, f"{file}, {where}")
+        personas[persona] = {
+            name: coerce(name, value, types_of[name], where) for name, value in table.items()
+        }
+    return personas
+
+
+def _chosen_persona(name: Any, personas: Mapping[str, Any]) -> str | None:
+    if name is None or name == NO_PERSONA:
+        return None
+    if name not in personas:
+        known = f"known are {', '.join(personas)}" if personas else "config.toml has no [personas.NAME] table"
+        raise UsageError(f"there is no persona {name!r}; {known}")
+    return str(name)
 
 
 def coerce(name: str, raw: Any, wanted: Any, origin: str) -> Any:
@@ -224,7 +263,12 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _refuse_unknown(given: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
+def refuse_unknown(given: Iterable[str], known: Collection[str], where: str) -> None:
+    """Refuse names that are none of the known ones.
+
+    Raises:
+        UsageError: names the nearest one.
+    """
     import difflib
 
     for name in given:
@@ -234,11 +278,18 @@ def _refuse_unknown(given: Mapping[str, Any], known: Mapping[str, Any], where: s
             raise UsageError(f"{where}: there is no setting {name!r}{hint}")
 
 
-def _check(settings: Settings) -> None:
+def check(settings: Settings) -> None:
+    """Refuse values that make no sense.
+
+    Raises:
+        UsageError: names the setting and what it may be.
+    """
     if settings.gpu_layers not in {"auto", "all"} and not settings.gpu_layers.isdigit():
         raise UsageError(f"gpu_layers must be auto, all or a number, not {settings.gpu_layers!r}")
     if settings.ctx_size is not None and settings.ctx_size < 64:
         raise UsageError(f"ctx_size must be at least 64 tokens, not {settings.ctx_size}")
+    if settings.keys not in {"emacs", "vi"}:
+        raise UsageError(f"keys must be emacs or vi, not {settings.keys!r}")
     if settings.threads is not None and settings.threads < 1:
         raise UsageError(f"threads must be at least 1, not {settings.threads}")
 

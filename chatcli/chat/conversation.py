@@ -136,8 +136,21 @@ class Conversation:
         return found
 
     def messages(self) -> list[Message]:
-        """What was said on the active path, oldest first: what the model is given."""
+        """What was said on the active path, oldest first."""
         return [node.message for node in self.path()]
+
+    def prompt_messages(self, node_id: int | EllipsisType | None = ...) -> list[Message]:
+        """What a model is given at a message (left out: at the head): the path, its last system prompt in front.
+
+        A system prompt may be replaced while a chat goes on, but chat templates take one, at the beginning.
+        An empty one means none.
+        """
+        path = [node.message for node in self.path(node_id)]
+        system = [message for message in path if message.role is Role.SYSTEM][-1:]
+        return [
+            *(message for message in system if message.content),
+            *(message for message in path if message.role is not Role.SYSTEM),
+        ]
 
     def children(self, node_id: int | None) -> list[Node]:
         """What follows a message (None: what begins the conversation), oldest first."""

@@ -14,9 +14,10 @@ import typer
 
 from chatcli.chat.message import FinishReason, Generation
 from chatcli.cli.invocation import Invocation
-from chatcli.cli.options import ModelOptions, takes_model_options
+from chatcli.cli.options import ChatOptions, takes_model_options
 from chatcli.engine.base import Finished, LeftOut, Prompt, ReasoningDelta, TextDelta
 from chatcli.errors import ExitCode, UsageError
+from chatcli.session.attachments import enclose, read_files
 from chatcli.session.background import BackgroundAnswer
 
 
@@ -41,12 +42,12 @@ def ask(
     show_prompt: Annotated[
         bool, typer.Option("--show-prompt", help="Print what the model would read; generate nothing.")
     ] = False,
-    options: ModelOptions = ModelOptions(),  # noqa: B008  (frozen)
+    options: ChatOptions = ChatOptions(),  # noqa: B008  (frozen)
 ) -> None:
     """Answer one question and end."""
     answer_once(
         Invocation.from_process(),
-        options.over(context.obj or ModelOptions()),
+        options.over(context.obj or ChatOptions()),
         words=prompt or [],
         as_json=as_json,
         json_schema=json_schema,
@@ -57,7 +58,7 @@ def ask(
 
 def answer_once(
     invocation: Invocation,
-    options: ModelOptions,
+    options: ChatOptions,
     *,
     words: list[str],
     as_json: bool = False,
@@ -73,13 +74,14 @@ def answer_once(
     """
     constraint = _constraint(json_schema, grammar)
     settings = options.settings(invocation.environ, invocation.paths)
-    question = "\n\n".join(part for part in (" ".join(words), invocation.piped_text()) if part)
+    files = enclose(read_files(options.file or []))
+    question = "\n\n".join(part for part in (" ".join(words), invocation.piped_text(), files) if part)
     if not question:
         raise UsageError("there is no question; give one as an argument or through a pipe")
     from chatcli.cli.wiring import background_engine, new_session
 
     with background_engine(settings, invocation) as engine:
-        session = new_session(settings, invocation, engine, grammar=constraint)
+        session = new_session(settings, invocation, engine, resume=options.conversation, grammar=constraint)
         if show_prompt:
             prompt = session.preview(question)
             invocation.write_data(_prompt_as_json(prompt)) if as_json else _print_prompt(invocation, prompt)

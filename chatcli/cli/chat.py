@@ -2,11 +2,11 @@
 
 from chatcli import __version__
 from chatcli.cli.invocation import Invocation
-from chatcli.cli.options import ModelOptions
+from chatcli.cli.options import ChatOptions
 from chatcli.cli.wiring import background_engine, new_session
 
 
-def chat(invocation: Invocation, options: ModelOptions) -> None:
+def chat(invocation: Invocation, options: ChatOptions) -> None:
     """Chat until the person leaves. The prompt appears at once; the model loads behind it.
 
     Raises:
@@ -22,7 +22,7 @@ def chat(invocation: Invocation, options: ModelOptions) -> None:
     screen.note(f"chatcli {__version__} · {settings.model} · /help lists the commands")
     history = invocation.paths.input_history if settings.log else None
     with background_engine(settings, invocation) as engine:
-        session = new_session(settings, invocation, engine)
+        session = new_session(settings, invocation, engine, resume=options.conversation)
         try:
             Chat(session, screen, Prompt(history, status_line(session, engine))).run()
         finally:

@@ -11,7 +11,7 @@ from chatcli import __version__
 from chatcli.cli.ask import ask
 from chatcli.cli.doctor import doctor
 from chatcli.cli.invocation import Invocation
-from chatcli.cli.options import ModelOptions, takes_model_options
+from chatcli.cli.options import ChatOptions, takes_model_options
 from chatcli.errors import ChatcliError, ExitCode
 from chatcli.terminal.sanitize import sanitize_line
 
@@ -38,7 +38,7 @@ def chat(
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    options: ModelOptions = ModelOptions(),  # noqa: B008  (frozen)
+    options: ChatOptions = ChatOptions(),  # noqa: B008  (frozen)
 ) -> None:
     """Chat with a model on this machine. With text piped in, answer it and end."""
     invocation = Invocation.from_process()

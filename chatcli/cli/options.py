@@ -2,16 +2,19 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import wraps
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Self, get_type_hints
 
 import typer
 
+from chatcli.cli import completing
 from chatcli.errors import UsageError
 from chatcli.settings import Paths, Settings, load_settings
 
-_MODEL, _SAMPLING, _OUTPUT = "Model", "Sampling", "Output"
+#: The conversation that was written last, as ``TranscriptStore.resolve`` knows it.
+LAST = "last"
+_CHAT, _MODEL, _SAMPLING, _OUTPUT = "Conversation", "Model", "Sampling", "Output"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,25 @@ class ModelOptions:
 
     model: Annotated[
         str | None,
-        typer.Option("-m", "--model", metavar="NAME|PATH", rich_help_panel=_MODEL, help="Model to use."),
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="NAME|PATH",
+            rich_help_panel=_MODEL,
+            help="Model to use.",
+            autocompletion=completing.models,
+        ),
+    ] = None
+    persona: Annotated[
+        str | None,
+        typer.Option(
+            "-p",
+            "--persona",
+            metavar="NAME",
+            rich_help_panel=_MODEL,
+            help="System prompt, model and parameters under one name, from config.toml.",
+            autocompletion=completing.personas,
+        ),
     ] = None
     system: Annotated[
         str | None,
@@ -101,10 +122,12 @@ class ModelOptions:
         bool | None, typer.Option("--no-color", rich_help_panel=_OUTPUT, help="No colours.")
     ] = None
 
-    def over(self, other: "ModelOptions") -> "ModelOptions":
+    def over(self, other: "ModelOptions") -> Self:
         """These options where given, else the ``other``'s (``chatcli -m X ask`` is ``chatcli ask -m X``)."""
-        given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
-        return replace(other, **given)
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return type(self)(
+            **{name: getattr(other, name, None) if value is None else value for name, value in values.items()}
+        )
 
     def settings(self, environ: Any, paths: Paths) -> Settings:
         """The settings of this run, with these options as the flags.
@@ -119,7 +142,7 @@ class ModelOptions:
             if not equals:
                 raise UsageError(f"-o takes KEY=VALUE, not {pair!r}")
             flags[name.strip().replace("-", "_")] = value
-        special = {"option", "no_log", "no_color"}
+        special = {"option", "no_log", "no_color", "continue_last", "resume", "file"}
         for f in fields(self):
             if f.name not in special and getattr(self, f.name) is not None:
                 flags[f.name] = getattr(self, f.name)
@@ -130,19 +153,62 @@ class ModelOptions:
         return load_settings(flags, environ, paths.config_file)
 
 
+@dataclass(frozen=True, slots=True)
+class ChatOptions(ModelOptions):
+    """Options of a command that holds a conversation."""
+
+    continue_last: Annotated[
+        bool | None,
+        typer.Option("-c", "--continue", rich_help_panel=_CHAT, help="Go on with the last conversation."),
+    ] = None
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "-r",
+            "--resume",
+            metavar="ID|TITLE",
+            rich_help_panel=_CHAT,
+            help="Go on with this conversation; the beginning of its id is enough.",
+            autocompletion=completing.transcripts,
+        ),
+    ] = None
+    file: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-f",
+            "--file",
+            metavar="FILE",
+            rich_help_panel=_CHAT,
+            help="Put a text file, a folder or a pattern into the (first) message. Repeatable.",
+        ),
+    ] = None
+
+    @property
+    def conversation(self) -> str | None:
+        """The conversation to go on with; None: a new one.
+
+        Raises:
+            UsageError: two are named.
+        """
+        if self.continue_last and self.resume is not None:
+            raise UsageError("-c and -r exclude each other")
+        return LAST if self.continue_last else self.resume
+
+
 def takes_model_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a typer command all fields of ``ModelOptions`` as options; it gets them as one argument, ``options``."""
+    """Give a typer command all fields of the type of its argument ``options`` as options."""
     own = inspect.signature(command)
-    hints = get_type_hints(ModelOptions, include_extras=True)
+    kind = own.parameters["options"].annotation
+    hints = get_type_hints(kind, include_extras=True)
     option_parameters = [
         inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
-        for f in fields(ModelOptions)
+        for f in fields(kind)
     ]
 
     @wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
         chosen = {p.name: kwargs.pop(p.name) for p in option_parameters}
-        command(*args, options=ModelOptions(**chosen), **kwargs)
+        command(*args, options=kind(**chosen), **kwargs)
 
     kept = [p for p in own.parameters.values() if p.name != "options"]
     wrapper.__signature__ = inspect.Signature(kept + option_parameters)  # type: ignore[attr-defined]

@@ -1,45 +1,64 @@
 """Puts a live chat together from the settings: model, transcript, session."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from chatcli.cli.invocation import Invocation
 from chatcli.engine.base import Cancellation, Engine, Progress
-from chatcli.session.loading import LoadingEngine
-from chatcli.session.session import NewConversation, Session, SessionOptions
+from chatcli.session.engine_slot import EngineSlot
+from chatcli.session.session import Session, SessionOptions, Store
 from chatcli.settings import Settings
 
 
-@contextmanager
-def background_engine(settings: Settings, invocation: Invocation) -> Iterator[LoadingEngine]:
-    """Load the model of the settings in a thread; it is freed at the end.
+def background_engine(settings: Settings, invocation: Invocation) -> EngineSlot:
+    """Load the model of the settings in a thread; close it, or use it as a context manager, to free it.
 
     Raises:
         ChatcliError: by the call that waits for the engine, not here.
     """
 
-    def load(cancel: Cancellation, progress: Progress) -> Engine:
+    def open_model(wanted: Settings, cancel: Cancellation, progress: Progress) -> Engine:
         from chatcli.library.opening import open_engine
 
-        return open_engine(settings, invocation.paths, on_progress=progress, cancel=cancel)
+        return open_engine(wanted, invocation.paths, on_progress=progress, cancel=cancel)
 
-    engine = LoadingEngine(load)
-    try:
-        yield engine
-    finally:
-        engine.close()
+    return EngineSlot(open_model, settings)
 
 
 def new_session(
-    settings: Settings, invocation: Invocation, engine: LoadingEngine, *, grammar: str | None = None
+    settings: Settings,
+    invocation: Invocation,
+    engine: EngineSlot,
+    *,
+    resume: str | None,
+    grammar: str | None = None,
 ) -> Session:
-    """A session with an empty conversation, kept as a transcript unless the settings say not to."""
-    options = SessionOptions(settings.system, settings.sampling, settings.thinking, grammar)
-    return Session(engine, _conversations(settings, invocation), options)
+    """A session, kept as a transcript unless the settings say not to.
+
+    Args:
+        resume: the conversation to go on with, as ``TranscriptStore.resolve`` takes it; None: a new one.
+            Its own system prompt goes on, unless a flag gives another.
+
+    Raises:
+        ChatcliError: as ``Session.open``.
+    """
+    options = SessionOptions(
+        settings.system, settings.sampling, settings.thinking, grammar, settings.assistant_name
+    )
+    session = Session(engine, transcript_store(settings, invocation), options)
+    if resume is not None:
+        opened = session.open(resume)
+        for problem in opened.problems:
+            invocation.note(
+                f"chatcli: {opened.conversation.id}:{problem.line}: {problem.problem}; passed over"
+            )
+        if settings.origins.get("system") == "flag":
+            session.options = options
+    return session
 
 
-def _conversations(settings: Settings, invocation: Invocation) -> NewConversation:
+def transcript_store(settings: Settings, invocation: Invocation) -> Store:
+    """Where conversations are kept, or, if none are, only read."""
+    from chatcli.storage.index import TranscriptIndex
     from chatcli.storage.transcripts import NoTranscripts, TranscriptStore
 
-    store = TranscriptStore(invocation.paths.transcripts) if settings.log else NoTranscripts()
-    return lambda: store.create(assistant=settings.assistant_name)
+    paths = invocation.paths
+    store = TranscriptStore(paths.transcripts, TranscriptIndex(paths.transcripts, paths.index).titled)
+    return store if settings.log else NoTranscripts(store)

@@ -10,6 +10,7 @@ from chatcli.engine.scripted import PREFIX as SCRIPTED
 from chatcli.errors import ModelNotFound
 from chatcli.library.bundled import NAME as BUNDLED
 from chatcli.library.bundled import bundled_model
+from chatcli.library.names import known_models
 from chatcli.settings import Paths, Settings
 
 
@@ -35,7 +36,7 @@ def locate(name: str, models: Path) -> Path:
         raise ModelNotFound(f"{name} is a folder; name the .gguf file in it")
     if path.suffix == ".gguf" or path.parent != Path():
         raise ModelNotFound(f"no model file at {name}")
-    known = [BUNDLED, *(file.stem for file in sorted(models.glob("*.gguf")))]
+    known = known_models(models)
     near = difflib.get_close_matches(name, known, n=1)
     hint = (
         f"did you mean {near[0]}?"

@@ -48,6 +48,10 @@ class LoadingEngine:
         """Loading has ended, well or not: a call returns or raises at once."""
         return self._done.is_set()
 
+    def wait(self, seconds: float) -> bool:
+        """Wait so long for the end of loading; returns ``ready``."""
+        return self._done.wait(seconds)
+
     @property
     def engine(self) -> Engine | None:
         """The engine if it is there already, without waiting and without raising."""

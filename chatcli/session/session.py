@@ -1,16 +1,23 @@
 """One live chat: the conversation, the engine that answers, the transcript that keeps it. Never prints."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import FinishReason, Generation, Message, Role
 from chatcli.chat.sampling import SamplingParams
-from chatcli.engine.base import Cancellation, Engine, Event, Finished, Prompt, ReasoningDelta, TextDelta
-from chatcli.errors import ChatcliError, StorageError
+from chatcli.engine.base import Cancellation, Engine, Event, Finished, Prompt
+from chatcli.errors import ChatcliError, StorageError, UsageError
+from chatcli.session.answering import CONTINUES, EDITS, FORK_OF, REFERENCES, Draft, Request
 from chatcli.session.background import BackgroundAnswer
+from chatcli.session.engine_slot import EngineSlot
 from chatcli.storage.transcript_log import NoLog, TranscriptLog
+from chatcli.storage.transcripts import Opened
+
+_POLL_SECONDS = 0.1
+_CUT = {FinishReason.INTERRUPTED, FinishReason.LENGTH, FinishReason.ERROR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,47 +25,64 @@ class SessionOptions:
     """How a session answers.
 
     Attributes:
-        system: system prompt of new conversations.
+        system: system prompt from the next message on.
         sampling: sampling parameters that were set; the others are the model's own.
         thinking: passed to templates that know ``enable_thinking``.
         grammar: GBNF every answer follows.
+        assistant: the assistant's name in new transcripts.
     """
 
     system: str | None = None
     sampling: Mapping[str, Any] | None = None
     thinking: bool | None = None
     grammar: str | None = None
+    assistant: str = "lkjsxclm"
 
 
-#: Makes a new conversation and the log that keeps it.
-NewConversation = Callable[[], tuple[Conversation, TranscriptLog | NoLog]]
+class Store(Protocol):
+    """What keeps conversations: ``TranscriptStore``, or ``NoTranscripts``."""
+
+    def create(self, *, assistant: str) -> tuple[Conversation, TranscriptLog | NoLog]:
+        """An empty conversation and its log."""
+        ...
+
+    def add(self, conversation: Conversation) -> TranscriptLog | NoLog:
+        """Keep a conversation that was made elsewhere."""
+        ...
+
+    def open(self, ref: str, *, repair: bool = False) -> Opened:
+        """A conversation to go on with."""
+        ...
+
+    def resolve(self, ref: str) -> str:
+        """The name of the conversation that is meant."""
+        ...
 
 
 class Session:
-    """A live chat.
+    """A live chat. Changes are durable when a method returns, or it raises and the chat is as before.
 
     Args:
         engine: gives the engine, waiting for it if it is still loading.
-        new_conversation: makes an empty conversation and its log.
+        store: makes, keeps and finds conversations.
         options: how to answer.
 
     Attributes:
         conversation: what has been said.
+        options: how it answers; replace it to change that.
         last: how the last answer came to be.
     """
 
-    def __init__(
-        self,
-        engine: Callable[[], Engine],
-        new_conversation: NewConversation,
-        options: SessionOptions = SessionOptions(),
-    ) -> None:
+    def __init__(self, engine: EngineSlot, store: Store, options: SessionOptions = SessionOptions()) -> None:
         self.options = options
+        self.engine = engine
         self.last: Generation | None = None
-        self._engine = engine
-        self._new_conversation = new_conversation
+        self._store = store
         self._unsaved: list[Node] = []
-        self.conversation, self._log = new_conversation()
+        self._log: TranscriptLog | NoLog
+        self.conversation, self._log = store.create(assistant=options.assistant)
+
+    # Asking the model
 
     def send(self, text: str) -> BackgroundAnswer:
         """Say something and let the model answer; the message is on disk before the model starts.
@@ -69,22 +93,167 @@ class Session:
         Raises:
             StorageError: the message could not be written; nothing was sent.
         """
-        self._begin()
-        before = self.conversation.head
-        self._add(Message(Role.USER, text))
-        return BackgroundAnswer(lambda cancel: self._answer(cancel, before))
+        return self._say(Message(Role.USER, text), {})
 
-    def preview(self, text: str) -> Prompt:
-        """What the model would read if ``text`` were sent now. Nothing is generated or kept."""
-        messages = [*self._opening(), *self.conversation.messages(), Message(Role.USER, text)]
-        engine = self._engine()
-        return engine.prompt(messages, self._params(engine), thinking=self.options.thinking)
+    def regenerate(self) -> BackgroundAnswer:
+        """Answer the last message of the user's once more, with another seed. The answers become siblings.
+
+        Raises:
+            UsageError: there is nothing to answer.
+        """
+        path = self.conversation.path()
+        asked = next((n for n in reversed(path) if n.message.role is Role.USER), None)
+        if asked is None:
+            raise UsageError("there is nothing to answer yet")
+        messages = self.conversation.prompt_messages(asked.id)
+        return self._ask(Request(messages, asked.id, self.conversation.head, new_seed=True))
+
+    def proceed(self) -> BackgroundAnswer:
+        """Let the last answer go on from where it was cut.
+
+        The whole of it becomes a sibling of its beginning, marked with ``CONTINUES``; the beginning stays in
+        the tree. Its generation is the one that went on, so its counts are those of the added part.
+
+        Raises:
+            UsageError: the last message is no answer, or an answer that came to its end.
+        """
+        node = self._last_answer()
+        generation = node.message.generation
+        if generation is not None and generation.finish_reason not in _CUT:
+            raise UsageError(
+                "the last answer came to its end; there is nothing to continue (/regen asks again)"
+            )
+        messages = self.conversation.prompt_messages()
+        extra = {CONTINUES: str(node.id)}
+        return self._ask(Request(messages, node.parent, node.id, begun=node.message, extra=extra))
+
+    def preview(self, text: str | None) -> Prompt:
+        """What the model would read if ``text`` were sent now (None: as things are); nothing is kept.
+
+        Raises:
+            ContextOverflow: it does not fit.
+        """
+        messages = self._upcoming() if text is not None else self.conversation.prompt_messages()
+        if text is not None:
+            messages.append(Message(Role.USER, text))
+        return self.prompt_of(messages)
+
+    def prompt_of(self, messages: list[Message]) -> Prompt:
+        """The prompt of any messages under the present options.
+
+        Raises:
+            ContextOverflow: they do not fit.
+        """
+        engine = self.engine()
+        return engine.prompt(messages, self.parameters(engine), thinking=self.options.thinking)
+
+    def parameters(self, engine: Engine) -> SamplingParams:
+        """The sampling parameters of the next answer.
+
+        Raises:
+            UsageError: those that were set do not go together.
+        """
+        chosen = replace(engine.recommended, **(self.options.sampling or {}))
+        return replace(chosen, grammar=self.options.grammar) if self.options.grammar else chosen
+
+    # Moving in the tree
+
+    def undo(self) -> Message:
+        """Step back before the last message of the user's, and return it.
+
+        Raises:
+            UsageError: there is none.
+        """
+        before = self.conversation.head
+        node = self.conversation.undo()
+        self._save_head(before)
+        return node.message
+
+    def select(self, node_id: int) -> None:
+        """Go to the branch a message is on, at its newest end.
+
+        Raises:
+            UsageError: there is no such message.
+        """
+        before = self.conversation.head
+        self.conversation.select(node_id)
+        self._save_head(before)
+
+    def alternatives(self, node_id: int) -> list[Node]:
+        """The siblings of a message, itself among them, without beginnings that were continued."""
+        found = self.conversation.siblings(node_id)
+        continued = {int(n.extra[CONTINUES]) for n in found if n.extra.get(CONTINUES, "").isdecimal()}
+        return [n for n in found if n.id == node_id or n.id not in continued]
+
+    def edit_question(self, node_id: int, text: str) -> BackgroundAnswer:
+        """Say something else in place of a message of the user's and let the model answer that.
+
+        Raises:
+            UsageError: there is no such message.
+            StorageError: as ``send``.
+        """
+        node = self.conversation.node(node_id)
+        return self._say(Message(Role.USER, text), {EDITS: str(node_id)}, at=(node.parent,))
+
+    def edit_answer(self, node_id: int, text: str) -> None:
+        """Put another text in place of an answer; the chat goes on from it.
+
+        Raises:
+            UsageError: there is no such message.
+            StorageError: it could not be written.
+        """
+        node = self.conversation.node(node_id)
+        message = Message(node.message.role, text, node.message.reasoning)
+        self._add(message, {EDITS: str(node_id)}, at=(node.parent,))
+
+    # Conversations
 
     def start_over(self) -> None:
         """Leave this conversation as it is and begin a new one with the same system prompt."""
-        self.close()
-        self.last = None
-        self.conversation, self._log = self._new_conversation()
+        self._replace(*self._store.create(assistant=self.options.assistant))
+
+    def fork(self) -> None:
+        """Go on in a new conversation that holds the present path; the old one stays as it is.
+
+        Raises:
+            UsageError: nothing has been said yet.
+            StorageError: it could not be written.
+        """
+        old = self.conversation
+        now = datetime.now(UTC).replace(microsecond=0)
+        copy = Conversation("", now, old.title, old.assistant, {**old.extra, FORK_OF: old.id})
+        for node in old.path():
+            copy.append(node.message, extra={k: v for k, v in node.extra.items() if k not in REFERENCES})
+        self._replace(copy, self._store.add(copy))
+
+    def open(self, ref: str) -> Opened:
+        """Go on with a conversation of the store, with its own system prompt. Returns what was opened.
+
+        Raises:
+            UsageError: there is none, or more than one, that is meant.
+            StorageError: it cannot be read, or another process has it.
+            TranscriptError: it is damaged.
+        """
+        name = self._store.resolve(ref)
+        if name == self.conversation.id:
+            raise UsageError(f"conversation {name} is the one that is open")
+        opened = self._store.open(name)
+        self._replace(opened.conversation, opened.log)
+        path = [node.message for node in opened.conversation.path()]
+        system = next((m.content for m in reversed(path) if m.role is Role.SYSTEM), None)
+        self.options = replace(self.options, system=system or None)
+        answers = (m.generation for m in reversed(path) if m.generation is not None)
+        self.last = next(answers, None)
+        return opened
+
+    def rename(self, title: str) -> None:
+        """Give the conversation a title.
+
+        Raises:
+            StorageError: it could not be written; the title is as before.
+        """
+        self._log.rename(title)
+        self.conversation.title = title
 
     @property
     def answered(self) -> bool:
@@ -103,22 +272,63 @@ class Session:
         finally:
             self._log.close()
 
-    def _opening(self) -> list[Message]:
-        if len(self.conversation) or not self.options.system:
-            return []
-        return [Message(Role.SYSTEM, self.options.system)]
+    def _replace(self, conversation: Conversation, log: TranscriptLog | NoLog) -> None:
+        try:
+            self.close()
+        finally:
+            self.last, self._unsaved = None, []
+            self.conversation, self._log = conversation, log
 
-    def _begin(self) -> None:
-        for message in self._opening():
-            self._add(message)
+    def _last_answer(self) -> Node:
+        path = self.conversation.path()
+        if not path or path[-1].message.role is not Role.ASSISTANT:
+            raise UsageError("there is no answer yet")
+        return path[-1]
 
-    def _add(self, message: Message) -> None:
-        """Append a message and write it down; if that fails the conversation is as before."""
+    def _upcoming(self) -> list[Message]:
+        """What the next message will be put after: the path, under the system prompt of the options."""
+        system = [Message(Role.SYSTEM, self.options.system)] if self.options.system else []
+        return [*system, *(m for m in self.conversation.prompt_messages() if m.role is not Role.SYSTEM)]
+
+    def _say(
+        self, message: Message, extra: Mapping[str, str], at: tuple[int | None] | None = None
+    ) -> BackgroundAnswer:
+        """Add a message of the user's (``at``: after that one, not at the head) and ask for the answer."""
         before = self.conversation.head
-        node = self.conversation.append(message)
+        try:
+            if at is not None:
+                self.conversation.move_head(at[0])
+            self._add_system_prompt()
+            back = self.conversation.head if at is None else before
+            node = self._add(message, extra)
+        except StorageError:
+            self.conversation.move_head(before)
+            raise
+        return self._ask(Request(self.conversation.prompt_messages(), node.id, back, asked=True))
+
+    def _add_system_prompt(self) -> None:
+        """Write the system prompt down where the path does not have it yet."""
+        path = self.conversation.path()
+        present = next((n.message.content for n in reversed(path) if n.message.role is Role.SYSTEM), "")
+        if (self.options.system or "") != present:
+            self._add(Message(Role.SYSTEM, self.options.system or ""), {})
+
+    def _add(self, message: Message, extra: Mapping[str, str], at: tuple[int | None] | None = None) -> Node:
+        """Append a message and write it down; if that fails the head is as before."""
+        before = self.conversation.head
+        node = self.conversation.append(message, before if at is None else at[0], extra)
         try:
             self._save_pending()
             self._log.append(node)
+        except StorageError:
+            self.conversation.move_head(before)
+            raise
+        return node
+
+    def _save_head(self, before: int | None) -> None:
+        try:
+            self._save_pending()
+            self._log.move_head(self.conversation.head)
         except StorageError:
             self.conversation.move_head(before)
             raise
@@ -128,48 +338,52 @@ class Session:
             self._log.append(self._unsaved[0])
             del self._unsaved[0]
 
-    def _params(self, engine: Engine) -> SamplingParams:
-        chosen = replace(engine.recommended, **(self.options.sampling or {}))
-        return replace(chosen, grammar=self.options.grammar) if self.options.grammar else chosen
+    def _ask(self, request: Request) -> BackgroundAnswer:
+        return BackgroundAnswer(lambda cancel: self._answer(request, cancel))
 
-    def _answer(self, cancel: Cancellation, before: int | None) -> Iterator[Event]:
-        text: list[str] = []
-        reasoning: list[str] = []
-        generation: Generation | None = None
+    def _answer(self, request: Request, cancel: Cancellation) -> Iterator[Event]:
+        """Runs in the thread of the answer."""
+        draft = Draft(request.begun)
+        finished = False
         try:
-            engine = self._engine()
-            events = engine.generate(
-                self.conversation.messages(),
-                self._params(engine),
-                cancel=cancel,
-                thinking=self.options.thinking,
-            )
-            for event in events:
-                if isinstance(event, TextDelta):
-                    text.append(event.text)
-                elif isinstance(event, ReasoningDelta):
-                    reasoning.append(event.text)
-                elif isinstance(event, Finished):
-                    generation = event.generation
+            while not self.engine.wait(_POLL_SECONDS):
+                if cancel.is_set():
+                    break
+            if cancel.is_set():
+                self._keep(request, draft, None)
+                return
+            engine = self.engine()
+            parameters = self.parameters(engine)
+            if request.new_seed:
+                parameters = replace(parameters, seed=None)
+            for event in engine.generate(
+                request.messages, parameters, cancel=cancel, thinking=self.options.thinking
+            ):
+                draft.take(event)
+                if isinstance(event, Finished):
+                    finished = True
                     try:
-                        self._keep("".join(text), "".join(reasoning), generation, before)
+                        self._keep(request, draft, event.generation)
                     except StorageError:
                         yield event  # the answer is valid whether it could be saved or not
                         raise
                 yield event
         except ChatcliError:
-            if generation is None:
-                self._keep("".join(text), "".join(reasoning), None, before)
+            if not finished:
+                self._keep(request, draft, None)
             raise
 
-    def _keep(self, text: str, reasoning: str, generation: Generation | None, before: int | None) -> None:
+    def _keep(self, request: Request, draft: Draft, generation: Generation | None) -> None:
         """Write the answer down, or step back if there is none."""
-        self.last = generation
-        stopped = generation is None or generation.finish_reason is FinishReason.INTERRUPTED
-        if stopped and not text and not reasoning:
-            self.conversation.move_head(before)
-            self._log.move_head(before)
+        reason = generation.finish_reason if generation is not None else FinishReason.ERROR
+        nothing = {FinishReason.INTERRUPTED, FinishReason.ERROR} if request.begun is None else _CUT
+        if not draft.grown and reason in nothing:
+            self.conversation.move_head(request.before)
+            if request.asked:
+                self._log.move_head(request.before)
             return
-        node = self.conversation.append(Message(Role.ASSISTANT, text, reasoning or None, generation))
+        self.last = generation
+        message = Message(Role.ASSISTANT, draft.text, draft.reasoning, generation)
+        node = self.conversation.append(message, request.parent, request.extra)
         self._unsaved.append(node)  # kept in memory and tried again if the disk refuses it now
         self._save_pending()

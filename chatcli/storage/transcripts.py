@@ -33,16 +33,8 @@ class Opened(NamedTuple):
     """
 
     conversation: Conversation
-    log: TranscriptLog
+    log: TranscriptLog | NoLog
     problems: tuple[Damage, ...]
-
-
-class NoTranscripts:
-    """What stands in for the store when nothing shall be kept."""
-
-    def create(self, *, assistant: str = DEFAULT_ASSISTANT, title: str = "") -> tuple[Conversation, NoLog]:
-        """An empty conversation without a file."""
-        return Conversation("", datetime.now(UTC), title, assistant), NoLog()
 
 
 class TranscriptStore:
@@ -187,6 +179,38 @@ class TranscriptStore:
             raise TranscriptError(error.line, error.column, error.problem, str(path)) from None
         except OSError as error:
             raise storage_error("read", path, error) from error
+
+
+class NoTranscripts:
+    """What stands in for the store when nothing shall be kept: conversations are read, never written.
+
+    Args:
+        store: where conversations to go on with are read.
+    """
+
+    def __init__(self, store: TranscriptStore) -> None:
+        self._store = store
+
+    def create(self, *, assistant: str = DEFAULT_ASSISTANT, title: str = "") -> tuple[Conversation, NoLog]:
+        """An empty conversation without a file."""
+        return Conversation("", datetime.now(UTC), title, assistant), NoLog()
+
+    def add(self, conversation: Conversation) -> NoLog:
+        """Leave a conversation without a file."""
+        return NoLog()
+
+    def open(self, ref: str, *, repair: bool = False) -> Opened:
+        """Go on with a conversation; what follows is not written, and it is not locked.
+
+        Raises:
+            ChatcliError: as ``TranscriptStore.read``.
+        """
+        loaded = self._store.read(ref, repair=repair)
+        return Opened(loaded.conversation, NoLog(), (*loaded.torn, *loaded.problems))
+
+    def resolve(self, ref: str) -> str:
+        """As ``TranscriptStore.resolve``."""
+        return self._store.resolve(ref)
 
 
 def read_chunks(path: Path) -> Iterator[bytes]:

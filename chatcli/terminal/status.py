@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from chatcli.session.loading import LoadingEngine
+from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.session import Session
 from chatcli.terminal.sanitize import sanitize_line
 
 
-def status_line(session: Session, loading: LoadingEngine) -> Callable[[], str]:
+def status_line(session: Session, loading: EngineSlot) -> Callable[[], str]:
     """A function that says where the chat is now; cheap, since it is called at each redraw."""
 
     def status() -> str:

@@ -294,7 +294,7 @@ def test_removing_really_removes(store: TranscriptStore) -> None:
 
 def test_no_log_leaves_no_trace(tmp_path: Path) -> None:
     """The store that keeps nothing touches no file."""
-    conversation, log = NoTranscripts().create(assistant="bot")
+    conversation, log = NoTranscripts(TranscriptStore(tmp_path)).create(assistant="bot")
     for content in ("marker-7391", "marker-7392"):
         log.append(conversation.append(user(content)))
     log.rename("marker-7393")

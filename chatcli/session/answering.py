@@ -1,0 +1,72 @@
+"""One answer on its way into the conversation: what the model is given, and where what comes is put."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chatcli.chat.message import Message
+from chatcli.engine.base import Event, ReasoningDelta, TextDelta
+
+#: Attribute of an answer that goes on from another one, which was cut; that one's id.
+CONTINUES = "continues"
+#: Attribute of a message that is another one with its text edited; that one's id.
+EDITS = "edits"
+#: Those that name a message of the same conversation.
+REFERENCES = {CONTINUES, EDITS}
+#: Attribute of a conversation that began as a copy of another one's path; that one's id.
+FORK_OF = "fork_of"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of the model.
+
+    Attributes:
+        messages: what it is given.
+        parent: id of the message the answer follows.
+        before: the head to go back to if nothing comes.
+        asked: a message was added to be answered; it is stepped over again if nothing comes.
+        begun: the answer that is to be continued, if any; the last of ``messages``.
+        new_seed: draw another seed, whatever the settings say.
+        extra: attributes to keep with the answer.
+    """
+
+    messages: list[Message]
+    parent: int | None
+    before: int | None
+    asked: bool = False
+    begun: Message | None = None
+    new_seed: bool = False
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+class Draft:
+    """What has come of an answer so far.
+
+    Args:
+        begun: what is there already, of an answer that is being continued.
+    """
+
+    def __init__(self, begun: Message | None) -> None:
+        self._text = [begun.content] if begun else []
+        self._reasoning = [begun.reasoning] if begun and begun.reasoning else []
+        self.grown = False
+
+    def take(self, event: Event) -> None:
+        """Add what an event brings, if it brings words."""
+        if isinstance(event, TextDelta):
+            self._text.append(event.text)
+        elif isinstance(event, ReasoningDelta):
+            self._reasoning.append(event.text)
+        else:
+            return
+        self.grown = True
+
+    @property
+    def text(self) -> str:
+        """The answer."""
+        return "".join(self._text)
+
+    @property
+    def reasoning(self) -> str | None:
+        """The reasoning before it; None: none."""
+        return "".join(self._reasoning) or None

@@ -1,0 +1,139 @@
+"""Text files that go into a message, each named and fenced so that the model can tell them from the words."""
+
+import codecs
+import glob
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chatcli.errors import UsageError
+
+#: Limits of what one message takes from files.
+MOST_FILES = 200
+MOST_BYTES = 4 * 2**20
+_FENCES = re.compile(r"^ {0,3}(`{3,})", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A text file.
+
+    Attributes:
+        name: as it is shown to the model: the path that was given.
+        text: its content.
+    """
+
+    name: str
+    text: str
+
+
+def read_files(patterns: Sequence[str]) -> list[Attachment]:
+    """Read files, all or none.
+
+    Args:
+        patterns: paths, with ``~`` for the home; shell patterns, ``**`` included; folders, of which all
+            text files are taken but hidden ones.
+
+    Raises:
+        UsageError: something is missing, unreadable, no text, or too much.
+    """
+    texts: dict[str, str] = {}
+    left = MOST_BYTES
+    for pattern in patterns:
+        found = 0
+        for path, named in _found(pattern):
+            text = texts.get(path) or _text(path, left, named=named)
+            if text is None:
+                continue
+            found += 1
+            if path not in texts:
+                left -= len(text)
+                texts[path] = text
+            if len(texts) > MOST_FILES:
+                raise UsageError(f"{pattern}: these are more than {MOST_FILES} files; name fewer")
+        if not found:
+            raise UsageError(f"{pattern}: there is no text file")
+    return [Attachment(path, text) for path, text in texts.items()]
+
+
+def enclose(attachments: Sequence[Attachment]) -> str:
+    """The files as they stand in a message: a line with the name, the content between fences.
+
+    A fence is longer than any in the content, so that no content ends its own (CommonMark, 4.5).
+    """
+    return "\n\n".join(_enclosed(attachment) for attachment in attachments)
+
+
+def _enclosed(attachment: Attachment) -> str:
+    longest = max((len(found) for found in _FENCES.findall(attachment.text)), default=2)
+    fence = "`" * max(3, longest + 1)
+    newline = "" if attachment.text.endswith("\n") else "\n"
+    return f"File {attachment.name}:\n{fence}\n{attachment.text}{newline}{fence}"
+
+
+def _found(pattern: str) -> Iterator[tuple[str, bool]]:
+    """Paths of files, and whether each was named itself, so that it has to be text."""
+    mode = _mode(expanded := _at_home(pattern))
+    if mode is not None and stat.S_ISDIR(mode):
+        for at, folders, names in os.walk(expanded):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            paths = (str(Path(at, name)) for name in sorted(names) if not name.startswith("."))
+            yield from ((path, False) for path in paths if stat.S_ISREG(_mode(path) or 0))
+    elif mode is not None:
+        yield expanded, True
+    elif glob.has_magic(pattern):
+        paths = iter(sorted(glob.glob(expanded, recursive=True)))  # noqa: PTH207  (it takes absolute patterns)
+        yield from ((path, False) for path in paths if stat.S_ISREG(_mode(path) or 0))
+    else:
+        raise UsageError(f"there is no file {pattern}")
+
+
+def _at_home(pattern: str) -> str:
+    return os.path.expanduser(pattern)  # noqa: PTH111  (Path's raises for an unknown user)
+
+
+def _mode(path: str) -> int | None:
+    """Kind and permissions of a file; None if there is none that could be looked at."""
+    try:
+        return Path(path).stat().st_mode
+    except (OSError, ValueError):  # ValueError: a NUL in the path
+        return None
+
+
+def _text(path: str, most: int, *, named: bool) -> str | None:
+    """The text of a file; None if it is none and was not named itself."""
+    try:
+        mode = Path(path).stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):  # a FIFO is what <(command) gives
+            raise UsageError(f"{path} is not a file")
+        with Path(path).open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    if len(data) > most:
+        raise UsageError(f"{path} makes it more than {MOST_BYTES // 2**20} MiB; attach less")
+    try:
+        return _decoded(data)
+    except ValueError as error:
+        if named:
+            raise UsageError(f"{path} is {error}; convert it first") from None
+        return None
+
+
+def _decoded(data: bytes) -> str:
+    """The text of a file's bytes: UTF-8, or UTF-16 if a byte order mark says so.
+
+    Raises:
+        ValueError: they are no text.
+    """
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = data.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("binary, or not in UTF-8") from None
+    if "\0" in text:
+        raise ValueError("binary, not text")
+    return text
