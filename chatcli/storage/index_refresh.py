@@ -1,8 +1,8 @@
 """Brings the search index up to date with the transcripts folder, looking at no more than it must.
 
 A folder's own time says whether files came, went or were replaced; a file's size and time say whether it was
-changed in place. Looking at 100,000 files takes 0.2 s, so above ``FILES_PER_CALL`` files one call looks into
-the folders that changed, those with the newest names, and, in turns, a part of the others.
+changed in place. Looking at 100,000 files takes 0.2 to 0.4 s (benchmarks/LOG.md), so above ``FILES_PER_CALL``
+files one call looks into the folders that changed, those with the newest names, and, in turns, the others.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from chatcli.storage.index_database import is_waiting
 from chatcli.storage.search_query import searchable
 from chatcli.storage.transcripts import read_chunks
 
-FILES_PER_CALL = 30_000
+FILES_PER_CALL = 15_000
 #: Rows of one second of changes; ``index_database`` says why.
 SECOND_BITS = 29
 #: Something may change again within the resolution of a file system's clock (2 s on FAT) and look the same.

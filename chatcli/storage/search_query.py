@@ -97,8 +97,8 @@ def searchable(text: str) -> str:
 
 
 def _phrase(value: str, prefix: bool) -> str:
-    quoted = searchable(value).replace('"', '""')
-    return f'"{quoted}"*' if prefix else f'"{quoted}"'
+    quoted = f'"{searchable(value)}"'  # a value holds no quotation mark: _TERM
+    return f"{quoted}*" if prefix else quoted
 
 
 def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> str:

@@ -5,6 +5,8 @@ import os
 import resource
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -170,6 +172,20 @@ def test_a_held_file_has_one_writer_until_its_process_dies(tmp_path: Path) -> No
             log.hold()
             log.append(b"mine\n")
     assert path.read_bytes() == b"mine\n"
+
+
+def test_a_writer_that_waited_writes_into_the_file_that_is_there_now(tmp_path: Path) -> None:
+    """While it waits for the lock the file is replaced: the record goes into the new one."""
+    path = tmp_path / "log"
+    with AppendFile(path) as holder:
+        holder.hold()
+        holder.append(b"one\n")
+        waiting = threading.Thread(target=AppendFile(path).append, args=(b"two\n",))
+        waiting.start()
+        time.sleep(0.1)
+        atomic_write(path, b"replaced\n")
+    waiting.join()
+    assert path.read_bytes() == b"replaced\ntwo\n"
 
 
 def test_two_objects_of_one_process_exclude_each_other(tmp_path: Path) -> None:

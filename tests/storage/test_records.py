@@ -40,7 +40,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40, deadline=None)
 @given(values=st.lists(st.dictionaries(st.text(), JSON, max_size=4), max_size=5))
 def test_what_is_appended_is_read(tmp_path_factory: pytest.TempPathFactory, values: list[Any]) -> None:
     """In order and unchanged, whatever the strings hold (U+2028 and U+0085 among them)."""

@@ -1,0 +1,70 @@
+"""What was typed at the prompt, kept from session to session: one JSON string a line, the newest last."""
+
+import json
+from pathlib import Path
+
+from chatcli.storage.durable import AppendFile, atomic_write, storage_error
+
+#: Longer texts (a pasted file) are not kept.
+LONGEST = 32_768
+_LARGEST_FILE = 4 * 2**20
+
+
+class InputHistory:
+    """The history file; private whatever it was before. Several processes may add to it.
+
+    Args:
+        path: the file; appears with the first entry.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._private = False
+
+    def load(self) -> list[str]:
+        """All entries, oldest first. Lines that are none are passed over. A file that grew large is halved.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise storage_error("read", self._path, error) from error
+        lines = data.split(b"\n")
+        if len(data) > _LARGEST_FILE:
+            lines = data[-_LARGEST_FILE // 2 :].split(b"\n")[1:]
+            atomic_write(self._path, b"\n".join(lines))
+        return [entry for line in lines if isinstance(entry := _entry(line), str)]
+
+    def add(self, text: str) -> None:
+        """Add an entry, unless it is too long to be typed again.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        if len(text) > LONGEST:
+            return
+        if not self._private:
+            self._make_private()
+        AppendFile(self._path).append(json.dumps(text).encode() + b"\n")
+
+    def _make_private(self) -> None:
+        try:
+            self._path.chmod(0o600)
+        except FileNotFoundError:
+            pass  # AppendFile creates it so
+        except OSError as error:
+            raise storage_error("protect", self._path, error) from error
+        self._private = True
+
+
+def _entry(line: bytes) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
