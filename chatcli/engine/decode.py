@@ -178,7 +178,7 @@ class Tape:
         Without ``swa_full`` llama.cpp drops what has left the window, which a cut may bring back into it.
         """
         first: int = self._lib.llama_memory_seq_pos_min(self._memory, _SEQUENCE)
-        return first <= max(0, len(self.ids) - int(self._window))
+        return 0 <= first <= max(0, len(self.ids) - int(self._window)) or not self.ids
 
     def _decode_piece(self, piece: Sequence[int]) -> None:
         self._buffer[: len(piece)] = list(piece)

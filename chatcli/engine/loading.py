@@ -125,6 +125,9 @@ def load_model(
     try:
         _require_chat(native.lib, model, path)
         context, size, batch_size = _create_context(native, model, options)
+        if not native.lib.llama_get_memory(context):  # nothing is remembered from token to token
+            native.lib.llama_free(context)
+            raise _cannot_chat(path, "an encoder")
     except BaseException:
         native.lib.llama_model_free(model)
         raise
@@ -196,7 +199,11 @@ def _require_chat(lib: Any, model: Any, path: Path) -> None:
     elif not lib.llama_model_has_decoder(model):
         kind = "an encoder"
     if kind:
-        raise ModelError(f"{path.name} is {kind}, which cannot chat; choose a causal language model")
+        raise _cannot_chat(path, kind)
+
+
+def _cannot_chat(path: Path, kind: str) -> ModelError:
+    return ModelError(f"{path.name} is {kind}, which cannot chat; choose a causal language model")
 
 
 def _create_context(native: Native, model: Any, options: LoadOptions) -> tuple[Any, int, int]:

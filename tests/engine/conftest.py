@@ -26,9 +26,9 @@ def tiny_mamba_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def loaded_model(path: Path) -> Iterator[Loaded]:
+def loaded_model(path: Path, options: LoadOptions = OPTIONS) -> Iterator[Loaded]:
     """A loaded model with an empty context."""
-    loaded = load_model(path, OPTIONS)
+    loaded = load_model(path, options)
     try:
         yield loaded
     finally:

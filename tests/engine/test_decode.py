@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from chatcli.engine.base import Cancellation
 from chatcli.engine.decode import Aborted, Tape
 from chatcli.engine.loading import Loaded
-from tests.engine.conftest import loaded_model
+from tests.engine import tiny_models
+from tests.engine.conftest import OPTIONS, loaded_model
 
 _PROMPT = list(range(30, 80))
 _BATCH = 16  # tests/engine/conftest.py
@@ -111,6 +113,26 @@ def test_a_recurrent_memory_goes_back_turns_ago(mamba: Loaded) -> None:
     assert list(tape.read(_PROMPT[19:]))
     assert tape.keep(5) == 0
     assert (tape.ids, _held(mamba)) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("swa_full", "count", "kept"), [(True, 300, 300), (False, 690, 690), (False, 300, 0)]
+)
+def test_a_sliding_window_is_never_left_with_holes(
+    tmp_path: Path, swa_full: bool, count: int, kept: int
+) -> None:
+    """Cut back to where the window's tokens are gone, everything is read again; the logits are always right.
+
+    llama.cpp cuts without a word, and then answers from a window that is empty.
+    """
+    path = tiny_models.write_gemma(tmp_path / "gemma.gguf")
+    with loaded_model(path, replace(OPTIONS, swa_full=swa_full)) as loaded:
+        tape, ids = _tape(loaded), [5 + i * 7 % 200 for i in range(700)]
+        assert list(tape.read(ids))
+        whole = _logits(loaded)
+        assert tape.keep(count) == kept
+        assert list(tape.read(ids[kept:]))
+        assert _logits(loaded) == pytest.approx(whole, abs=1e-3)
 
 
 def test_keeping_everything_costs_nothing(loaded: Loaded) -> None:

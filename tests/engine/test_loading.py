@@ -101,6 +101,12 @@ def test_a_context_that_cannot_be_made_is_an_error(tiny_llama_path: Path) -> Non
         load_model(tiny_llama_path, impossible)
 
 
+def test_an_embedding_model_is_refused(tmp_path: Path) -> None:
+    """Sampling from one would end the process: it gives no logits."""
+    with pytest.raises(ModelError, match="encoder"):
+        load_model(tiny_models.write_bert(tmp_path / "bert.gguf"), OPTIONS)
+
+
 @pytest.mark.parametrize(
     "wrong", [{"context_size": 0}, {"threads": -1}, {"batch_size": 2**31}, {"kv_type_k": "q9"}]
 )

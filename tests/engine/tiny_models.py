@@ -77,6 +77,56 @@ def write_mamba(path: Path) -> Path:
     return _finish(writer, path)
 
 
+def write_gemma(path: Path) -> Path:
+    """Write a model most of whose layers see a sliding window of 32 tokens."""
+    layers = 6  # every sixth layer of this architecture sees everything
+    writer, tensor = _start(path, "gemma3", CHATML, 4096, layers)
+    head = _EMBEDDING // _HEADS
+    writer.add_feed_forward_length(_FEED_FORWARD)
+    writer.add_head_count(_HEADS)
+    writer.add_key_length(head)
+    writer.add_value_length(head)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_sliding_window(32)
+    for i in range(layers):
+        block = f"blk.{i}."
+        for name in ("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm"):
+            tensor(f"{block}{name}.weight", _EMBEDDING, ones=True)
+        for name in ("attn_q_norm", "attn_k_norm"):
+            tensor(f"{block}{name}.weight", head, ones=True)
+        for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+            tensor(f"{block}{name}.weight", _EMBEDDING, _EMBEDDING)
+        tensor(block + "ffn_gate.weight", _FEED_FORWARD, _EMBEDDING)
+        tensor(block + "ffn_up.weight", _FEED_FORWARD, _EMBEDDING)
+        tensor(block + "ffn_down.weight", _EMBEDDING, _FEED_FORWARD)
+    return _finish(writer, path)
+
+
+def write_bert(path: Path) -> Path:
+    """Write a one-layer encoder, which embeds and cannot chat."""
+    writer, tensor = _start(path, "bert", None, 64, 1)
+    writer.add_feed_forward_length(_FEED_FORWARD)
+    writer.add_head_count(_HEADS)
+    writer.add_layer_norm_eps(1e-5)
+    writer.add_causal_attention(False)
+    writer.add_token_type_count(2)
+    tensor("token_types.weight", 2, _EMBEDDING)
+    tensor("position_embd.weight", 64, _EMBEDDING)
+    for name in ("token_embd_norm", "blk.0.attn_output_norm", "blk.0.layer_output_norm"):
+        tensor(f"{name}.weight", _EMBEDDING, ones=True)
+        tensor(f"{name}.bias", _EMBEDDING)
+    for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+        tensor(f"blk.0.{name}.weight", _EMBEDDING, _EMBEDDING)
+        tensor(f"blk.0.{name}.bias", _EMBEDDING)
+    for name, rows, columns in (
+        ("ffn_up", _FEED_FORWARD, _EMBEDDING),
+        ("ffn_down", _EMBEDDING, _FEED_FORWARD),
+    ):
+        tensor(f"blk.0.{name}.weight", rows, columns)
+        tensor(f"blk.0.{name}.bias", rows)
+    return _finish(writer, path)
+
+
 def write_adapter(path: Path) -> Path:
     """Write a LoRA adapter for ``write_llama``'s model that changes its answers."""
     writer = gguf.GGUFWriter(str(path), "llama")
@@ -118,7 +168,8 @@ def _start(
         writer.add_tensor(name, (-np.abs(values) if negative else values).astype(np.float32))
 
     tensor("token_embd.weight", len(words), _EMBEDDING)
-    tensor("output_norm.weight", _EMBEDDING, ones=True)
+    if architecture != "bert":
+        tensor("output_norm.weight", _EMBEDDING, ones=True)
     return writer, tensor
 
 
