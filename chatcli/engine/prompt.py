@@ -13,7 +13,7 @@ out are those of the same conversation with harmless words.
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from chatcli.chat.message import Message
 from chatcli.engine.marks import Marks
 from chatcli.engine.special_pieces import Part, Span, SpecialPieces
 from chatcli.engine.vocabulary import Vocabulary, encode
+from chatcli.errors import TemplateError
 
 
 class Template(Protocol):
@@ -73,8 +74,13 @@ class PromptBuilder:
         """
         render = functools.partial(self._template.render, thinking=thinking)
         messages = [_with_texts(message, _clean) for message in messages]
-        text = render(messages)
         touched = {t for m in messages for t in _texts(m) if self._pieces.touched_by(t.encode())}
+        try:
+            text = render(messages)
+        except TemplateError:
+            if not touched:
+                raise
+            text = ""  # some templates refuse their own markup in a content
         if not touched:
             return BuiltPrompt(text, self._tokenize(text, ()))
 
@@ -83,8 +89,9 @@ class PromptBuilder:
 
         expected = self._specials(self._tokenize(render(rewritten(self._harmless)), ()))
         marks = Marks.unused_in([text, *(t for m in messages for t in _texts(m))])
-        plain, regions = marks.read(render(rewritten(marks.around)))
-        if plain == text:
+        plain, regions = marks.read(render(rewritten(marks.around)) if text else "")
+        if text and plain == text:
+            regions = _widened(plain.encode(), regions, touched)
             built = self._built(plain, self._pieces.parts(plain.encode(), regions))
             if self._specials(built.ids) == expected:
                 return built
@@ -149,6 +156,26 @@ class PromptBuilder:
             piece = data[part.start : part.end].decode()
             written.append(marks.opening + piece + marks.closing if part.spelled else piece + cut)
         return "".join(written)
+
+
+def _widened(text: bytes, spans: Iterable[Span], contents: Collection[str]) -> list[Span]:
+    """Regions, where empty ones hold what remained of a content that the template took apart."""
+    regions: list[Span] = []
+    words = [content.strip().encode() for content in contents]
+    for start, end in spans:
+        if start == end:
+            before = max(_shared(text[:start][::-1], word[::-1]) for word in words)
+            after = max(_shared(text[end:], word) for word in words)
+            start, end = (start - before, end) if before >= after else (start, end + after)
+        regions.append((start, end))
+    return regions
+
+
+def _shared(one: bytes, other: bytes) -> int:
+    """How many bytes two texts begin with in common."""
+    return next(
+        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
 
 
 def _parts_between(length: int, spans: Sequence[Span]) -> list[Part]:
