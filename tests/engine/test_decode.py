@@ -8,6 +8,7 @@ import pytest
 from chatcli.engine.base import Cancellation
 from chatcli.engine.decode import Aborted, Tape
 from chatcli.engine.loading import Loaded
+from chatcli.errors import ModelError
 from tests.engine import tiny_models
 from tests.engine.conftest import OPTIONS, loaded_model
 
@@ -209,13 +210,12 @@ def test_an_exception_in_a_decode_is_settled_by_the_next_cut(llama: Loaded) -> N
     assert tape.ids == _PROMPT[:30]
 
 
-def test_a_full_context_is_an_error_that_leaves_the_tape_usable(llama: Loaded) -> None:
+def test_a_full_context_is_an_error_that_leaves_the_tape_usable(tiny_llama_path: Path) -> None:
     """llama.cpp's own refusal is reported and what was read stays read."""
-    from chatcli.errors import ModelError
-
-    tape = _tape(llama)
-    with pytest.raises(ModelError, match="KV cache"):
-        list(tape.read([1] * (llama.context_size + 300)))
-    assert len(tape.ids) == _held(llama)
-    assert tape.keep(10) == 10
-    assert list(tape.read(_PROMPT)) == [16, 32, 48, 50]
+    with loaded_model(tiny_llama_path, replace(OPTIONS, context_size=256)) as loaded:
+        tape = _tape(loaded)
+        with pytest.raises(ModelError, match="KV cache"):
+            list(tape.read([1] * 300))
+        assert len(tape.ids) == _held(loaded) == 256
+        assert tape.keep(10) == 10
+        assert list(tape.read(_PROMPT)) == [16, 32, 48, 50]
