@@ -1,8 +1,9 @@
 """Where every setting and every path comes from: flag > environment > config.toml > default.
 
-A setting is declared once, as a field of ``Settings``; its environment variable is ``CHATCLI_`` and its name in
-capitals, its key in config.toml the name itself. Sampling parameters are set the same way, in ``[sampling]``. A
-persona is a named set of them, a table ``[personas.NAME]``; the one that was chosen yields to flags only.
+A setting is declared once, as a field of ``Settings``; its environment variable is ``CHATCLI_`` and its name
+in capitals, its key in config.toml the name itself. Sampling parameters are set the same way, in
+``[sampling]``. A persona is a named set of both, a table ``[personas.NAME]``; the chosen one yields to
+flags only.
 """
 
 import tomllib
@@ -124,6 +125,9 @@ class Settings:
     thinking: bool | None = _setting(
         None, "let the model reason first, where its template can; default: its own"
     )
+    markdown: bool = _setting(True, "show answers as markdown; otherwise as the model wrote them")
+    plain: bool = _setting(False, "whole lines only, no styles, nothing that moves: for screen readers")
+    show_thinking: bool = _setting(True, "show the model's reasoning, not only that there is some")
     keys: str = _setting("emacs", "keys of the line editor: emacs or vi")
     persona: str | None = _setting(None, "persona to begin with, one of the [personas.NAME] tables")
     sampling: Mapping[str, Any] = field(default_factory=dict)
@@ -155,6 +159,7 @@ def load_settings(
     config_sampling, tables = config.pop("sampling", {}), config.pop("personas", {})
     if not isinstance(config_sampling, dict):
         raise UsageError(f"{config_file}: sampling must be a table, [sampling]")
+    refuse_unknown(flags, setting_types | sampling_types, "command line")
     refuse_unknown(config, setting_types, f"{config_file}")
     refuse_unknown(config_sampling, sampling_types, f"{config_file}, [sampling]")
     personas = _personas(tables, {**setting_types, **sampling_types}, str(config_file))

@@ -15,13 +15,22 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
     from chatcli.terminal.chat import Chat
     from chatcli.terminal.prompt import Prompt
     from chatcli.terminal.screen import Screen
-    from chatcli.terminal.status import status_line
+    from chatcli.terminal.status import status_line, waiting_for
 
     settings = options.settings(invocation.environ, invocation.paths)
-    screen = Screen(invocation.stdout, invocation.environ, color=settings.color)
+    screen = Screen(
+        invocation.stdout,
+        invocation.environ,
+        color=settings.color,
+        markdown=settings.markdown,
+        plain=settings.plain,
+        show_thinking=settings.show_thinking,
+        keys=invocation.stdin,
+    )
     screen.note(f"chatcli {__version__} · {settings.model} · /help lists the commands")
     history = invocation.paths.input_history if settings.log else None
     with background_engine(settings, invocation) as engine:
+        screen.waiting = waiting_for(engine)
         session = new_session(settings, invocation, engine, resume=options.conversation)
         try:
             Chat(session, screen, Prompt(history, status_line(session, engine))).run()

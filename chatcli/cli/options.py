@@ -121,6 +121,24 @@ class ModelOptions:
     no_color: Annotated[
         bool | None, typer.Option("--no-color", rich_help_panel=_OUTPUT, help="No colours.")
     ] = None
+    markdown: Annotated[
+        bool | None,
+        typer.Option(
+            "--markdown/--no-markdown", rich_help_panel=_OUTPUT, help="In a chat, lay answers out, or not."
+        ),
+    ] = None
+    show_thinking: Annotated[
+        bool | None,
+        typer.Option(
+            "--show-thinking/--hide-thinking", rich_help_panel=_OUTPUT, help="Show reasoning, or hide it."
+        ),
+    ] = None
+    plain: Annotated[
+        bool | None,
+        typer.Option(
+            "--plain", rich_help_panel=_OUTPUT, help="Whole lines, no styles, no motion: for screen readers."
+        ),
+    ] = None
 
     def over(self, other: "ModelOptions") -> Self:
         """These options where given, else the ``other``'s (``chatcli -m X ask`` is ``chatcli ask -m X``)."""

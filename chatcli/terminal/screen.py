@@ -1,104 +1,201 @@
 """What the chat prints: one object the loop talks to, so that the loop never formats anything itself."""
 
-import sys
-import time
-from collections.abc import Mapping
-from typing import TextIO
-
-from rich.console import Console
-from rich.text import Text
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import IO, Any, TextIO
 
 from chatcli.chat.message import FinishReason, Generation
-from chatcli.engine.base import LeftOut, PromptProgress, ReasoningDelta, TextDelta
-from chatcli.terminal.sanitize import sanitize
+from chatcli.engine.base import Finished, LeftOut, PromptProgress, ReasoningDelta, TextDelta
+from chatcli.session.background import BackgroundAnswer
+from chatcli.terminal import figures
+from chatcli.terminal.answer import FRAME, AnswerView, Manner, Waiting
+from chatcli.terminal.keyboard import Keyboard
+from chatcli.terminal.live import Abilities, LiveArea, Size, size_of, text_rows
+from chatcli.terminal.rows import BOLD, DIM, PLAIN, RED, Row
+from chatcli.terminal.sanitize import sanitize, sanitize_line
 
-#: A prompt that is read in less than this shows no progress line, in seconds.
-_PROGRESS_AFTER = 0.5
+_MARKS = {
+    FinishReason.INTERRUPTED: "[stopped; what came is kept]",
+    FinishReason.LENGTH: "[cut off: the longest answer or the end of the context was reached]",
+    FinishReason.ERROR: "[the model failed; what came is kept]",
+}
+
+
+def _not_waiting() -> tuple[str, float | None]:
+    return "", None
 
 
 class Screen:
     """The scrollback of a chat.
 
+    Everything given to it may come from anywhere: it is made harmless here, and never read as markup, except
+    that answers are markdown. For a line: ``note``, ``error``, ``text``. For figures: ``table``,
+    ``side_by_side``, ``context_bar``, ``tree``. For an answer: ``follow``, or ``begin_answer``, ``show`` and
+    ``refresh`` again and again, ``end_answer``; ``typed`` is what was typed meanwhile.
+
     Args:
         out: where to print.
         environ: environment; ``NO_COLOR`` and ``TERM`` are obeyed.
         color: whether colours are wanted at all.
+        markdown: answers are shown as markdown, otherwise as they are.
+        plain: whole lines only, nothing that moves, no styles.
+        show_thinking: reasoning is shown, not only that there is some.
+        keys: standard input, so that keys are not echoed into an answer; None leaves it alone.
+        waiting: says what keeps an answer from coming, such as a model that loads.
+        size: columns and rows; None asks the terminal.
     """
 
-    def __init__(self, out: TextIO, environ: Mapping[str, str], *, color: bool = True) -> None:
-        self.console = Console(
-            file=out,
-            no_color=not color or None,
-            highlight=False,
-            markup=False,
-            emoji=False,
-            _environ=dict(environ),
-        )
-        self._progress_shown = False
-        self._started = 0.0
+    def __init__(
+        self,
+        out: TextIO,
+        environ: Mapping[str, str],
+        *,
+        color: bool = True,
+        markdown: bool = True,
+        plain: bool = False,
+        show_thinking: bool = True,
+        keys: IO[Any] | None = None,
+        waiting: Waiting = _not_waiting,
+        size: Callable[[], Size] | None = None,
+    ) -> None:
+        self.waiting = waiting
+        self._manner = Manner(markdown, show_thinking)
+        abilities = Abilities.of(out, environ, color=color, plain=plain)
+        self._area = LiveArea(out, abilities, size or (lambda: size_of(out)))
+        self._keyboard = Keyboard(keys)
+        self._view: AnswerView | None = None
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal, now."""
+        return self._area.width
+
+    @property
+    def show_thinking(self) -> bool:
+        """Whether reasoning is shown, not only that there is some."""
+        return self._manner.show_thinking
+
+    @show_thinking.setter
+    def show_thinking(self, wanted: bool) -> None:
+        self._manner = replace(self._manner, show_thinking=wanted)
 
     def note(self, text: str) -> None:
         """A remark of the program, dimmed."""
-        self.console.print(Text(sanitize(text), style="dim"))
+        self._print(text_rows(sanitize(text), DIM))
 
     def error(self, text: str) -> None:
         """Something that went wrong, in one line."""
-        self.console.print(Text(sanitize(text), style="red"))
+        self._print(text_rows(sanitize(text), RED))
 
     def text(self, text: str) -> None:
         """Plain text the person asked for."""
-        self.console.print(Text(sanitize(text)))
+        self._print(text_rows(sanitize(text), PLAIN))
+
+    def answer(self, text: str, title: str = "") -> None:
+        """An answer that is there already, as it looks when it has arrived."""
+        if title:
+            self._print(text_rows(sanitize_line(title), BOLD))
+        view = self._new_view()
+        view.show(TextDelta(text))
+        view.finish()
+
+    def reasoning(self, text: str) -> None:
+        """Reasoning that is there already, unfolded."""
+        self._print(text_rows(sanitize(text), DIM))
+
+    def table(self, rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> None:
+        """A table; as records where the screen is too narrow for columns."""
+        clean = [[sanitize_line(cell) for cell in row] for row in rows]
+        self._print(figures.table(clean, [sanitize_line(cell) for cell in head], self.width))
+
+    def side_by_side(self, answers: Sequence[tuple[str, str]]) -> None:
+        """Answers, each with a title, in columns, or one below the other where the screen is narrow."""
+        clean = [(sanitize_line(title), sanitize(text)) for title, text in answers]
+        look = self._area.abilities
+        markdown = self._manner.markdown and look.escapes
+        if not look.escapes:  # to be read out one after the other
+            rows = [row for pair in clean for text in (*pair, "") for row in text_rows(text)]
+        else:
+            rows = figures.side_by_side(clean, self.width, markdown=markdown, unicode=look.unicode)
+        self._print(rows)
+
+    def context_bar(self, parts: Sequence[tuple[str, int]], size: int) -> None:
+        """How many tokens of a context of ``size`` each part takes."""
+        clean = [(sanitize_line(label), tokens) for label, tokens in parts]
+        self._print(figures.context_bar(clean, size, self.width, unicode=self._area.abilities.unicode))
+
+    def tree(self, nodes: Sequence[tuple[int, str, bool]]) -> None:
+        """Messages as a tree: depth, text, and whether the message is on the current path."""
+        clean = [(depth, sanitize_line(text), current) for depth, text, current in nodes]
+        self._print(figures.tree(clean, self.width, unicode=self._area.abilities.unicode))
+
+    def follow(self, answer: BackgroundAnswer, begun: str = "") -> Generation | None:
+        """Show an answer until it ends; returns how it came to be.
+
+        Args:
+            answer: while it comes, keys are not echoed.
+            begun: the text it goes on from, shown again before it.
+
+        Raises:
+            ChatcliError: what the engine or the storage raised; what came before it is shown.
+        """
+        generation: Generation | None = None
+        self.begin_answer()
+        if begun:
+            self.show(TextDelta(begun))
+        try:
+            with self._keyboard.quiet(self._area.suspend, self._redraw):
+                try:
+                    while not answer.done:
+                        for event in answer.wait(FRAME):
+                            if isinstance(event, Finished):
+                                generation = event.generation
+                            else:
+                                self.show(event)
+                        self.refresh()
+                        self._keyboard.poll()
+                finally:
+                    self.end_answer(generation)
+        finally:
+            self._view = None
+        return generation
+
+    def typed(self) -> str:
+        """What was typed while the last answer came; at the prompt it can be edited and sent."""
+        return self._keyboard.take()
 
     def begin_answer(self) -> None:
         """An answer was asked for."""
-        self._started = time.monotonic()
+        self._view = self._new_view()
 
     def show(self, event: LeftOut | PromptProgress | TextDelta | ReasoningDelta) -> None:
-        """Show the next thing that happened."""
-        if isinstance(event, PromptProgress):
-            self._show_progress(event)
-            return
-        self._clear_progress()
-        if isinstance(event, TextDelta):
-            self.console.file.write(sanitize(event.text))
-            self.console.file.flush()
-        elif isinstance(event, ReasoningDelta):
-            self.console.print(Text(sanitize(event.text), style="dim italic"), end="")
-        else:
-            count = len(event.indices)
-            what = "message no longer fits" if count == 1 else "messages no longer fit"
-            self.note(f"[{count} oldest {what} the context; the model does not see them]")
+        """Take the next thing that happened; ``refresh`` draws it."""
+        if self._view is None:
+            self.begin_answer()
+        assert self._view is not None
+        self._view.show(event)
+        self._view.refresh()
+
+    def refresh(self) -> None:
+        """Draw what came, if a frame is due. To be called several times a second, also when nothing comes."""
+        if self._view is not None:
+            self._view.refresh()
 
     def end_answer(self, generation: Generation | None) -> None:
         """The answer ended, well or not; ``generation`` says how."""
-        self._clear_progress()
-        self.console.print()
-        if generation is None:
+        if self._view is None:
             return
-        if generation.finish_reason is FinishReason.INTERRUPTED:
-            self.note("[stopped; what came is kept]")
-        elif generation.finish_reason is FinishReason.LENGTH:
-            self.note("[cut off: the longest answer or the end of the context was reached]")
+        view, self._view = self._view, None
+        view.finish()
+        if generation is not None and generation.finish_reason in _MARKS:
+            self.note(_MARKS[generation.finish_reason])
 
-    def _show_progress(self, event: PromptProgress) -> None:
-        late = time.monotonic() - self._started > _PROGRESS_AFTER
-        if (
-            event.done < event.total
-            and late
-            and self.console.is_terminal
-            and not self.console.is_dumb_terminal
-        ):
-            percent = 100 * event.done // event.total
-            self.console.file.write(f"\rreading {event.done}/{event.total} tokens ({percent} %)")
-            self.console.file.flush()
-            self._progress_shown = True
+    def _redraw(self) -> None:
+        if self._view is not None:
+            self._view.refresh(at_once=True)
 
-    def _clear_progress(self) -> None:
-        if self._progress_shown:
-            self.console.file.write("\r\x1b[K")
-            self._progress_shown = False
+    def _new_view(self) -> AnswerView:
+        return AnswerView(self._area, self._manner, self.waiting)
 
-
-def standard_screen(environ: Mapping[str, str], *, color: bool) -> Screen:
-    """The screen on this process's stdout."""
-    return Screen(sys.stdout, environ, color=color)
+    def _print(self, rows: Sequence[Row]) -> None:
+        self._area.draw(rows)

@@ -1,30 +1,63 @@
-"""The bottom line: which model, how full the context is, how fast the last answer was."""
+"""Where the chat is now: the bottom line of the prompt, and what an answer waits for."""
 
 from collections.abc import Callable
 
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.session import Session
+from chatcli.terminal.answer import Waiting
+from chatcli.terminal.rows import cells
 from chatcli.terminal.sanitize import sanitize_line
 
+_SEPARATOR = " · "
 
-def status_line(session: Session, loading: EngineSlot) -> Callable[[], str]:
-    """A function that says where the chat is now; cheap, since it is called at each redraw."""
+
+def status_line(
+    session: Session, loading: EngineSlot, columns: Callable[[], int] | None = None
+) -> Callable[[], str]:
+    """A function that says which model is in use, how full the context is and how fast the last answer was.
+
+    Args:
+        session: the chat.
+        loading: its engine.
+        columns: of the terminal, now; None asks the prompt that is being drawn.
+    """
 
     def status() -> str:
         engine = loading.engine
         if engine is None:
             if loading.ready:
-                return " the model could not be loaded; send anything to see why, Ctrl-D leaves"
+                long = "the model could not be loaded; send anything to see why, Ctrl-D leaves"
+                return _fitted([[long], ["no model; Ctrl-D leaves"]], (columns or _prompt_columns)())
             return f" loading the model, {loading.progress:.0%}"
-        parts = [sanitize_line(engine.model.name)]
+        name, adapter = sanitize_line(engine.model.name), engine.model.adapter[:8]
+        model = f"{name} + {adapter}" if adapter else name
         last = session.last
+        size = engine.context_size
         if last is None:
-            parts.append(f"context {engine.context_size}")
+            context, brief, speed = f"context {size:,}", f"{size:,}", []
         else:
             used = last.usage.prompt_tokens + last.usage.completion_tokens
-            parts.append(f"context {used}/{engine.context_size}")
-            if last.timings.generation > 0:
-                parts.append(f"{last.usage.completion_tokens / last.timings.generation:.0f} tokens/s")
-        return " " + " · ".join(parts)
+            context, brief = f"context {used:,} of {size:,}", f"{used / max(1, size):.0%}"
+            seconds = last.timings.generation
+            speed = [f"{last.usage.completion_tokens / seconds:,.0f} tokens/s"] if seconds > 0 else []
+        forms = [[model, context, *speed], [model, brief, *speed], [model, brief], [brief, *speed], [brief]]
+        return _fitted(forms, (columns or _prompt_columns)())
 
     return status
+
+
+def waiting_for(loading: EngineSlot) -> Waiting:
+    """What keeps an answer from coming that the answer itself does not say: the model is still loading."""
+    return lambda: ("", None) if loading.ready else ("loading the model", loading.progress)
+
+
+def _fitted(forms: list[list[str]], columns: int) -> str:
+    """The first form that fits, else the last."""
+    lines = [" " + _SEPARATOR.join(parts) for parts in forms]
+    return next((line for line in lines if cells(line) <= columns), lines[-1])
+
+
+def _prompt_columns() -> int:
+    from prompt_toolkit.application import get_app
+
+    return get_app().output.get_size().columns

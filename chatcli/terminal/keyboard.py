@@ -1,0 +1,154 @@
+"""Keeps what is typed while an answer streams off the screen, and hands it to the next prompt.
+
+While an answer is shown the terminal neither echoes keys nor waits for whole lines, but Ctrl-C and Ctrl-Z
+still send their signals. Whatever ends or stops the program meanwhile, the terminal is as it was.
+"""
+
+import codecs
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import IO, Any
+
+_MOST_TYPED = 1 << 20  # bytes kept; more is not type-ahead but an accident
+# Keys that are not text: CSI and SS3 sequences, Alt with a key.
+_KEYS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?", re.DOTALL)
+_ERASE_KEYS = "\x7f\x08"
+
+
+class Keyboard:
+    """The keys that are pressed while no prompt is shown.
+
+    Args:
+        stream: standard input; anything but a terminal is left alone.
+    """
+
+    def __init__(self, stream: IO[Any] | None) -> None:
+        self._fd = _terminal_fd(stream)
+        self._typed = bytearray()
+
+    @contextmanager
+    def quiet(self, on_leave: Callable[[], None], on_return: Callable[[], None]) -> Iterator[None]:
+        """Do not echo inside the ``with`` block.
+
+        Args:
+            on_leave: called before the program is stopped (Ctrl-Z) or ended by a signal.
+            on_return: called when it goes on after a stop.
+        """
+        if self._fd is None:
+            yield
+            return
+        mode = _QuietMode(self._fd)
+        mode.enter()
+        try:
+            with _signals(mode, on_leave, on_return):
+                yield
+        finally:
+            self.poll()
+            mode.leave()
+
+    def poll(self) -> None:
+        """Take in what was typed, so that a long paste does not fill the terminal's buffer."""
+        if self._fd is None or sys.platform == "win32":
+            return
+        import select
+
+        while select.select([self._fd], [], [], 0)[0]:
+            try:
+                data = os.read(self._fd, 65536)
+            except OSError:
+                return
+            if not data:
+                return
+            self._typed += data[: max(0, _MOST_TYPED - len(self._typed))]
+
+    def take(self) -> str:
+        """What was typed since the last call, as it would stand in a line; newlines at its end are
+        dropped."""
+        data, self._typed = bytes(self._typed), bytearray()
+        return typed_text(data)
+
+
+def typed_text(data: bytes) -> str:
+    """The text that some keys would have typed: without control keys, backspaces carried out."""
+    text = codecs.decode(data, "utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    kept: list[str] = []
+    for character in _KEYS.sub("", text):
+        if character in _ERASE_KEYS:
+            if kept:
+                kept.pop()
+        elif character == "\x15":  # Ctrl-U
+            kept.clear()
+        elif character in "\n\t" or character.isprintable():
+            kept.append(character)
+    return "".join(kept).rstrip("\n")
+
+
+def _terminal_fd(stream: IO[Any] | None) -> int | None:
+    if sys.platform == "win32" or stream is None:
+        return None
+    try:
+        return stream.fileno() if stream.isatty() else None
+    except (OSError, ValueError):
+        return None
+
+
+class _QuietMode:
+    """The terminal's mode without echo and without lines."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._former: list[Any] | None = None
+
+    def enter(self) -> None:
+        import termios
+
+        try:
+            self._former = termios.tcgetattr(self._fd)
+            mode = termios.tcgetattr(self._fd)
+            mode[3] &= ~(termios.ECHO | termios.ICANON)
+            termios.tcsetattr(self._fd, termios.TCSANOW, mode)
+        except termios.error:  # the terminal is gone
+            self._former = None
+
+    def leave(self) -> None:
+        import termios
+
+        if self._former is None:
+            return
+        with suppress(termios.error):  # the terminal is gone
+            termios.tcsetattr(self._fd, termios.TCSANOW, self._former)
+        self._former = None
+
+
+@contextmanager
+def _signals(mode: _QuietMode, on_leave: Callable[[], None], on_return: Callable[[], None]) -> Iterator[None]:
+    """Give the terminal back before a signal stops or ends the program."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def step_aside(signal_number: int, _frame: FrameType | None) -> None:
+        number = signal.Signals(signal_number)
+        on_leave()
+        mode.leave()
+        ours = signal.signal(number, former[number])
+        os.kill(os.getpid(), number)  # as if we had not been asked; a stop returns here
+        signal.signal(number, ours)
+        mode.enter()
+        on_return()
+
+    numbers = (signal.SIGTSTP, signal.SIGTERM, signal.SIGHUP)
+    former = {number: signal.getsignal(number) or signal.SIG_DFL for number in numbers}
+    for number in numbers:
+        signal.signal(number, step_aside)
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
