@@ -258,17 +258,28 @@ def test_changes_by_hand_are_noticed(archive: Archive) -> None:
 
 
 def test_changes_within_one_tick_of_the_clock_are_noticed(archive: Archive) -> None:
-    """A file changed again, or one added, within the clock's resolution looks unchanged; it is found."""
+    """A file that is changed again within the clock's resolution looks unchanged; it is found."""
     folder = archive.store.folder
     folder.mkdir()
     (folder / "a.txt").write_text("<user>old</user>")
-    before, folder_before = (folder / "a.txt").stat().st_mtime_ns, folder.stat().st_mtime_ns
+    before = (folder / "a.txt").stat().st_mtime_ns
     assert archive.names("old") == ["a"]
     (folder / "a.txt").write_text("<user>new</user>")
     os.utime(folder / "a.txt", ns=(before, before))
     assert archive.names("new") == ["a"]
+
+
+def test_additions_within_one_tick_of_the_clock_are_noticed(tmp_path: Path) -> None:
+    """A folder that gets another file within the clock's resolution looks unchanged; the file is found."""
+    archive = Archive(tmp_path, files_per_call=0)
+    folder = archive.store.folder
+    for name in ("1", "2", "3"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "a.txt").write_text("<user>first</user>")
+    before = folder.stat().st_mtime_ns
+    assert len(archive.names("first")) == 3
     (folder / "b.txt").write_text("<user>second</user>")
-    os.utime(folder, ns=(folder_before, folder_before))
+    os.utime(folder, ns=(before, before))
     assert archive.names("second") == ["b"]
 
 
