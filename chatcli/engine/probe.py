@@ -5,6 +5,7 @@ and fault on it. The child finds out; where it dies with weight repacking and li
 ``use_extra_bufts=False``, for this file and from then on for every new one.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -150,6 +151,7 @@ def _run_child(python: str, path: Path, options: LoadOptions, cancel: Cancellati
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(
             [python, "-P", "-m", "chatcli.engine.trial"],
+            bufsize=0,  # what a dead child did not take must not be flushed at it again
             stdin=subprocess.PIPE,
             stdout=answer,
             stderr=errors,
@@ -172,11 +174,8 @@ def _wait(
     child: subprocess.Popen[bytes], task: bytes, deadline: float, cancel: Cancellation | None
 ) -> int | None:
     assert child.stdin is not None
-    try:
-        child.stdin.write(task)
-        child.stdin.flush()  # left open: the child ends itself when we are gone
-    except BrokenPipeError:
-        pass  # it died at once; its exit code says how
+    with contextlib.suppress(BrokenPipeError):  # it died at once; its exit code says how
+        child.stdin.write(task)  # and stays open: the child ends itself when we are gone
     while time.monotonic() < deadline:
         if cancel is not None and cancel.is_set():
             raise ModelError("the trial of the model was interrupted")

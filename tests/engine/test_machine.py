@@ -39,7 +39,7 @@ def test_the_report_is_complete_and_json(tmp_path: Path) -> None:
 
 
 def test_the_library_tells_its_back_ends_and_devices() -> None:
-    """The CPU is always one; features are those of llama.cpp's own line; a GPU means that it can offload."""
+    """The CPU is always one; features are those of its own line; a GPU means it can offload."""
     report = library_report()
     assert "CPU" in report.backends
     assert report.llama_cpp == load().lib.llama_version().decode()
@@ -66,7 +66,8 @@ def test_without_the_library_the_rest_is_still_told() -> None:
     script = (
         "import sys; sys.modules['llama_cpp'] = None\n"
         "from chatcli.engine.machine import describe_machine\n"
-        "report = describe_machine(); print(report.library, '|', report.library_error, '|', report.cpu.model)\n"
+        "report = describe_machine()\n"
+        "print(report.library, '|', report.library_error, '|', report.cpu.model)\n"
     )
     command, environment = [sys.executable, "-c", script], child_environment(os.environ)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

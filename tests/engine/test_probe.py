@@ -23,6 +23,7 @@ from chatcli.errors import InvalidModel, ModelCrashed, ModelError, ModelNotFound
 from tests.engine.gguf_files import F32, U32, File, tiny_model
 
 MODEL = tiny_model()
+PLAIN_OPTIONS = LoadOptions(use_extra_bufts=False)  # one trial is enough then, on any CPU
 BROKEN = MODEL.without_tensor("blk.1.ffn_up.weight")
 # llama.cpp asserts that an epsilon is not negative when it computes with it; NaN is not.
 DEADLY = MODEL.with_key("llama.attention.layer_norm_rms_epsilon", F32, float("nan"))
@@ -62,18 +63,18 @@ def test_the_verdict_is_one_this_machine_can_live_with(model: Path, cache: Path)
 
 def test_a_known_model_is_not_tried_again(model: Path, cache: Path, tmp_path: Path) -> None:
     """The verdict follows the file, wherever it is moved; a file that was changed is tried again."""
-    assert known(model, cache) is None
-    first = probe(model, cache)
-    again = probe(model, cache)
+    assert known(model, cache, PLAIN_OPTIONS) is None
+    first = probe(model, cache, PLAIN_OPTIONS)
+    again = probe(model, cache, PLAIN_OPTIONS)
     assert (first.remembered, again.remembered) == (False, True)
     assert (again.outcome, again.use_extra_bufts) == (first.outcome, first.use_extra_bufts)
     moved = shutil.move(model, tmp_path / "moved.gguf")
-    found = known(moved, cache)
+    found = known(moved, cache, PLAIN_OPTIONS)
     assert found is not None
     assert found.file == "moved.gguf"
     assert known(moved, cache, LoadOptions(kv_type_k="q8_0")) is None, "another way of loading"
     os.utime(moved, ns=(1, 1))
-    assert known(moved, cache) is None
+    assert known(moved, cache, PLAIN_OPTIONS) is None
 
 
 def test_a_machine_that_faults_is_spared_the_second_time(model: Path, cache: Path) -> None:
@@ -87,7 +88,7 @@ def test_a_machine_that_faults_is_spared_the_second_time(model: Path, cache: Pat
 
 def test_a_crash_becomes_one_clear_line(tmp_path: Path) -> None:
     """A header that makes llama.cpp abort kills a child; the message has the signal and the assertion."""
-    verdict = try_model(DEADLY.write(tmp_path / "deadly.gguf"), LoadOptions(use_extra_bufts=False))
+    verdict = try_model(DEADLY.write(tmp_path / "deadly.gguf"), PLAIN_OPTIONS)
     assert (verdict.outcome, verdict.signal, verdict.ok) == (Outcome.CRASHED, signal.SIGABRT, False)
     with pytest.raises(
         ModelCrashed, match=r"^deadly\.gguf: llama\.cpp crashed on a trial load \(SIGABRT: .*eps"
@@ -111,7 +112,7 @@ def test_a_clean_failure_has_llama_cpps_reason_and_is_not_remembered(tmp_path: P
     """A missing tensor passes the header check; the library names it. The next attempt is a fresh one."""
     path = BROKEN.write(tmp_path / "broken.gguf")
     for _ in range(2):
-        verdict = probe(path, cache)
+        verdict = probe(path, cache, PLAIN_OPTIONS)
         assert (verdict.outcome, verdict.remembered) == (Outcome.ERROR, False)
         with pytest.raises(ModelError, match=r"broken\.gguf.*blk\.1\.ffn_up\.weight"):
             verdict.raise_for_failure()
@@ -119,7 +120,7 @@ def test_a_clean_failure_has_llama_cpps_reason_and_is_not_remembered(tmp_path: P
 
 def test_weights_of_zeros_are_nonsense(tmp_path: Path, cache: Path) -> None:
     """Such a file loads, decodes and chats garbage; that all tokens are equally likely gives it away."""
-    verdict = probe(empty_weights().write(tmp_path / "zeros.gguf"), cache)
+    verdict = probe(empty_weights().write(tmp_path / "zeros.gguf"), cache, PLAIN_OPTIONS)
     assert verdict.outcome is Outcome.NONSENSE
     with pytest.raises(ModelError, match="equally likely"):
         verdict.raise_for_failure()
@@ -182,7 +183,7 @@ def test_a_crash_is_remembered_for_a_day_and_a_kill_never(cache: Path) -> None:
 def test_an_unwritable_cache_costs_only_the_memory(model: Path, tmp_path: Path) -> None:
     """The place of the folder is taken by a file: the verdict comes all the same."""
     (tmp_path / "cache").write_text("in the way")
-    assert probe(model, tmp_path / "cache" / "probe.json").outcome is Outcome.OK
+    assert probe(model, tmp_path / "cache" / "probe.json", PLAIN_OPTIONS).outcome is Outcome.OK
 
 
 def test_both_ends_and_all_parts_tell_files_apart(tmp_path: Path) -> None:
@@ -310,10 +311,10 @@ def test_names_that_are_hard_to_pass_on(tmp_path: Path, cache: Path) -> None:
     """Blanks, quotes, newlines and bytes that are no UTF-8 reach the child as they are."""
     for name in (b"a b'\"\n$(x).gguf", b"\xff\xfe.gguf"):
         path = MODEL.write(Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)))
-        assert probe(path, cache, LoadOptions(use_extra_bufts=False)).outcome is Outcome.OK
+        assert probe(path, cache, PLAIN_OPTIONS).outcome is Outcome.OK
 
 
 def test_a_model_with_numbers_of_its_own_is_tried_with_them(tmp_path: Path, cache: Path) -> None:
     """The trial's small context is no larger than it has to be: models trained on less load too."""
     path = MODEL.with_key("llama.context_length", U32, 16).write(tmp_path / "short.gguf")
-    assert probe(path, cache).outcome is Outcome.OK
+    assert probe(path, cache, PLAIN_OPTIONS).outcome is Outcome.OK

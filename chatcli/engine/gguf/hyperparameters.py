@@ -247,6 +247,8 @@ def _embedding_problem(numbers: _Numbers, tensors: Sequence[TensorInfo]) -> str:
 
 
 def _shown(value: Value) -> str:
+    if isinstance(value, str):
+        return quote(value)
     return (
-        quote(value) if isinstance(value, str) else "an array" if isinstance(value, Array) else f"{value:g}"
+        f"{value:g}" if isinstance(value, float) else "an array" if isinstance(value, Array) else str(value)
     )
