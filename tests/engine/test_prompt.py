@@ -21,6 +21,7 @@ TEMPLATES = {
     **{p.stem: p.read_text(encoding="utf-8") for p in vocabularies.real_templates()},
 }
 ROLES = (Role.SYSTEM, Role.USER, Role.ASSISTANT)
+NORMALIZING = {"bert-bge", "nomic-bert-moe"}  # vocabularies of embedding models
 HARMLESS = "mnopq"
 # Where a special piece may lie in a content: inside it, at its edges, cut in two, trimmed.
 PLACES = (
@@ -85,7 +86,7 @@ def _says_what_is_written(name: str, built: BuiltPrompt) -> bool:
         return True
     if vocabulary.text_bytes(vocabulary.tokenize("▁")).strip() == b"":
         written = written.replace("▁".encode(), b" ")  # SentencePiece writes spaces as this letter
-    if name == "phi-3":  # its special tokens swallow the spaces after them
+    if name.endswith("phi-3"):  # its special tokens swallow the spaces after them
         spoken, written = b"".join(spoken.split()), b"".join(written.split())
     return spoken in (written, vocabulary.bos_text.encode() + written)
 
@@ -105,8 +106,10 @@ def _check(name: str, template: str, role: Role, content: str) -> None:
 def _cases(name: str, count: int | None) -> Sequence[tuple[str, Role, str]]:
     pieces = vocabularies.special_pieces(vocabularies.vocabulary(name))
     own = [*templates.OWN, "transcript"]
+    choose = random.Random(name)
     known = own if name in vocabularies.OWN else [*TEMPLATES, "transcript"]
-    choose = random.Random(f"{name}")
+    if count is not None and count < 1000:  # compiling a real template takes a while
+        known = choose.sample(known, 9)
     product = itertools.product(known, ROLES, PLACES, pieces)
     if count is None:
         chosen = [(t, r, w, p) for t, r, w, p in product]
@@ -126,7 +129,7 @@ def _placed(place: str, piece: str) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_content_never_becomes_special(name: str) -> None:
     """Special pieces in any role and place give no special token, and the text stays what it is."""
-    for template, role, content in _cases(name, 300):
+    for template, role, content in _cases(name, 300 if name in vocabularies.OWN else 60):
         _check(name, template, role, content)
 
 

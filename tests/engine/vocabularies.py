@@ -19,7 +19,7 @@ Token = tuple[str, int]
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:;!?'\"<>|_/-()[]{}=+*#&%$@äöéß日"
 _WORDS = ("th", "he", "the", "in", "er", "an", "im", "end", "im_", "<|", "|>", "start", "ow", "are", "you")
 _CONTROLS = ("<s>", "</s>", "<|im_start|>", "<|im_end|>", "<|user|>", "<|assistant|>", "[INST]", "[/INST]")
-OWN = ("spm", "spm-plain", "phi-3", "bpe", "bpe-letters")
+OWN = ("spm", "spm-plain", "spm-phi-3", "bpe", "bpe-letters")
 
 
 def source() -> Path | None:
