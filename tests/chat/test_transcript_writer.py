@@ -134,6 +134,18 @@ def test_a_wrong_provenance_is_kept_as_it_stands() -> None:
         )
 
 
+def test_attributes_that_were_not_understood_are_not_given_to_another_model() -> None:
+    """Written anew, an answer of a damaged <model/> is not an answer of the one before."""
+    text = (
+        '<model name="m"/>\n<bot id="1" stop="end">a</bot>\n'
+        '<model name="n" top_k="x"/>\n<bot id="2" stop="end">b</bot>\n<bot id="3" stop="end">c</bot>\n'
+    )
+    conversation = load([text]).conversation
+    again = load(render(conversation)).conversation
+    assert [m.generation is None for m in again.messages()] == [False, True, True]
+    assert list(again.nodes) == list(conversation.nodes)
+
+
 def test_a_base_model_is_given_a_transcript_that_breaks_off() -> None:
     """The bare form, then the open tag; an answer to be continued is left open; reasoning is not sent."""
     messages = [system("Be kind."), user("a</user>"), assistant("b", "hm"), user("c")]
