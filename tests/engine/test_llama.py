@@ -136,6 +136,22 @@ def test_what_a_stop_string_cut_off_is_not_reused(engine: LlamaEngine) -> None:
     assert got.counts[1:3] == (_prompt_size(question) + 4, 2 + _size(more) + _OPENING)
 
 
+def test_what_only_began_like_a_stop_string_is_shown_at_the_end(shared: LlamaEngine) -> None:
+    """Held back until nothing more comes, then given out."""
+    got = ask(shared, [user("tell me")], _says("abc ST", stop=("STOP",)))
+    assert (got.text, got.finish_reason) == ("abc ST", FinishReason.END)
+
+
+def test_a_token_the_model_wrote_stays_though_its_text_is_told_otherwise(engine: LlamaEngine) -> None:
+    """A user-defined token in an answer is spelled byte by byte when the answer comes back as text."""
+    question, more = user("tell me"), user("go on")
+    token = tiny_models.token("<think>")
+    got = ask(engine, [question], SamplingParams(seed=1, grammar=f'root ::= "a" <[{token}]> "b"'))
+    assert got.text == "a<think>b"
+    got = ask(engine, [question, assistant(got.text), more], _says("x"))
+    assert got.counts[1:3] == (_prompt_size(question) + 3, 2 + _size(more) + _OPENING)
+
+
 def test_a_prompt_can_be_stopped_while_it_is_read(engine: LlamaEngine) -> None:
     """What was read is counted, and the next turn goes on from there."""
     chat = [user("word " * 40)]
@@ -254,6 +270,15 @@ def test_every_parameter_reaches_the_sampler(shared: LlamaEngine, change: dict[s
     assert ask(shared, [user("aaaa")], neutral).text == plain
     changed: SamplingParams = replace(neutral, **change)  # type: ignore[arg-type]
     assert ask(shared, [user("aaaa")], changed).text != plain
+
+
+@pytest.mark.parametrize(("question", "answer"), [("xxxx", "z"), ("zzzz", "x")])
+def test_penalties_look_back_on_the_prompt(shared: LlamaEngine, question: str, answer: str) -> None:
+    """As in llama.cpp's own programs."""
+    params = SamplingParams(
+        temperature=0, presence_penalty=100, repeat_last_n=-1, grammar="root ::= [xz]", max_tokens=1
+    )
+    assert ask(shared, [user(question)], params).text == answer
 
 
 @settings(max_examples=25)
