@@ -4,20 +4,27 @@ from chatcli import __version__
 from chatcli.cli.invocation import Invocation
 from chatcli.cli.options import ChatOptions
 from chatcli.cli.wiring import background_engine, new_session
+from chatcli.settings import Settings
 
 
 def chat(invocation: Invocation, options: ChatOptions) -> None:
     """Chat until the person leaves. The prompt appears at once; the model loads behind it.
 
     Raises:
-        ChatcliError: a setting makes no sense, or the transcript cannot be written.
+        ChatcliError: a setting or a file makes no sense, or the conversation to go on with cannot be.
     """
-    from chatcli.terminal.chat import Chat
+    from chatcli.session.attachments import read_files
+    from chatcli.terminal.chat import Chat, Surroundings
+    from chatcli.terminal.commands.conversation import show_where_it_stands
+    from chatcli.terminal.completion import CommandCompleter
+    from chatcli.terminal.loop import run
     from chatcli.terminal.prompt import Prompt
     from chatcli.terminal.screen import Screen
     from chatcli.terminal.status import status_line, waiting_for
 
-    settings = options.settings(invocation.environ, invocation.paths)
+    paths = invocation.paths
+    settings = options.settings(invocation.environ, paths)
+    files = read_files(options.file or [])
     screen = Screen(
         invocation.stdout,
         invocation.environ,
@@ -28,11 +35,45 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
         keys=invocation.stdin,
     )
     screen.note(f"chatcli {__version__} · {settings.model} · /help lists the commands")
-    history = invocation.paths.input_history if settings.log else None
+    for line in _hint(settings, invocation):
+        screen.note(line)
     with background_engine(settings, invocation) as engine:
         screen.waiting = waiting_for(engine)
         session = new_session(settings, invocation, engine, resume=options.conversation)
+        surroundings = Surroundings(
+            invocation.environ,
+            invocation.stdout,
+            paths,
+            lambda name: options.settings(invocation.environ, paths, persona=name),
+        )
+        chat = Chat(session, screen, surroundings)
+        prompt = Prompt(
+            paths.input_history if settings.log else None,
+            status_line(session, engine),
+            completer=CommandCompleter(chat),
+            complain=screen.error,
+            environ=invocation.environ,
+            vi=settings.keys == "vi",
+        )
+        if options.conversation is not None:
+            show_where_it_stands(chat)
+        chat.attachments += files
+        if files:
+            screen.note(f"(in your first message: {', '.join(file.name for file in files)})")
         try:
-            Chat(session, screen, Prompt(history, status_line(session, engine))).run()
+            run(chat, prompt)
         finally:
             session.close()
+
+
+def _hint(settings: Settings, invocation: Invocation) -> list[str]:
+    """What newcomers should know: that the bundled model is a toy, and how to get a real one."""
+    from chatcli.library.bundled import NAME
+    from chatcli.library.names import known_models
+
+    if settings.model != NAME or known_models(invocation.paths.models) != [NAME]:
+        return []
+    return [
+        f"{NAME} is a tiny model that comes with the program, to try it out; it knows little beyond that.",
+        "A real one that fits this machine: chatcli models recommend, then chatcli pull NAME.",
+    ]

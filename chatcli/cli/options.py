@@ -147,8 +147,13 @@ class ModelOptions:
             **{name: getattr(other, name, None) if value is None else value for name, value in values.items()}
         )
 
-    def settings(self, environ: Any, paths: Paths) -> Settings:
+    def settings(self, environ: Any, paths: Paths, *, persona: str | None = None) -> Settings:
         """The settings of this run, with these options as the flags.
+
+        Args:
+            environ: environment variables.
+            paths: where config.toml is.
+            persona: in place of the one these options name.
 
         Raises:
             UsageError: an option makes no sense.
@@ -168,6 +173,8 @@ class ModelOptions:
             flags["log"] = False
         if self.no_color:
             flags["color"] = False
+        if persona is not None:
+            flags["persona"] = persona
         return load_settings(flags, environ, paths.config_file)
 
 

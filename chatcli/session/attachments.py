@@ -80,12 +80,12 @@ def _found(pattern: str) -> Iterator[tuple[str, bool]]:
     if mode is not None and stat.S_ISDIR(mode):
         for at, folders, names in os.walk(expanded):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            paths = (str(Path(at, name)) for name in sorted(names) if not name.startswith("."))
-            yield from ((path, False) for path in paths if stat.S_ISREG(_mode(path) or 0))
+            inside = (str(Path(at, name)) for name in sorted(names) if not name.startswith("."))
+            yield from ((path, False) for path in inside if stat.S_ISREG(_mode(path) or 0))
     elif mode is not None:
         yield expanded, True
     elif glob.has_magic(pattern):
-        paths = iter(sorted(glob.glob(expanded, recursive=True)))  # noqa: PTH207  (it takes absolute patterns)
+        paths = sorted(glob.glob(expanded, recursive=True))  # noqa: PTH207  (it takes absolute patterns)
         yield from ((path, False) for path in paths if stat.S_ISREG(_mode(path) or 0))
     else:
         raise UsageError(f"there is no file {pattern}")

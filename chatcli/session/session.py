@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from chatcli.chat.conversation import Conversation, Node
@@ -71,12 +72,14 @@ class Session:
         conversation: what has been said.
         options: how it answers; replace it to change that.
         last: how the last answer came to be.
+        came: whether the last request to the model brought anything, so that the chat went on.
     """
 
     def __init__(self, engine: EngineSlot, store: Store, options: SessionOptions = SessionOptions()) -> None:
         self.options = options
         self.engine = engine
         self.last: Generation | None = None
+        self.came = False
         self._store = store
         self._unsaved: list[Node] = []
         self._log: TranscriptLog | NoLog
@@ -256,10 +259,9 @@ class Session:
         self.conversation.title = title
 
     @property
-    def answered(self) -> bool:
-        """Whether the conversation goes on from an answer, that is, whether something came."""
-        path = self.conversation.path()
-        return bool(path) and path[-1].message.role is Role.ASSISTANT
+    def transcript(self) -> Path | None:
+        """The file that keeps the conversation; None: there is none, or not yet."""
+        return self._log.path
 
     def close(self) -> None:
         """Let go of the transcript.
@@ -339,6 +341,7 @@ class Session:
             del self._unsaved[0]
 
     def _ask(self, request: Request) -> BackgroundAnswer:
+        self.came = False
         return BackgroundAnswer(lambda cancel: self._answer(request, cancel))
 
     def _answer(self, request: Request, cancel: Cancellation) -> Iterator[Event]:
@@ -377,7 +380,8 @@ class Session:
         """Write the answer down, or step back if there is none."""
         reason = generation.finish_reason if generation is not None else FinishReason.ERROR
         nothing = {FinishReason.INTERRUPTED, FinishReason.ERROR} if request.begun is None else _CUT
-        if not draft.grown and reason in nothing:
+        self.came = draft.grown or reason not in nothing
+        if not self.came:
             self.conversation.move_head(request.before)
             if request.asked:
                 self._log.move_head(request.before)

@@ -66,5 +66,3 @@ def _entry(line: bytes) -> object:
         return json.loads(line)
     except (ValueError, RecursionError):
         return None
-
-

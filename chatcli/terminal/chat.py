@@ -1,17 +1,34 @@
-"""The loop of the interactive chat: read a line, do what it says, show what happens."""
+"""A chat on a screen: what the loop and the commands work on."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
+from typing import TextIO
 
-from chatcli.engine.base import Event, Finished, LeftOut, PromptProgress, ReasoningDelta, TextDelta
-from chatcli.errors import ChatcliError, UsageError
+from chatcli.session.attachments import Attachment, enclose
 from chatcli.session.background import BackgroundAnswer
 from chatcli.session.session import Session
-from chatcli.terminal.commands import find
-from chatcli.terminal.prompt import Prompt
+from chatcli.settings import Paths, Settings
 from chatcli.terminal.screen import Screen
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the chat knows of the world around it.
+
+    Attributes:
+        environ: environment variables.
+        out: the terminal.
+        paths: where user data lives.
+        persona: the settings of this run with another persona.
+    """
+
+    environ: Mapping[str, str]
+    out: TextIO
+    paths: Paths
+    persona: Callable[[str], Settings]
 
 
 class Chat:
@@ -20,79 +37,49 @@ class Chat:
     Args:
         session: the conversation and its engine.
         screen: where things are shown.
-        prompt: where lines come from.
+        surroundings: of this run.
+
+    Attributes:
+        attachments: files that go into the next message.
+        draft: what the next prompt begins with.
+        leaving: the chat is to end.
     """
 
-    def __init__(self, session: Session, screen: Screen, prompt: Prompt) -> None:
+    def __init__(self, session: Session, screen: Screen, surroundings: Surroundings) -> None:
         self.session = session
         self.screen = screen
-        self._prompt = prompt
-        self._leaving = False
-        self._draft = ""
+        self.surroundings = surroundings
+        self.attachments: list[Attachment] = []
+        self.draft = ""
+        self.leaving = False
 
-    def run(self) -> None:
-        """Chat until the person leaves."""
-        warned = False
-        while not self._leaving:
-            try:
-                line = self._prompt.read(self._draft)
-            except EOFError:
-                return
-            except KeyboardInterrupt:
-                if warned:
-                    return
-                warned = True
-                self.screen.note("(Ctrl-D or /exit leaves; so does Ctrl-C again)")
-                continue
-            warned, self._draft = False, ""
-            try:
-                self._obey(line)
-            except ChatcliError as error:
-                self.screen.error(str(error))
+    def say(self, text: str) -> None:
+        """Send a message with the attachments and show the answer. If nothing comes, all is as before.
 
-    def start_over(self) -> None:
-        """Begin a new conversation."""
-        self.session.start_over()
-        self.screen.note("(a new chat)")
+        Raises:
+            ChatcliError: whatever keeps the model from answering.
+        """
+        whole = "\n\n".join(part for part in (text, enclose(self.attachments)) if part)
+        self.draft = text  # until something came: it can be sent again
+        self.show(self.session.send(whole))
+        if self.session.came:
+            self.draft = self.draft.removeprefix(text)  # what was typed meanwhile stays
+            self.attachments.clear()
 
-    def leave(self) -> None:
-        """End the loop after this line."""
-        self._leaving = True
+    def show(self, answer: BackgroundAnswer, begun: str = "") -> None:
+        """Show an answer as it comes. Ctrl-C stops it.
 
-    def _obey(self, line: str) -> None:
-        text = line.strip()
-        if not text:
-            return
-        if text.startswith("/"):
-            command, argument = find(text)
-            if argument and not command.arguments:
-                raise UsageError(f"{command.name} takes no argument")
-            command.handler(self, argument)
-            return
-        self._answer(line)
+        Args:
+            begun: the text that it goes on from, shown again before it.
 
-    def _answer(self, text: str) -> None:
-        answer = self.session.send(text)
-        self.screen.begin_answer()
-        generation = None
+        Raises:
+            ChatcliError: as the answer; what came before is shown.
+        """
         try:
             with _ctrl_c_stops(answer):
-                for event in answer:
-                    if isinstance(event, Finished):
-                        generation = event.generation
-                    else:
-                        self._show(event)
-        except ChatcliError:
-            self.screen.end_answer(None)
-            self._draft = text
-            raise
-        self.screen.end_answer(generation)
-        if not self.session.answered:
-            self._draft = text  # stopped before the first word: it can be sent again
-
-    def _show(self, event: Event) -> None:
-        if isinstance(event, (LeftOut, PromptProgress, TextDelta, ReasoningDelta)):
-            self.screen.show(event)
+                self.screen.follow(answer, begun)
+        finally:
+            self.draft += self.screen.typed()
 
 
 @contextmanager

@@ -1,21 +1,22 @@
 """The line editor of the chat, on prompt_toolkit."""
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
-from prompt_toolkit.completion import WordCompleter
-from prompt_toolkit.filters import Condition
-from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.application import get_app, run_in_terminal
+from prompt_toolkit.completion import Completer
+from prompt_toolkit.document import Document
+from prompt_toolkit.filters import Condition, is_searching, vi_mode
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output
 
-from chatcli.terminal.commands import COMMANDS
-
-_BLOCK = '"""'
+from chatcli.errors import ChatcliError
+from chatcli.storage.input_history import InputHistory
+from chatcli.terminal.editor import edit
+from chatcli.terminal.history import SuggestRecent, TypedHistory
+from chatcli.terminal.line import in_open_block
 
 
 class Prompt:
@@ -24,6 +25,10 @@ class Prompt:
     Args:
         history_file: where typed lines are kept; None keeps them in memory only.
         status: text of the bottom line, asked for at each redraw.
+        completer: what Tab offers.
+        complain: shows one line when something of the editor fails.
+        environ: environment variables; they name the editor.
+        vi: the keys of vi instead of those of emacs.
         input: where keys come from; None is the terminal.
         output: where the line is drawn; None is the terminal.
     """
@@ -33,27 +38,32 @@ class Prompt:
         history_file: Path | None,
         status: Callable[[], str],
         *,
+        completer: Completer | None = None,
+        complain: Callable[[str], None] = print,
+        environ: Mapping[str, str],
+        vi: bool = False,
         input: Input | None = None,
         output: Output | None = None,
     ) -> None:
-        names = [name for command in COMMANDS for name in command.names]
+        file = InputHistory(history_file) if history_file is not None else None
         self._session: PromptSession[str] = PromptSession(
-            history=_history(history_file),
-            auto_suggest=AutoSuggestFromHistory(),
-            completer=WordCompleter(names, sentence=True),
+            history=TypedHistory(file, complain),
+            auto_suggest=SuggestRecent(),
+            completer=completer,
             complete_while_typing=False,
             bottom_toolbar=status,
-            key_bindings=_keys(),
+            key_bindings=_keys(environ, complain),
             multiline=True,  # Enter is bound to send below; this makes a pasted newline a newline
             prompt_continuation="  ",
             refresh_interval=0.5,  # the status changes while the model loads
-            enable_open_in_editor=True,
+            vi_mode=vi,
+            enable_suspend=True,
             input=input,
             output=output,
         )
 
     def read(self, default: str = "") -> str:
-        """Wait for the next message.
+        """Wait for the next message, as it was typed.
 
         Args:
             default: text that stands there already and can be edited.
@@ -62,45 +72,42 @@ class Prompt:
             EOFError: Ctrl-D on an empty line.
             KeyboardInterrupt: Ctrl-C on an empty line.
         """
-        text = self._session.prompt("> ", default=default)
-        stripped = text.strip()
-        if stripped.startswith(_BLOCK):
-            return stripped.removeprefix(_BLOCK).removesuffix(_BLOCK).strip("\n")
-        return text
+        return self._session.prompt("> ", default=default)
 
 
-def _history(path: Path | None) -> History:
-    if path is None:
-        return InMemoryHistory()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # FileHistory would create it with the umask's mode
-    os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
-    return FileHistory(str(path))
-
-
-def _keys() -> KeyBindings:
+def _keys(environ: Mapping[str, str], complain: Callable[[str], None]) -> KeyBindings:
     keys = KeyBindings()
+    block_is_open = Condition(lambda: in_open_block(get_app().current_buffer.text))
 
-    def in_open_block() -> bool:
-        from prompt_toolkit.application import get_app
-
-        text = get_app().current_buffer.text.lstrip()
-        return text.startswith(_BLOCK) and not (len(text) >= 6 and text.rstrip().endswith(_BLOCK))
-
-    @keys.add("enter", filter=~Condition(in_open_block))
+    @keys.add("enter", filter=~is_searching & ~block_is_open)
     def _(event: KeyPressEvent) -> None:
         event.current_buffer.validate_and_handle()
 
-    @keys.add("c-j")
-    @keys.add("escape", "enter")
+    @keys.add("c-j", filter=~is_searching)
+    @keys.add("escape", "enter", filter=~is_searching & ~vi_mode)  # in vi, Escape then Enter sends
     def _(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
 
-    @keys.add("c-c")
+    @keys.add("c-c", filter=~is_searching)
     def _(event: KeyPressEvent) -> None:
         if event.current_buffer.text:
             event.current_buffer.reset()
         else:
             event.app.exit(exception=KeyboardInterrupt, style="class:aborting")
+
+    @keys.add("c-x", "c-e", filter=~is_searching)
+    @keys.add("c-g", filter=~is_searching)
+    def _(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+
+        def open_editor() -> None:
+            try:
+                text = edit(buffer.text, environ)
+            except ChatcliError as error:
+                complain(str(error))
+            else:
+                buffer.document = Document(text, len(text))
+
+        run_in_terminal(open_editor)
 
     return keys

@@ -1,0 +1,80 @@
+"""Changing how a running chat answers, by the name of a setting or a sampling parameter."""
+
+import typing
+from dataclasses import replace
+from typing import Any
+
+from chatcli.chat.sampling import SamplingParams
+from chatcli.errors import UsageError
+from chatcli.session.session import Session
+from chatcli.settings import Settings, check, coerce, refuse_unknown
+
+#: Value that takes a parameter back to the model's own.
+DEFAULT = "default"
+#: What others call them.
+ALIASES = {
+    "num_ctx": "ctx_size",
+    "num_gpu": "gpu_layers",
+    "num_predict": "max_tokens",
+    "num_thread": "threads",
+    "temp": "temperature",
+    "think": "thinking",
+}
+_OF_THE_MODEL = ("ctx_size", "gpu_layers", "threads")
+_OF_THE_CHAT = ("system", "thinking")
+
+
+def parameter_names() -> list[str]:
+    """Everything ``set_parameter`` knows."""
+    return [*typing.get_type_hints(SamplingParams), *_OF_THE_CHAT, *_OF_THE_MODEL]
+
+
+def set_parameter(session: Session, name: str, value: str) -> str:
+    """Change a parameter from the next answer on.
+
+    Args:
+        name: of a sampling parameter or a setting, or what others call it; ``-`` is as good as ``_``.
+        value: as text; ``default`` takes the model's own. ``stop`` takes several strings in quotes.
+
+    Returns:
+        What it is now, in words.
+
+    Raises:
+        UsageError: there is no such parameter, or it cannot have this value; nothing changed.
+    """
+    name = ALIASES.get(name.replace("-", "_"), name.replace("-", "_"))
+    refuse_unknown([name], parameter_names(), "/set")
+    unset = value.lower() == DEFAULT
+    if name in _OF_THE_CHAT:
+        changes: dict[str, Any] = {name: None if unset else _setting(name, value)}
+        session.options = replace(session.options, **changes)
+    elif name in _OF_THE_MODEL:
+        settings = session.engine.settings
+        changed = replace(settings, **{name: getattr(Settings(), name) if unset else _setting(name, value)})
+        check(changed)
+        session.engine.switch(changed)
+        return f"{name} is {value}; the model is loading again"
+    else:
+        sampling = {k: v for k, v in (session.options.sampling or {}).items() if k != name}
+        if not unset:
+            sampling[name] = _strings(value) if name == "stop" else _sampling(name, value)
+        SamplingParams(**sampling)
+        session.options = replace(session.options, sampling=sampling)
+    return f"{name} is {'the default' if unset else value}"
+
+
+def _setting(name: str, value: str) -> Any:
+    return coerce(name, value, typing.get_type_hints(Settings)[name], "/set")
+
+
+def _sampling(name: str, value: str) -> Any:
+    return coerce(name, value, typing.get_type_hints(SamplingParams)[name], "/set")
+
+
+def _strings(value: str) -> tuple[str, ...]:
+    import shlex
+
+    try:
+        return tuple(shlex.split(value))
+    except ValueError as error:
+        raise UsageError(f"stop takes strings, in quotes where they hold spaces: {error}") from None

@@ -1,0 +1,68 @@
+"""Puts text into the clipboard: through the terminal, and through the desktop's own tool if there is one."""
+
+import base64
+import shutil
+import subprocess
+from collections.abc import Mapping
+from typing import TextIO
+
+from chatcli.errors import ChatcliError
+
+#: Longer sequences are dropped by some terminals (xterm's limit for OSC 52), in characters of base64.
+_LONGEST_SEQUENCE = 74_994
+_PATIENCE = 5.0
+
+
+def copy_text(text: str, out: TextIO, environ: Mapping[str, str]) -> str:
+    """Copy a text. Returns the names of the ways that were taken.
+
+    The terminal is asked with OSC 52 (https://invisible-island.net/xterm/ctlseqs/ctlseqs.html), which also
+    works over ssh; the text goes into it as base64, so nothing in it can act on the terminal.
+
+    Args:
+        text: what to copy.
+        out: the terminal.
+        environ: environment variables; they say which desktop is there.
+
+    Raises:
+        ChatcliError: there is no way to a clipboard.
+    """
+    data = text.encode("utf-8", "replace")
+    ways = []
+    command = _tool(environ)
+    if command and _piped(command, text.encode("utf-16-le", "replace") if command[0] == "clip.exe" else data):
+        ways.append(command[0])
+    encoded = base64.b64encode(data).decode("ascii")
+    if out.isatty() and environ.get("TERM") != "dumb" and len(encoded) <= _LONGEST_SEQUENCE:
+        out.write(f"\x1b]52;c;{encoded}\x07")
+        out.flush()
+        ways.append("the terminal")
+    if not ways:
+        raise ChatcliError("there is no way to a clipboard here; /save writes the answer to a file")
+    return " and ".join(ways)
+
+
+def _tool(environ: Mapping[str, str]) -> list[str] | None:
+    """The command that reads a clipboard's text from its standard input."""
+    candidates = [["pbcopy"]]
+    if environ.get("WAYLAND_DISPLAY"):
+        candidates.append(["wl-copy"])
+    if environ.get("DISPLAY"):
+        candidates.append(["xclip", "-selection", "clipboard"])
+    candidates.append(["clip.exe"])
+    return next((c for c in candidates if shutil.which(c[0], path=environ.get("PATH"))), None)
+
+
+def _piped(command: list[str], data: bytes) -> bool:
+    try:
+        done = subprocess.run(
+            command,
+            input=data,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0

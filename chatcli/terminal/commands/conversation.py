@@ -1,0 +1,181 @@
+"""Commands that move in the conversation: again, back, on, elsewhere."""
+
+from chatcli.chat.conversation import Node
+from chatcli.chat.message import Role
+from chatcli.errors import UsageError
+from chatcli.terminal.chat import Chat
+from chatcli.terminal.editor import edit as edit_text
+
+_EXCERPT = 60
+_MOST_COLUMNS = 3
+
+
+def clear(chat: Chat, _argument: str) -> None:
+    """A new conversation."""
+    old = chat.session.conversation
+    kept = f"; the last one is kept: /load {old.id}" if len(old) and old.id else ""
+    chat.session.start_over()
+    chat.screen.note(f"(a new chat{kept})")
+
+
+def regenerate(chat: Chat, _argument: str) -> None:
+    """Another answer to the same question."""
+    session = chat.session
+    chat.show(session.regenerate())
+    if not session.came:
+        return
+    found = session.alternatives(session.conversation.path()[-1].id)
+    same = [node for node in found[:-1] if node.message.content == found[-1].message.content]
+    if len(found) > 1:
+        which = "the same words as before" if same else "all are kept"
+        chat.screen.note(f"(answer {len(found)} of {len(found)}; {which}; /siblings goes through them)")
+
+
+def undo(chat: Chat, _argument: str) -> None:
+    """Takes the last message back into the line editor."""
+    chat.draft = chat.session.undo().content
+    count = len(messages_of(chat))
+    chat.screen.note(f"(taken back; {count} message{'' if count == 1 else 's'} before it)")
+
+
+def edit(chat: Chat, argument: str) -> None:
+    """Another text for a message: of one's own it is asked anew, an answer is replaced."""
+    session, path = chat.session, messages_of(chat)
+    node = message_at(chat, argument) if argument else _last_of_the_user(path)
+    text = edit_text(node.message.content, chat.surroundings.environ)
+    if text == node.message.content or not text.strip():
+        chat.screen.note("(empty; nothing was changed)" if not text.strip() else "(unchanged)")
+    elif node.message.role is Role.USER:
+        chat.show(session.edit_question(node.id, text))
+        if not session.came:
+            chat.draft = text
+    else:
+        session.edit_answer(node.id, text)
+        chat.screen.note("(the chat goes on from the edited answer; /siblings has the original)")
+
+
+def proceed(chat: Chat, _argument: str) -> None:
+    """The last answer goes on."""
+    answer = chat.session.proceed()
+    chat.show(answer, begun=chat.session.conversation.path()[-1].message.content)
+
+
+def fork(chat: Chat, _argument: str) -> None:
+    """A copy to go on with."""
+    old = chat.session.conversation.id
+    chat.session.fork()
+    chat.screen.note(f"(a copy to go on with; the original stays as it is{f': /load {old}' if old else ''})")
+
+
+def siblings(chat: Chat, argument: str) -> None:
+    """Lists the alternatives of a message, or goes to one of them."""
+    words = argument.split()
+    at = None
+    if words[:1] == ["at"]:
+        if len(words) < 2:
+            raise UsageError("/siblings at takes the number of a message, as /context shows it")
+        at, words = words[1], words[2:]
+    node = message_at(chat, at) if at else _newest_with_siblings(chat)
+    found = chat.session.alternatives(node.id)
+    here = found.index(node)
+    if not words:
+        _list(chat, found, here)
+        return
+    chosen = found[_index(words[0], here, len(found))]
+    if chosen is not node:
+        chat.session.select(chosen.id)
+    _list(chat, found, found.index(chosen))
+
+
+def load(chat: Chat, argument: str) -> None:
+    """Another conversation of the transcripts folder."""
+    if not argument:
+        raise UsageError("/load takes the id of a conversation, its beginning, its title, or last")
+    opened = chat.session.open(argument)
+    for problem in opened.problems:
+        chat.screen.note(f"(line {problem.line}: {problem.problem}; passed over)")
+    show_where_it_stands(chat)
+
+
+def rename(chat: Chat, argument: str) -> None:
+    """A title."""
+    if not argument:
+        raise UsageError("/rename takes the new title")
+    chat.session.rename(argument)
+    chat.screen.note(f"(now called {argument!r})")
+
+
+def show_where_it_stands(chat: Chat) -> None:
+    """Say which conversation goes on, and show its last exchange."""
+    conversation = chat.session.conversation
+    path = messages_of(chat)
+    name = f"{conversation.title or conversation.id}"
+    chat.screen.note(f"({name}: {len(path)} messages; /context lists them)")
+    for node in path[-2:]:
+        if node.message.role is Role.USER:
+            chat.screen.text(f"> {node.message.content}")
+        else:
+            chat.screen.answer(node.message.content)
+
+
+def messages_of(chat: Chat) -> list[Node]:
+    """The messages of the active path as people count them: without system prompts."""
+    return [n for n in chat.session.conversation.path() if n.message.role is not Role.SYSTEM]
+
+
+def message_at(chat: Chat, number: str) -> Node:
+    """A message by its number.
+
+    Raises:
+        UsageError: there is no such number.
+    """
+    path = messages_of(chat)
+    if not number.isdecimal() or not 1 <= int(number) <= len(path):
+        raise UsageError(f"there is no message {number}; /context lists 1 to {len(path)}")
+    return path[int(number) - 1]
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text[: 4 * _EXCERPT].split())
+    return line if len(line) <= _EXCERPT else line[: _EXCERPT - 1] + "…"
+
+
+def _last_of_the_user(path: list[Node]) -> Node:
+    node = next((n for n in reversed(path) if n.message.role is Role.USER), None)
+    if node is None:
+        raise UsageError("there is no message to edit yet")
+    return node
+
+
+def _newest_with_siblings(chat: Chat) -> Node:
+    path = messages_of(chat)
+    if not path:
+        raise UsageError("nothing has been said yet")
+    found = (n for n in reversed(path) if len(chat.session.alternatives(n.id)) > 1)
+    return next(found, path[-1])
+
+
+def _index(word: str, here: int, count: int) -> int:
+    if word in {"next", "back"}:
+        return (here + (1 if word == "next" else -1)) % count
+    if word.isdecimal() and 1 <= int(word) <= count:
+        return int(word) - 1
+    raise UsageError(f"/siblings takes next, back or a number from 1 to {count}, not {word!r}")
+
+
+def _list(chat: Chat, found: list[Node], here: int) -> None:
+    """Show the alternatives: two or three next to each other, many by their beginnings."""
+    if len(found) == 1:
+        chat.screen.note("(there is one only; /regen makes another answer, /edit another message)")
+        return
+    titles = [f"{'> ' if index == here else ''}{index + 1}" for index in range(len(found))]
+    if len(found) <= _MOST_COLUMNS:
+        titled = zip(titles, (node.message.content for node in found), strict=True)
+        chat.screen.side_by_side(list(titled))
+    else:
+        chat.screen.table(
+            [(title, excerpt(n.message.content)) for title, n in zip(titles, found, strict=True)]
+        )
+        chat.screen.answer(found[here].message.content)
+    chat.screen.note(f"(the chat goes on from {here + 1}; /siblings next, back or a number goes to another)")

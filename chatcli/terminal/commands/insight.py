@@ -1,0 +1,136 @@
+"""Commands that tell what is going on: the model, the context, the speed."""
+
+import typing
+from pathlib import Path
+
+from chatcli.chat.message import Role
+from chatcli.chat.sampling import SamplingParams
+from chatcli.engine.scripted import PREFIX as SCRIPTED
+from chatcli.errors import UsageError
+from chatcli.session.context_view import Part, view_context
+from chatcli.terminal.chat import Chat
+from chatcli.terminal.commands.conversation import excerpt
+
+
+def show(chat: Chat, argument: str) -> None:
+    """Facts about the model and the chat."""
+    topics = {"info": _info, "system": _system, "template": _template, "parameters": _parameters}
+    if argument not in topics:
+        raise UsageError(f"/show takes {', '.join(topics)}{f', not {argument!r}' if argument else ''}")
+    topics[argument](chat)
+
+
+def context(chat: Chat, _argument: str) -> None:
+    """What the model will see, as a bar by message."""
+    if not chat.session.conversation.prompt_messages():
+        size = chat.session.engine().context_size
+        chat.screen.note(f"(nothing has been said yet; the context holds {size:,} tokens)")
+        return
+    view = view_context(chat.session)
+    parts = [(_label(part), part.tokens) for part in view.parts if not part.left_out]
+    hidden = [part for part in view.parts if part.left_out]
+    if hidden:
+        last = hidden[-1].number
+        chat.screen.note(
+            f"(messages {hidden[0].number} to {last} no longer fit; the model does not see them)"
+        )
+    chat.screen.context_bar([*parts, ("markup of the template", view.template)], view.size)
+
+
+def stats(chat: Chat, _argument: str) -> None:
+    """How the last answer came about."""
+    last = chat.session.last
+    if last is None:
+        raise UsageError("there is no answer yet")
+    usage, timings = last.usage, last.timings
+    rows = [
+        ("first token", f"{timings.first_token:.2f} s after the request"),
+        ("prompt", f"{usage.prompt_tokens} tokens, {usage.cached_tokens} of them reused"),
+        (
+            "",
+            f"{usage.decoded_tokens} read in {timings.prompt:.2f} s"
+            f"{_rate(usage.decoded_tokens, timings.prompt)}",
+        ),
+        (
+            "answer",
+            f"{usage.completion_tokens} tokens in {timings.generation:.2f} s"
+            f"{_rate(usage.completion_tokens - 1, timings.generation)}",
+        ),
+        ("ended", str(last.finish_reason)),
+        ("seed", str(last.parameters.seed)),
+    ]
+    memory = _resident()
+    if memory:
+        rows.append(("memory", f"{memory / 2**20:.0f} MiB of this program, the model's pages among them"))
+    chat.screen.table(rows)
+
+
+def _label(part: Part) -> str:
+    who = {Role.SYSTEM: "system", Role.USER: "you", Role.ASSISTANT: "answer"}[part.message.role]
+    number = f"{part.number} " if part.number else ""
+    return f"{number}{who}: {excerpt(part.message.content)}"
+
+
+def _rate(tokens: int, seconds: float) -> str:
+    return f", {tokens / seconds:.1f} tokens/s" if tokens > 0 and seconds > 0 else ""
+
+
+def _info(chat: Chat) -> None:
+    engine = chat.session.engine()
+    model, conversation = engine.model, chat.session.conversation
+    rows = [
+        ("model", model.name),
+        ("file", model.file),
+        ("architecture", f"{model.architecture} {model.quantization}".strip()),
+        ("context", f"{engine.context_size} tokens"),
+        ("adapter", model.adapter and f"{model.adapter[:12]} at {model.adapter_scale:g}"),
+        ("sha256", model.sha256),
+        ("chat", conversation.id),
+        ("title", conversation.title),
+        ("messages", f"{len(conversation.path())} here, {len(conversation)} with all branches"),
+        ("transcript", str(chat.session.transcript or "(not kept)")),
+    ]
+    chat.screen.table([(name, value) for name, value in rows if value])
+
+
+def _system(chat: Chat) -> None:
+    chat.screen.text(chat.session.options.system or "(no system prompt)")
+
+
+def _template(chat: Chat) -> None:
+    name = chat.session.engine.settings.model
+    if name.startswith(SCRIPTED):
+        chat.screen.note("(the scripted engine has no template)")
+        return
+    from chatcli.engine.gguf.reader import read_header
+    from chatcli.library.opening import locate
+
+    header = read_header(locate(name, chat.surroundings.paths.models))
+    chat.screen.text(header.chat_template or "(none: the model continues a transcript, <user>...</user>)")
+
+
+def _parameters(chat: Chat) -> None:
+    engine = chat.session.engine()
+    params = chat.session.parameters(engine)
+    own = chat.session.options.sampling or {}
+    rows = []
+    for name in typing.get_type_hints(SamplingParams):
+        value = getattr(params, name)
+        shown = " ".join(map(repr, value)) if isinstance(value, tuple) else str(value)
+        origin = "set" if name in own else ""
+        if not origin and getattr(SamplingParams(), name) != value:
+            origin = "recommended by the model's maker"
+        rows.append((name, "-" if value is None or value == () else shown, origin))
+    thinking = {None: "the template's own", True: "on", False: "off"}[chat.session.options.thinking]
+    chat.screen.table([*rows, ("thinking", thinking, ""), ("ctx_size", str(engine.context_size), "")])
+
+
+def _resident() -> int | None:
+    """Bytes of memory this process holds; None where that cannot be found out cheaply."""
+    try:
+        import resource
+
+        pages = Path("/proc/self/statm").read_text().split()[1]
+        return int(pages) * resource.getpagesize()
+    except (ImportError, OSError):
+        return None

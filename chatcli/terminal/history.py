@@ -1,0 +1,77 @@
+"""What was typed before, for the line editor: the history file behind prompt_toolkit's interface."""
+
+import itertools
+from collections.abc import Callable, Iterable
+
+from prompt_toolkit.auto_suggest import AutoSuggest, Suggestion
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.document import Document
+from prompt_toolkit.history import History
+
+from chatcli.errors import StorageError
+from chatcli.storage.input_history import LONGEST, InputHistory
+
+_MOST_LOADED = 5_000
+_MOST_SEARCHED = 1_000
+_LONGEST_BEGINNING = 500
+
+
+class TypedHistory(History):
+    """Entries of a history file, or of this session only.
+
+    Args:
+        file: None keeps nothing on disk.
+        complain: told once when the file cannot be used; the session goes on without it.
+    """
+
+    def __init__(self, file: InputHistory | None, complain: Callable[[str], None]) -> None:
+        super().__init__()
+        self._file = file
+        self._complain = complain
+
+    def load_history_strings(self) -> Iterable[str]:
+        """The entries of former sessions, the newest first."""
+        if self._file is None:
+            return []
+        try:
+            return self._file.load()[: -_MOST_LOADED - 1 : -1]
+        except StorageError as error:
+            self._give_up(error)
+            return []
+
+    def store_string(self, string: str) -> None:
+        """Keep an entry."""
+        if self._file is None:
+            return
+        try:
+            self._file.add(string)
+        except StorageError as error:
+            self._give_up(error)
+
+    def append_string(self, string: str) -> None:
+        """Add an entry, unless it is the one before it again."""
+        if self._loaded_strings[:1] != [string]:
+            super().append_string(string)
+
+    def _give_up(self, error: StorageError) -> None:
+        self._file = None
+        self._complain(f"what you type is not remembered: {error}")
+
+
+class SuggestRecent(AutoSuggest):
+    """Suggests the rest of the newest entry that begins with what is typed.
+
+    prompt_toolkit's own goes through every line of every entry at each key, which takes seconds once a large
+    text was pasted.
+    """
+
+    def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
+        """The rest of the line, or None."""
+        text = document.text
+        if not text.strip() or "\n" in text or len(text) > _LONGEST_BEGINNING:
+            return None
+        entries = buffer.history.get_strings()
+        for entry in itertools.islice(reversed(entries), _MOST_SEARCHED):
+            if entry.startswith(text) and entry != text and len(entry) <= LONGEST:
+                return Suggestion(entry[len(text) :].partition("\n")[0])
+        return None

@@ -1,0 +1,49 @@
+"""The loop of the interactive chat: read a line, do what it says."""
+
+from chatcli.errors import ChatcliError, UsageError
+from chatcli.terminal.chat import Chat
+from chatcli.terminal.commands.table import NAMES, find
+from chatcli.terminal.line import Say, parse
+from chatcli.terminal.prompt import Prompt
+
+
+def run(chat: Chat, prompt: Prompt) -> None:
+    """Chat until the person leaves. Whatever fails is one line, and the chat goes on."""
+    warned = False
+    while not chat.leaving:
+        draft, chat.draft = chat.draft, ""
+        try:
+            typed = prompt.read(draft)
+        except EOFError:
+            return
+        except KeyboardInterrupt:
+            if warned:
+                return
+            warned = True
+            chat.screen.note("(Ctrl-D or /exit leaves; so does Ctrl-C again)")
+            continue
+        warned = False
+        try:
+            obey(chat, typed)
+        except ChatcliError as error:
+            chat.screen.error(str(error))
+        except KeyboardInterrupt:
+            chat.screen.note("(stopped)")
+
+
+def obey(chat: Chat, typed: str) -> None:
+    """Do what a typed text says.
+
+    Raises:
+        ChatcliError: it cannot be done.
+    """
+    meant = parse(typed, NAMES)
+    if meant is None:
+        return
+    if isinstance(meant, Say):
+        chat.say(meant.text)
+        return
+    command = find(meant.name)
+    if meant.argument and not command.arguments:
+        raise UsageError(f"{command.name} takes no argument")
+    command.handler(chat, meant.argument)
