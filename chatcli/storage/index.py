@@ -20,8 +20,9 @@ _PLAIN_SNIPPET = 200
 _SUMMARY = "name, folder, file, size, mtime_ns, started, title, messages, models, damage"
 
 _RATED = (
-    "SELECT w.rowid FROM ratings r JOIN transcripts t ON t.name = r.name "
-    "JOIN words w ON w.rowid >= t.first AND w.rowid < t.first + t.rows "
+    # CROSS fixes the order of the joins: SQLite would begin with every word of every message.
+    "SELECT w.rowid FROM ratings r CROSS JOIN transcripts t ON t.name = r.name "
+    "CROSS JOIN words w ON w.rowid >= t.first AND w.rowid < t.first + t.rows "
     "WHERE r.rating = ? AND w.message = r.message"
 )
 
@@ -219,7 +220,8 @@ def _select(query: SearchQuery, count: int) -> tuple[str, list[Any]]:
             conditions.append(f"words.rowid {operator} ?")
             values.append(max(bound, 0) << SECOND_BITS)
     if query.rated is not None:
-        conditions.append(f"words.rowid IN ({_RATED})")
+        # The plus keeps a full-text match from being made once for each rating.
+        conditions.append(f"{'+' if query.match else ''}words.rowid IN ({_RATED})")
         values.append(query.rated)
     text = snippet if query.words else f"substr(words.content, 1, {_PLAIN_SNIPPET})"
     found = (
