@@ -25,6 +25,18 @@ def tiny_mamba_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_models.write_mamba(tmp_path_factory.mktemp("models") / "tiny-mamba.gguf")
 
 
+@pytest.fixture(scope="session")
+def tiny_lfm2_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hybrid model file: one layer's memory can be cut, the other's cannot."""
+    return tiny_models.write_lfm2(tmp_path_factory.mktemp("models") / "tiny-lfm2.gguf")
+
+
+@pytest.fixture(params=["mamba", "lfm2"])
+def recurrent_path(request: pytest.FixtureRequest, tiny_mamba_path: Path, tiny_lfm2_path: Path) -> Path:
+    """Models whose memory cannot be cut."""
+    return tiny_mamba_path if request.param == "mamba" else tiny_lfm2_path
+
+
 @contextmanager
 def loaded_model(path: Path, options: LoadOptions = OPTIONS) -> Iterator[Loaded]:
     """A loaded model with an empty context."""
@@ -43,7 +55,7 @@ def llama(tiny_llama_path: Path) -> Iterator[Loaded]:
 
 
 @pytest.fixture
-def mamba(tiny_mamba_path: Path) -> Iterator[Loaded]:
-    """A loaded mamba model."""
-    with loaded_model(tiny_mamba_path) as loaded:
+def recurrent(recurrent_path: Path) -> Iterator[Loaded]:
+    """A loaded model whose memory cannot be cut."""
+    with loaded_model(recurrent_path) as loaded:
         yield loaded

@@ -53,10 +53,11 @@ def _read_for_ever(tape: Tape, cancel: Cancellation) -> None:
             pass
 
 
-@pytest.fixture(params=["llama", "mamba"])
-def loaded(request: pytest.FixtureRequest, tiny_llama_path: Path, tiny_mamba_path: Path) -> Iterator[Loaded]:
-    """A model whose memory can be cut, and one whose memory cannot."""
-    with loaded_model(tiny_llama_path if request.param == "llama" else tiny_mamba_path) as model:
+@pytest.fixture(params=["llama", "mamba", "lfm2"])
+def loaded(request: pytest.FixtureRequest) -> Iterator[Loaded]:
+    """A model whose memory can be cut, and two whose memory cannot."""
+    path: Path = request.getfixturevalue(f"tiny_{request.param}_path")
+    with loaded_model(path) as model:
         yield model
 
 
@@ -91,21 +92,21 @@ def test_cutting_keeps_exactly_what_was_asked(llama: Loaded) -> None:
     assert _logits(llama) == pytest.approx(whole, abs=1e-3)
 
 
-def test_a_recurrent_memory_goes_back_to_the_end_of_the_prompt(mamba: Loaded) -> None:
+def test_a_recurrent_memory_goes_back_to_the_end_of_the_prompt(recurrent: Loaded) -> None:
     """Answering the same prompt again costs one token, since a checkpoint was taken before its last."""
-    tape = _tape(mamba)
+    tape = _tape(recurrent)
     assert list(tape.read(_PROMPT)) == [16, 32, 48, 49, 50]
-    whole = _logits(mamba)
+    whole = _logits(recurrent)
     for token in (5, 6, 7):
         tape.append(token)
     assert tape.keep(49) == 49
     assert list(tape.read(_PROMPT[49:])) == [1]
-    assert _logits(mamba) == pytest.approx(whole, abs=1e-3)
+    assert _logits(recurrent) == pytest.approx(whole, abs=1e-3)
 
 
-def test_a_recurrent_memory_goes_back_turns_ago(mamba: Loaded) -> None:
+def test_a_recurrent_memory_goes_back_turns_ago(recurrent: Loaded) -> None:
     """Undo finds the checkpoint of an older turn; further back everything is read again."""
-    tape = _tape(mamba)
+    tape = _tape(recurrent)
     assert list(tape.read(_PROMPT[:20]))
     assert list(tape.read(_PROMPT[20:40]))
     assert list(tape.read(_PROMPT[40:]))
@@ -113,7 +114,7 @@ def test_a_recurrent_memory_goes_back_turns_ago(mamba: Loaded) -> None:
     assert tape.ids == _PROMPT[:19]
     assert list(tape.read(_PROMPT[19:]))
     assert tape.keep(5) == 0
-    assert (tape.ids, _held(mamba)) == ([], 0)
+    assert (tape.ids, _held(recurrent)) == ([], 0)
 
 
 @pytest.mark.parametrize(

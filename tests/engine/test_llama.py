@@ -55,18 +55,18 @@ def engine(tiny_llama_path: Path) -> Iterator[LlamaEngine]:
 
 
 @pytest.fixture
-def recurrent(tiny_mamba_path: Path) -> Iterator[LlamaEngine]:
+def recurrent_engine(recurrent_path: Path) -> Iterator[LlamaEngine]:
     """An engine whose memory cannot be cut."""
-    with LlamaEngine.open(tiny_mamba_path, OPTIONS) as engine:
+    with LlamaEngine.open(recurrent_path, OPTIONS) as engine:
         yield engine
 
 
-@pytest.mark.parametrize("architecture", ["llama", "mamba"])
+@pytest.mark.parametrize("architecture", ["llama", "mamba", "lfm2"])
 def test_each_of_ten_turns_decodes_only_what_is_new(
-    architecture: str, tiny_llama_path: Path, tiny_mamba_path: Path
+    architecture: str, request: pytest.FixtureRequest
 ) -> None:
     """Turn N decodes the end of the last answer's turn, the new message and the opening, nothing else."""
-    path = tiny_llama_path if architecture == "llama" else tiny_mamba_path
+    path: Path = request.getfixturevalue(f"tiny_{architecture}_path")
     chat: list[Message] = [system("Be brief.")]
     with LlamaEngine.open(path, OPTIONS) as engine:
         for turn in range(10):
@@ -88,11 +88,11 @@ def test_regenerating_decodes_one_token(engine: LlamaEngine) -> None:
     assert again.counts == (_prompt_size(*chat), _prompt_size(*chat) - 1, 1, 9)
 
 
-def test_regenerating_with_a_recurrent_memory_decodes_one_token(recurrent: LlamaEngine) -> None:
+def test_regenerating_with_a_recurrent_memory_decodes_one_token(recurrent_engine: LlamaEngine) -> None:
     """A checkpoint before the last token of the prompt stands in for cutting."""
     chat = [user("hello")]
-    ask(recurrent, chat, _says("hi"))
-    again = ask(recurrent, chat, _says("good day"))
+    ask(recurrent_engine, chat, _says("hi"))
+    again = ask(recurrent_engine, chat, _says("good day"))
     assert again.counts == (_prompt_size(*chat), _prompt_size(*chat) - 1, 1, 9)
 
 

@@ -102,6 +102,31 @@ def write_gemma(path: Path) -> Path:
     return _finish(writer, path)
 
 
+def write_lfm2(path: Path) -> Path:
+    """Write a hybrid: one layer with a recurrent state, one with a KV cache."""
+    writer, tensor = _start(path, "lfm2", CHATML, 2048, _LAYERS)
+    writer.add_feed_forward_length(_FEED_FORWARD)
+    writer.add_head_count(_HEADS)
+    writer.add_head_count_kv([0, _HEADS])
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_shortconv_l_cache(3)
+    for i in range(_LAYERS):
+        block = f"blk.{i}."
+        for name in ("attn_norm", "ffn_norm"):
+            tensor(f"{block}{name}.weight", _EMBEDDING, ones=True)
+        tensor(block + "ffn_gate.weight", _FEED_FORWARD, _EMBEDDING)
+        tensor(block + "ffn_up.weight", _FEED_FORWARD, _EMBEDDING)
+        tensor(block + "ffn_down.weight", _EMBEDDING, _FEED_FORWARD)
+    tensor("blk.0.shortconv.conv.weight", _EMBEDDING, 3)
+    tensor("blk.0.shortconv.in_proj.weight", 3 * _EMBEDDING, _EMBEDDING)
+    tensor("blk.0.shortconv.out_proj.weight", _EMBEDDING, _EMBEDDING)
+    for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+        tensor(f"blk.1.{name}.weight", _EMBEDDING, _EMBEDDING)
+    for name in ("attn_q_norm", "attn_k_norm"):
+        tensor(f"blk.1.{name}.weight", _EMBEDDING // _HEADS, ones=True)
+    return _finish(writer, path)
+
+
 def write_bert(path: Path) -> Path:
     """Write a one-layer encoder, which embeds and cannot chat."""
     writer, tensor = _start(path, "bert", None, 64, 1)
@@ -169,7 +194,8 @@ def _start(
 
     tensor("token_embd.weight", len(words), _EMBEDDING)
     if architecture != "bert":
-        tensor("output_norm.weight", _EMBEDDING, ones=True)
+        last_norm = "token_embd_norm.weight" if architecture == "lfm2" else "output_norm.weight"
+        tensor(last_norm, _EMBEDDING, ones=True)
     return writer, tensor
 
 
