@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from chatcli.chat.message import Message, Role
-from chatcli.chat.transcript_writer import render_prompt
+from chatcli.chat.transcript_writer import render_prompt, stop_string
 from chatcli.engine.reasoning import detect, resumed
 from chatcli.engine.template_budget import Budget
 from chatcli.errors import TemplateError
@@ -253,7 +253,7 @@ class TranscriptFormat:
 
     def __init__(self, assistant: str) -> None:
         self._assistant = assistant
-        self.stop = (f"</{assistant}>", "<user>")
+        self.stop = (stop_string(assistant),)
 
     def render(self, messages: Sequence[Message], *, thinking: bool | None = None) -> str:
         """The transcript up to where the answer goes on; ``thinking`` means nothing to it."""
