@@ -227,6 +227,7 @@ def test_no_query_breaks_the_search(searched: Archive, query: str) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 @settings(max_examples=20_000, deadline=None)
 @given(HOSTILE)
 def test_no_query_breaks_the_search_soak(searched: Archive, query: str) -> None:

@@ -107,6 +107,7 @@ def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_two_hundred_kills_lose_nothing(tmp_path: Path) -> None:
     """The same over 200 SIGKILLs."""
     check_nothing_is_lost(tmp_path / "log", 200)
