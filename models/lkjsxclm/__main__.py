@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from chatcli.chat.sampling import SamplingParams
 from models.lkjsxclm import corpus, evaluate
 
 GGUF = Path(__file__).parents[1] / "lkjsxclm-q8_0.gguf"
@@ -46,7 +45,7 @@ def _train(path: Path, steps: int | None, *, half: bool) -> None:
 def _evaluate(chosen: argparse.Namespace) -> None:
     material = corpus.read()
     with evaluate.open_model(chosen.file) as engine:
-        ask = evaluate.asker(engine, SamplingParams(temperature=chosen.temperature, seed=1, max_tokens=200))
+        ask = evaluate.asker(engine, evaluate.sampling(chosen.temperature))
         _print(evaluate.held_out(material, ask), failures=chosen.failures)
         if chosen.transcripts:
             _print(evaluate.transcripts(material, ask), failures=chosen.failures)

@@ -16,6 +16,7 @@ TRANSCRIPTS = REPOSITORY / "transcripts"
 WORDINGS = Path(__file__).with_name("wordings")
 HELD_OUT = Path(__file__).with_name("heldout")
 BEYOND = "beyond"  # the folder of what the model declines
+DECLINES = "That is beyond me"  # how every answer that declines begins
 
 # Words that point at an earlier turn: a question with one of them is left behind the turn it came after.
 _POINTERS = re.compile(
@@ -91,9 +92,8 @@ class Corpus:
 
     def declines(self) -> frozenset[str]:
         """The answers that say: this is beyond me."""
-        return frozenset(
-            exchange.answer for dialogue, exchange in self.exchanges() if dialogue.group == BEYOND
-        )
+        answers = (exchange.answer for _, exchange in self.exchanges())
+        return frozenset(answer for answer in answers if answer.startswith(DECLINES))
 
 
 def normalise(text: str) -> str:

@@ -18,7 +18,8 @@ from models.lkjsxclm.corpus import Corpus, Exchange, HeldOut, normalise, segment
 
 # Word F1 below which an answer resembles nothing in the transcripts.
 LIKENESS = 0.6
-GREEDY = SamplingParams(temperature=0.0, max_tokens=200)
+LONGEST = 200  # tokens; twice the longest answer of the transcripts
+GREEDY = SamplingParams(temperature=0.0, max_tokens=LONGEST)
 
 Ask = Callable[[Sequence[Message]], str]
 
@@ -47,6 +48,11 @@ class Outcome:
 def open_model(path: Path) -> LlamaEngine:
     """The program's engine on a GGUF file; without repacked weights, which crash some virtual machines."""
     return LlamaEngine.open(path, LoadOptions(use_extra_bufts=False))
+
+
+def sampling(temperature: float) -> SamplingParams:
+    """The program's defaults at a temperature, with a fixed seed."""
+    return SamplingParams(temperature=temperature, seed=1, max_tokens=LONGEST)
 
 
 def asker(engine: Engine, params: SamplingParams = GREEDY) -> Ask:
