@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 #: Begins and ends a text of several lines.
 BLOCK = '"""'
-_BLOCK_ARGUMENT = re.compile(rf"\s*(/\S+)[ \t]+{BLOCK}(.*?)(?:{BLOCK})?\s*", re.DOTALL)
-_OPEN_BLOCK = re.compile(rf"\s*(?:/\S+[ \t]+)?{BLOCK}(?!.*{BLOCK}\s*$)", re.DOTALL)
+_OPENING = re.compile(rf"\s*(/\S+[ \t]+)?{BLOCK}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +47,13 @@ def parse(typed: str, commands: Container[str]) -> Say | Order | None:
     text = typed.strip()
     if not text:
         return None
-    if text.startswith(BLOCK):
-        inside = text.removeprefix(BLOCK).removesuffix(BLOCK).strip("\n")
-        return Say(inside) if inside.strip() else None
-    block = _BLOCK_ARGUMENT.fullmatch(typed)
-    if block and block[1] in commands:
-        return Order(block[1], block[2].strip("\n"))
+    if opening := _OPENING.match(typed):
+        inside = typed[opening.end() :].rstrip().removesuffix(BLOCK).strip("\n")
+        name = (opening[1] or "").strip()
+        if not name:
+            return Say(inside) if inside.strip() else None
+        if name in commands:
+            return Order(name, inside)
     if not text.startswith("/") or "\n" in text:
         return Say(typed)
     if text.startswith("//"):
@@ -66,4 +66,5 @@ def parse(typed: str, commands: Container[str]) -> Say | Order | None:
 
 def in_open_block(typed: str) -> bool:
     """Whether a block in triple quotes has begun and not ended, so that Enter begins a new line."""
-    return _OPEN_BLOCK.match(typed) is not None
+    opening = _OPENING.match(typed)
+    return opening is not None and not typed[opening.end() :].rstrip().endswith(BLOCK)

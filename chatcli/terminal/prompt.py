@@ -17,6 +17,7 @@ from chatcli.storage.input_history import InputHistory
 from chatcli.terminal.editor import edit
 from chatcli.terminal.history import SuggestRecent, TypedHistory
 from chatcli.terminal.line import in_open_block
+from chatcli.terminal.long_lines import ShowPartOfLongLines
 
 
 class Prompt:
@@ -55,6 +56,7 @@ class Prompt:
             key_bindings=_keys(environ, complain),
             multiline=True,  # Enter is bound to send below; this makes a pasted newline a newline
             prompt_continuation="  ",
+            input_processors=[ShowPartOfLongLines()],
             refresh_interval=0.5,  # the status changes while the model loads
             vi_mode=vi,
             enable_suspend=True,
