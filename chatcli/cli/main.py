@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from chatcli import __version__
+from chatcli.cli import config
 from chatcli.cli.ask import ask
 from chatcli.cli.doctor import doctor
 from chatcli.cli.invocation import Invocation
@@ -57,6 +58,7 @@ def chat(
 
 app.command("ask")(ask)
 app.command("doctor")(doctor)
+app.add_typer(config.app, name="config")
 
 
 def main() -> NoReturn:

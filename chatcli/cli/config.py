@@ -1,0 +1,119 @@
+"""``chatcli config``: where the settings are, what they are, and a file to begin with."""
+
+import json
+import os
+import typing
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Annotated, Any
+
+import typer
+
+from chatcli.chat.sampling import SamplingParams
+from chatcli.cli.invocation import Invocation
+from chatcli.cli.options import ModelOptions, takes_model_options
+from chatcli.errors import UsageError
+from chatcli.settings import PERSONA_SETTINGS, Settings, setting_help
+
+app = typer.Typer(help="Settings: show them, or write a file to begin with.")
+
+
+@app.command("path")
+def path() -> None:
+    """Print where config.toml is, or would be."""
+    invocation = Invocation.from_process()
+    invocation.write(f"{invocation.paths.config_file}\n")
+
+
+@app.command("init")
+def init() -> None:
+    """Write a config.toml in which every setting stands, commented out, with its default."""
+    from chatcli.storage.durable import atomic_write
+
+    invocation = Invocation.from_process()
+    file = invocation.paths.config_file
+    if os.path.lexists(file):
+        raise UsageError(f"{file} is there already; edit it, or move it away first")
+    atomic_write(file, commented_config().encode())
+    invocation.write(f"{file}\n")
+
+
+@app.command("show")
+@takes_model_options
+def show(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    options: ModelOptions = ModelOptions(),  # noqa: B008  (frozen)
+) -> None:
+    """Print every setting, its value and where it came from."""
+    invocation = Invocation.from_process()
+    options = options.over(context.find_root().obj or ModelOptions())
+    settings = options.settings(invocation.environ, invocation.paths)
+    rows = list(_rows(settings))
+    if as_json:
+        record: dict[str, Any] = {name: {"value": value, "origin": origin} for name, value, origin in rows}
+        record["personas"] = {name: dict(table) for name, table in settings.personas.items()}
+        invocation.write_data(json.dumps(record, ensure_ascii=False, indent=2) + "\n")
+        return
+    names = max(len(name) for name, _, _ in rows)
+    origins = max(len(origin) for _, _, origin in rows)
+    for name, value, origin in rows:
+        invocation.write(f"{name:<{names}}  {origin:<{origins}}  {_shown(value)}\n")
+    for name, table in settings.personas.items():
+        invocation.write(f"persona {name}: {', '.join(f'{k} = {_shown(v)}' for k, v in table.items())}\n")
+
+
+def commented_config() -> str:
+    """The text of a new config.toml: all settings with their help and default, none of them in force."""
+    default = Settings()
+    lines = ["# Settings of chatcli. Flags and CHATCLI_... variables go before this file.", ""]
+    for name, help in setting_help().items():
+        value = getattr(default, name)
+        example = _toml(value) if value is not None else _EXAMPLES[name]
+        lines += [f"# {help}", f"#{name} = {example}", ""]
+    lines += ["# Sampling parameters, in place of those the model's maker recommends.", "#[sampling]"]
+    for field in fields(SamplingParams):
+        value = getattr(SamplingParams(), field.name)
+        example = _toml(value) if value not in (None, ()) else _EXAMPLES[field.name]
+        lines.append(f"#{field.name} = {example}")
+    lines += [
+        "",
+        f"# Persona: {', '.join(PERSONA_SETTINGS)} and sampling parameters; chatcli -p NAME or /persona NAME",
+        "#[personas.brief]",
+        '#system = "Answer in one sentence."',
+        "#temperature = 0.2",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+#: Examples for settings without a default.
+_EXAMPLES = {
+    "system": '"You are a helpful assistant."',
+    "ctx_size": "8192",
+    "threads": "4",
+    "thinking": "true",
+    "persona": '"brief"',
+    "seed": "42",
+    "max_tokens": "1000",
+    "stop": '["###"]',
+    "grammar": '\'root ::= "yes" | "no"\'',
+}
+
+
+def _rows(settings: Settings) -> Iterator[tuple[str, Any, str]]:
+    """Name, value and origin of every setting; a sampling parameter without a value is the model's."""
+    for name in setting_help():
+        yield name, getattr(settings, name), settings.origins.get(name, "default")
+    for name in typing.get_type_hints(SamplingParams):
+        yield name, settings.sampling.get(name), settings.origins.get(name, "the model's")
+
+
+def _toml(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)  # what a setting can be is written alike in TOML
+
+
+def _shown(value: Any) -> str:
+    return (
+        "-" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    )
