@@ -76,6 +76,11 @@ class Conversation:
         """All messages in the order they came; a parent comes before its children."""
         return iter(self._nodes.values())
 
+    @property
+    def next_id(self) -> int:
+        """The id that ``append`` will give."""
+        return self._last_id + 1
+
     def node(self, node_id: int) -> Node:
         """The message with this id.
 
@@ -105,7 +110,7 @@ class Conversation:
             UsageError: the parent does not exist.
         """
         above = self.head if isinstance(parent, EllipsisType) else parent
-        node = Node(self._last_id + 1, above, message, dict(extra or {}))
+        node = Node(self.next_id, above, message, dict(extra or {}))
         self.add(node)
         return node
 

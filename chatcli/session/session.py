@@ -316,15 +316,12 @@ class Session:
             self._add(Message(Role.SYSTEM, self.options.system or ""), {})
 
     def _add(self, message: Message, extra: Mapping[str, str], at: tuple[int | None] | None = None) -> Node:
-        """Append a message and write it down; if that fails the head is as before."""
-        before = self.conversation.head
-        node = self.conversation.append(message, before if at is None else at[0], extra)
-        try:
-            self._save_pending()
-            self._log.append(node)
-        except StorageError:
-            self.conversation.move_head(before)
-            raise
+        """Write a message down and append it; if it cannot be written all is as before."""
+        parent = self.conversation.head if at is None else at[0]
+        node = Node(self.conversation.next_id, parent, message, extra)
+        self._save_pending()
+        self._log.append(node)
+        self.conversation.add(node)
         return node
 
     def _save_head(self, before: int | None) -> None:
