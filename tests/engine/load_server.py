@@ -2,7 +2,7 @@
 
 Importing the binding costs more than loading a tiny model, so one process imports it and forks for every
 file. It reads a path a line, hexadecimal, and writes a JSON line each: ``{"outcome": ..., "reason": ...}`` as
-``trial.finding`` says, or with the outcomes ``crashed``, the reason being the signal, and ``hung``.
+``trial.finding`` says, or with the outcomes ``crashed``, the reason being the signal, ``hung`` and ``raised``.
 """
 
 import contextlib
@@ -38,6 +38,7 @@ def outcomes(paths: Iterable[Path]) -> Iterator[dict[str, str]]:
 
 
 def _serve() -> None:
+    import chatcli.engine.trial  # noqa: F401 - here once, not in every child
     from chatcli.engine.native import load
 
     load()
@@ -50,7 +51,10 @@ def _in_child(path: Path) -> dict[str, str]:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        _attempt(path, writer)
+        try:
+            _attempt(path, writer)
+        finally:
+            os._exit(1)  # an exception must not go on in a copy of the server
     os.close(writer)
     deadline = time.monotonic() + _PATIENCE
     while True:
@@ -67,7 +71,7 @@ def _in_child(path: Path) -> dict[str, str]:
         said = answer.read()
     if os.WIFSIGNALED(status):
         return {"outcome": "crashed", "reason": signal.Signals(os.WTERMSIG(status)).name}
-    return dict(json.loads(said))
+    return dict(json.loads(said)) if said else {"outcome": "raised", "reason": "see its standard error"}
 
 
 def _attempt(path: Path, writer: int) -> None:

@@ -35,7 +35,7 @@ def deaths(mutations: Iterable[Mutation], folder: Path) -> tuple[Counter[str], l
     killed = []
     for outcome in outcomes(_passed(mutations, folder, names)):
         counts[outcome["outcome"]] += 1
-        if outcome["outcome"] in ("crashed", "hung"):
+        if outcome["outcome"] not in ("ok", "error", "nonsense"):
             killed.append(f"{names[-1]}: {outcome}")
     return counts, killed
 
