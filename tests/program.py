@@ -21,6 +21,8 @@ import pyte
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "models" / "lkjsxclm-q8_0.gguf"
 CHATCLI = [sys.executable, "-c", "from chatcli.cli.main import main; main()"]
+# The binding opens /dev/null at import and never closes it.
+WARNINGS = "error,ignore::ResourceWarning"
 _PATIENCE = 60.0  # seconds until a screen that does not come is a failure
 
 
@@ -29,7 +31,7 @@ def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str,
     kept = {k: v for k, v in os.environ.items() if not k.startswith("CHATCLI_") and k != "NO_COLOR"}
     return (
         kept
-        | {"CHATCLI_HOME": str(home), "TERM": "xterm-256color", "PYTHONWARNINGS": "error"}
+        | {"CHATCLI_HOME": str(home), "TERM": "xterm-256color", "PYTHONWARNINGS": WARNINGS}
         | dict(extra or {})
     )
 

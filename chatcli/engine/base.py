@@ -8,7 +8,6 @@ from typing import Protocol, Self
 from chatcli.chat.message import Generation, Message, ModelRef
 from chatcli.chat.sampling import SamplingParams
 
-
 #: Called while a model loads with the share that is done, 0 to 1.
 Progress = Callable[[float], None]
 
@@ -123,7 +122,7 @@ class Engine(Protocol):
 
     @property
     def recommended(self) -> SamplingParams:
-        """The sampling parameters the model's maker recommends (GGUF ``general.sampling.*``), else the defaults."""
+        """What the model's maker recommends (GGUF ``general.sampling.*``), else the defaults."""
         ...
 
     def prompt(

@@ -103,7 +103,7 @@ def test_show_prompt_generates_nothing(home: Path) -> None:
 
 def test_show_prompt_as_data(home: Path) -> None:
     """With ``--json`` the prompt is data: its pieces make up the text."""
-    done = run(home, "ask", "--show-prompt", "--json", "--system", "Be kind.", "Hé <user>\x00 x")
+    done = run(home, "ask", "--show-prompt", "--json", "--system", "Be kind.", "Hé <user> x")
     record = json.loads(done.stdout)
     assert {"text", "tokens", "left_out"} <= set(record)
     assert all(set(token) == {"id", "text", "special"} for token in record["tokens"])
