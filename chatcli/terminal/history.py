@@ -72,6 +72,8 @@ class SuggestRecent(AutoSuggest):
             return None
         entries = buffer.history.get_strings()
         for entry in itertools.islice(reversed(entries), _MOST_SEARCHED):
-            if entry.startswith(text) and entry != text and len(entry) <= LONGEST:
-                return Suggestion(entry[len(text) :].partition("\n")[0])
+            if entry.startswith(text) and len(entry) <= LONGEST:
+                rest = entry[len(text) :].partition("\n")[0]
+                if rest:
+                    return Suggestion(rest)
         return None

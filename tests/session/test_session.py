@@ -115,8 +115,8 @@ def test_stopped_before_the_first_word_nothing_happened(session: Session) -> Non
     list(session.send("hi"))
     before = words(session)
     session.engine.switch(Settings(model="scripted:delay=5"))
-    for ask in (lambda: session.send("again"), session.regenerate):
-        answer = ask()
+    for further in (False, True):
+        answer = session.regenerate() if further else session.send("again")
         answer.cancel()
         list(answer)
         assert not session.came
