@@ -9,12 +9,18 @@ import codecs
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from chatcli.chat import markup
 from chatcli.errors import TranscriptError
 
 _SPACE = re.compile(r"[\s\ufeff]*")
 _NUMBER = re.compile(r"[1-9][0-9]{0,15}")
+# Byte order marks of UTF-16, and what no byte becomes, as `_decoded` gives them.
+_UTF_16_MARKS = tuple(
+    mark.decode("utf-8", "surrogateescape") for mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+)
+_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 # No close tag and no beginning of a line that matters is longer.
 _MARK_LENGTH = 80
 
@@ -93,7 +99,13 @@ class Scanner:
         self._line, self._column = 1, 1
 
     def __iter__(self) -> Iterator[Element | Torn | Damage]:
-        self._more()
+        while len(self._buffer) < 2 and self._more():
+            continue
+        if self._buffer.startswith(_UTF_16_MARKS):
+            yield self._bad("the file is UTF-16; save it as UTF-8")
+            self._chunks = _decoded_again(chain([self._buffer], self._chunks))
+            self._buffer, self._ended = "", False
+            self._more()
         if self._buffer.startswith("\ufeff"):
             self._at = 1
         while self._skip_space():
@@ -288,14 +300,19 @@ class Scanner:
 def _decoded(chunks: Iterable[bytes | str]) -> Iterator[str]:
     """Text; bytes that are not UTF-8 become lone surrogates, which a transcript never holds as they are."""
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-    first = True
     for chunk in chunks:
-        if first and isinstance(chunk, bytes) and chunk[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
-            raise TranscriptError(1, 1, "the file is UTF-16; save it as UTF-8")
-        first = False
         text = chunk if isinstance(chunk, str) else decoder.decode(chunk)
         if text:
             yield text
     tail = decoder.decode(b"", final=True)
     if tail:
         yield tail
+
+
+def _decoded_again(texts: Iterable[str]) -> Iterator[str]:
+    """Text out of UTF-16 that ``_decoded`` took for UTF-8; it is reversible."""
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    for text in texts:
+        data = _NO_BYTE.sub("\ufffd", text).encode("utf-8", "surrogateescape")
+        if again := decoder.decode(data):
+            yield again

@@ -149,6 +149,8 @@ def test_damage_is_located(text: str | bytes, line: int, column: int, expected: 
         (b"<user>a\xff</user>\xff<bot>b</bot>", ["a\ufffd", "b"], 2, 0),
         ("<user>a</user><bot>b</bot><gpt>c</gpt>", ["a", "b", "c"], 1, 0),
         ("</user><user>a</user></user></user>", ["a"], 2, 0),
+        ("<user>é 🤖</user>".encode("utf-16"), ["é 🤖"], 1, 0),
+        (b"\xfe\xff", [], 1, 0),
     ],
 )
 def test_repair_saves_what_can_be_saved(
