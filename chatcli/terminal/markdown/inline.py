@@ -9,6 +9,7 @@ as it is, and a backslash hides nothing before a bracket, since models write mat
 
 import html
 import re
+import string
 import unicodedata
 from dataclasses import dataclass, field
 
@@ -17,12 +18,14 @@ from chatcli.terminal.sanitize import sanitize_line
 
 CODE: Style = CYAN
 _EMPHASIS: dict[str, Style] = {"*": ITALIC, "_": ITALIC, "**": BOLD, "__": BOLD, "~~": STRIKE}
+_AFTER_ANGLE = frozenset(string.ascii_letters + string.digits + "/!._%+-")  # begins a tag or a link
+_DELIMITERS = frozenset("*_~")
 _ESCAPABLE = frozenset("*_`~#|<>!+-.$&\"'")
 
 _TEXT = re.compile(r"[^\\`*_~\[\]!<&]+")
 _TICKS = re.compile(r"`+")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_UNFINISHED = re.compile(r"(?:&[#\w]*|\\)\Z")  # an entity or an escape that the next text may complete
+_UNFINISHED = re.compile(r"(?:&[#\w]*|\\|!)\Z")  # what the next text may complete
 _AUTOLINK = re.compile(r"<([A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]*|[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+)>")
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<!--(?:[^-]|-(?!->))*-->")
 _TARGET = re.compile(  # possessive: hostile white space must not cost quadratic time
@@ -75,10 +78,19 @@ class Inline:
     Attributes:
         spans: its pieces in order; together they cover the source.
         open: offset into the source from which on text still to come may change what is shown.
+        source: of the paragraph.
     """
 
     spans: list[Span]
     open: int
+    source: str
+
+    def _parts(self, offset: int, marks: str) -> bool:
+        """Whether no delimiter reads differently when the source is cut here and begins with these marks."""
+        following = self.source[offset : offset + 1]
+        if marks and following == marks[-1]:
+            return False
+        return following not in _DELIMITERS or self.source[offset - 1 : offset].isspace()
 
     def cut(self, shown: int) -> Cut:
         """Where to cut the source so that the second part begins with the character ``shown`` of the text."""
@@ -89,7 +101,7 @@ class Inline:
                 if shown == at and span.solid:
                     return Cut(span.start, marks)
                 offset = span.start + (0 if shown == at and not span.lead else span.lead + shown - at)
-                return Cut(min(offset, span.end), marks, not span.solid)
+                return Cut(min(offset, span.end), marks, not span.solid and self._parts(offset, marks))
             at += len(span.text)
         return Cut(self.spans[-1].end if self.spans else 0)
 
@@ -115,6 +127,7 @@ class _Scan:
     source: str
     spans: list[Span] = field(default_factory=list)
     brackets: list[_Bracket] = field(default_factory=list)
+    pairs: list[tuple[int, int]] = field(default_factory=list)  # where matched delimiters stand
     unclosed_ticks: set[int] = field(default_factory=set)
     open: int = 0
 
@@ -136,12 +149,15 @@ def parse(source: str) -> Inline:
     for span in scan.spans:
         if isinstance(span, _Run) and span.opens and span.text:
             scan.open = min(scan.open, span.start)
-    return Inline([span for span in scan.spans if span.text], scan.open)
+    for opening, closing in sorted(scan.pairs, reverse=True):
+        if closing >= scan.open:  # open markup before it may yet swallow the closing delimiter
+            scan.open = min(scan.open, opening)
+    return Inline([span for span in scan.spans if span.text], scan.open, source)
 
 
 def verbatim(source: str) -> Inline:
     """Text without markup, in the same form."""
-    return Inline([Span(source, PLAIN, 0, len(source))] if source else [], len(source))
+    return Inline([Span(source, PLAIN, 0, len(source))] if source else [], len(source), source)
 
 
 def _next(scan: _Scan, at: int) -> int:
@@ -152,7 +168,7 @@ def _next(scan: _Scan, at: int) -> int:
     character = source[at]
     if character == "`":
         return _code(scan, at)
-    if character in "*_~":
+    if character in _DELIMITERS:
         return _delimiters(scan, at)
     if character == "\\" and source[at + 1 : at + 2] in _ESCAPABLE and at + 1 < len(source):
         scan.spans.append(Span(source[at + 1], PLAIN, at, at + 2, solid=True))
@@ -176,8 +192,8 @@ def _next(scan: _Scan, at: int) -> int:
     return _literal(scan, at, at + 1)
 
 
-def _literal(scan: _Scan, start: int, stop: int, style: Style = PLAIN) -> int:
-    scan.spans.append(Span(scan.source[start:stop], style, start, stop))
+def _literal(scan: _Scan, start: int, stop: int) -> int:
+    scan.spans.append(Span(scan.source[start:stop], PLAIN, start, stop))
     return stop
 
 
@@ -188,6 +204,8 @@ def _code(scan: _Scan, at: int) -> int:
     if size not in scan.unclosed_ticks:
         for closing in _TICKS.finditer(scan.source, ticks.end()):
             if len(closing[0]) == size:
+                if closing.end() == len(scan.source):  # the run may grow
+                    scan.open = min(scan.open, at)
                 inner, lead = scan.source[ticks.end() : closing.start()].replace("\n", " "), size
                 if inner.strip() and inner[0] == inner[-1] == " ":
                     inner, lead = inner[1:-1], size + 1
@@ -216,6 +234,8 @@ def _delimiters(scan: _Scan, at: int) -> int:
         opens = closes = False
     run = _Run(source[at:stop], PLAIN, at, stop, opens=opens, closes=closes, size=stop - at)
     scan.spans.append(run)
+    if stop == len(source):  # it may grow, and what it is depends on what follows
+        scan.open = min(scan.open, at)
     return stop
 
 
@@ -248,8 +268,8 @@ def _close_bracket(scan: _Scan, at: int) -> int:
         suffix = "" if shown else "()"
     else:
         suffix = f" ({words})" if shown else f"({words})"
-    verbatim = len(suffix) == target.end() - at
-    scan.spans.append(Span(suffix.replace("\n", " "), DIM, at, target.end(), solid=not verbatim))
+    scan.pairs.append((bracket.start, at))
+    scan.spans.append(Span(suffix.replace("\n", " "), DIM, at, target.end(), solid=True))
     if not image:  # no link in a link
         for outer in scan.brackets:
             outer.active = outer.active and source[outer.start] == "!"
@@ -258,12 +278,14 @@ def _close_bracket(scan: _Scan, at: int) -> int:
 
 def _angle(scan: _Scan, at: int) -> int:
     if link := _AUTOLINK.match(scan.source, at):
-        scan.spans.append(Span(link[1], UNDERLINE, at, link.end(), lead=1))
+        scan.spans.append(Span(link[1], UNDERLINE, at, link.end(), lead=1, solid=True))
         return link.end()
     if tag := _TAG.match(scan.source, at):
-        return _literal(scan, at, tag.end(), DIM)
-    following = scan.source[at + 1 : at + 2]
-    if (not following or following.isalpha() or following in "/!") and scan.source.find(">", at) < 0:
+        scan.spans.append(Span(tag[0], DIM, at, tag.end(), solid=True))
+        return tag.end()
+    following = scan.source[at + 1 : at + 4]
+    closing = "-->" if following == "!--" else ">"
+    if (following + "!")[0] in _AFTER_ANGLE and scan.source.find(closing, at + len(closing) + 1) < 0:
         scan.open = min(scan.open, at)
     return _literal(scan, at, at + 1)
 
@@ -286,11 +308,14 @@ def _match_emphasis(scan: _Scan, first: int) -> None:
                 break
             del openers[found + 1 :]
             at, opener = openers[found]
+            if run.end == len(scan.source):
+                scan.open = min(scan.open, opener.start)
             size = 2 if len(opener.text) >= 2 and len(run.text) >= 2 else 1
             mark = run.text[:size]
             for span in scan.spans[at + 1 : index]:
                 span.style = (*_EMPHASIS[mark], *span.style)
                 span.marks = (mark, *span.marks)
+            scan.pairs.append((opener.start, run.start))
             opener.text, run.text = opener.text[size:], run.text[size:]
             if not opener.text:
                 openers.pop()

@@ -93,6 +93,8 @@ class MarkdownStream:
         elif isinstance(block, Code):
             block.lines += (block.partial,)
             block.partial = ""
+        elif isinstance(block, Text):
+            block.source = block.source.rstrip()
         self._line, self._running = "", False
 
     def _code(self) -> tuple[Code, str] | None:
