@@ -2,7 +2,7 @@
 
 Importing the binding costs more than loading a tiny model, so one process imports it and forks for every
 file. It reads a path a line, hexadecimal, and writes a JSON line each: ``{"outcome": ..., "reason": ...}`` as
-``trial.finding`` says, or with the outcomes ``crashed``, the reason being the signal, ``hung`` and ``raised``.
+``trial.finding`` says, or the outcome is ``crashed``, with the signal as the reason, ``hung`` or ``raised``.
 """
 
 import contextlib
