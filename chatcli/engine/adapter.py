@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from chatcli.engine.loading import Loaded
+from chatcli.engine.verdict_cache import file_identity
 from chatcli.errors import ModelError, ModelNotFound
 
 
@@ -17,9 +18,13 @@ class Adapters:
 
     Args:
         loaded: the model, which must outlive this.
+
+    Attributes:
+        identity: tells the attached adapter and its scale from others; empty without one.
     """
 
     def __init__(self, loaded: Loaded) -> None:
+        self.identity = ""
         self._loaded = loaded
         # By time and size too: the next training may write the file anew.
         self._known: dict[tuple[Path, int, int], Any] = {}
@@ -51,7 +56,9 @@ class Adapters:
         scales = (ctypes.c_float * 1)(scale)
         if native.lib.llama_set_adapters_lora(self._loaded.context, pointers, 1, scales):
             raise ModelError(f"{path.name} does not fit this model: {native.log.reason()}")
+        self.identity = f"{file_identity([path])} {scale!r}"
 
     def detach(self) -> None:
         """Use the model's own weights only. The caller clears the memory."""
         self._loaded.native.lib.llama_set_adapters_lora(self._loaded.context, None, 0, None)
+        self.identity = ""

@@ -161,6 +161,22 @@ class Engine(Protocol):
         """
         ...
 
+    @property
+    def state_conditions(self) -> str:
+        """What a state must have been saved under to be loaded: model, settings, versions."""
+        ...
+
+    def save_state(self) -> memoryview | None:
+        """What the engine remembers of the last prompt and answer; None: nothing that could be saved."""
+        ...
+
+    def load_state(self, blob: bytes | memoryview) -> bool:
+        """Remember what was saved, in place of what is remembered; returns whether the blob is good for that.
+
+        A blob that is damaged or of other conditions changes nothing.
+        """
+        ...
+
     def close(self) -> None:
         """Free the model; idempotent."""
         ...

@@ -12,6 +12,7 @@ from typing import Any
 
 from chatcli.engine.base import Cancellation
 from chatcli.engine.native import Native
+from chatcli.engine.state import StateBlob, TapeState
 from chatcli.errors import ModelError
 
 _SEQUENCE = 0
@@ -147,6 +148,37 @@ class Tape:
         self.ids.append(token)
         self.generated.append(True)
         self._pending = ()
+
+    def write_state(self, conditions: str) -> memoryview | None:
+        """The whole state as a blob for ``read_state`` of another tape; None if there is nothing to keep."""
+        self.settle()
+        size = self._lib.llama_state_seq_get_size(self._context, _SEQUENCE) if self.ids else 0
+        if not size:
+            return None
+        blob = StateBlob(conditions, self.ids, self.generated, size)
+        room = (ctypes.c_uint8 * size).from_buffer(blob.data)
+        if self._lib.llama_state_seq_get_data(self._context, room, size, _SEQUENCE) != size:
+            return None
+        return blob.seal()
+
+    def read_state(self, state: TapeState) -> bool:
+        """Put a state in place of what the tape holds.
+
+        Returns:
+            Whether llama.cpp took it and says it holds that many tokens; if not, the tape is empty.
+        """
+        self.clear()
+        size = len(state.data)
+        room = (ctypes.c_uint8 * size).from_buffer(state.data)
+        read = self._lib.llama_state_seq_set_data(self._context, room, size, _SEQUENCE)
+        held = self._lib.llama_memory_seq_pos_max(self._memory, _SEQUENCE) + 1
+        self.ids[:], self.generated[:] = state.ids, state.generated
+        if read != size or held != len(self.ids) or (self.can_cut and not self._is_complete()):
+            self.clear()
+            return False
+        if not self.can_cut:
+            self._checkpoint()
+        return True
 
     def clear(self) -> None:
         """Forget everything, for instance because the weights in use have changed."""

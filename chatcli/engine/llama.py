@@ -22,6 +22,7 @@ from chatcli.engine.prompt import BuiltPrompt, PromptBuilder
 from chatcli.engine.recommended import recommended_sampling
 from chatcli.engine.reuse import reuse
 from chatcli.engine.sampler import Sampler
+from chatcli.engine.state import conditions_of, unpack
 from chatcli.engine.stream import AnswerStream
 from chatcli.engine.vocabulary import Vocabulary
 from chatcli.errors import ModelError
@@ -37,12 +38,14 @@ class LlamaEngine:
     Args:
         loaded: the model; the engine frees it.
         model: how records name it; what the file itself says is filled in.
+        conditions: what its states depend on besides what the engine knows (``state.conditions_of``).
     """
 
-    def __init__(self, loaded: Loaded, model: ModelRef) -> None:
+    def __init__(self, loaded: Loaded, model: ModelRef, conditions: str = "") -> None:
         lib = loaded.native.lib
         self._loaded = loaded
         self._closed = False
+        self._conditions = conditions
         self._vocabulary = Vocabulary(loaded.model)
         self._form = ModelForm(self._vocabulary, metadata(lib, loaded.model, "tokenizer.chat_template"))
         self._prompts = PromptBuilder(self._vocabulary, self._form.template)
@@ -89,9 +92,11 @@ class LlamaEngine:
             ModelError: llama.cpp cannot use it; or ``cancel`` was set.
             TemplateError: its chat template does not compile.
         """
-        loaded = load_model(path, options or LoadOptions(), on_progress=on_progress, cancel=cancel)
+        options = options or LoadOptions()
+        loaded = load_model(path, options, on_progress=on_progress, cancel=cancel)
         try:
-            return cls(loaded, ModelRef(name or path.stem, path.name, sha256))
+            conditions = conditions_of(path, options)
+            return cls(loaded, ModelRef(name or path.stem, path.name, sha256), conditions)
         except BaseException:
             loaded.free()
             raise
@@ -180,6 +185,32 @@ class LlamaEngine:
             sampler.close()
         yield from stream.finish()
         yield Finished(run.generation(self._model, self._versions))
+
+    @property
+    def state_conditions(self) -> str:
+        """What a state must have been saved under: model, adapter, template, context, library."""
+        parts = (self._conditions, self._adapters.identity, self._form.sha256, self._loaded.context_size)
+        return " ".join(map(str, (*parts, sorted(self._versions.items()))))
+
+    def save_state(self) -> memoryview | None:
+        """What the memory holds; None if it is empty, or too large for a copy."""
+        self._require_open()
+        try:
+            return self._tape.write_state(self.state_conditions)
+        except MemoryError:
+            return None
+
+    def load_state(self, blob: bytes | memoryview) -> bool:
+        """Put a saved state into the memory, if it is whole and of the same conditions.
+
+        A blob that is not leaves the memory as it is. The next prompt is compared with what was loaded as
+        with what was read here: a state of another conversation costs nothing but time.
+        """
+        self._require_open()
+        state = unpack(
+            blob, self.state_conditions, tokens=self.context_size, vocabulary=self._vocabulary.n_tokens
+        )
+        return state is not None and self._tape.read_state(state)
 
     def close(self) -> None:
         """Free the model; idempotent."""

@@ -10,6 +10,7 @@ context, reuses a prefix, reasons, stops and can be interrupted.
 """
 
 import itertools
+import json
 import math
 import re
 import time
@@ -174,6 +175,24 @@ class ScriptedEngine:
         timings = Timings(0.0, (first or now) - start, now - (first or now))
         reason = answer.finish_reason or FinishReason.END
         yield Finished(Generation(self._model, reason, params, usage, timings, {"chatcli": __version__}))
+
+    @property
+    def state_conditions(self) -> str:
+        """The context size; the answers do not matter."""
+        return f"scripted 1 {self._context_size}"
+
+    def save_state(self) -> memoryview | None:
+        """The pieces held, in JSON."""
+        return memoryview(json.dumps(self._held).encode()) if self._held else None
+
+    def load_state(self, blob: bytes | memoryview) -> bool:
+        """Hold the pieces that were saved."""
+        try:
+            held = [(str(text), bool(is_tag)) for text, is_tag in json.loads(bytes(blob))]
+        except (ValueError, TypeError):
+            return False
+        self._held = held
+        return True
 
     def close(self) -> None:
         """Nothing to free."""

@@ -1,5 +1,6 @@
 """What a GGUF header says, as values: typed metadata, tensors, and what people ask about a model."""
 
+import glob
 import re
 import struct
 from collections import Counter
@@ -253,3 +254,13 @@ def count_label(count: int) -> str:
             scaled = count / unit
             return f"{scaled:.1f}{name}" if scaled < 10 else f"{scaled:.0f}{name}"
     return str(count)
+
+
+def split_files(path: Path) -> list[Path]:
+    """The files of a model that are there, judged by their names alone: shards that belong to this one, else
+    the file itself."""
+    named = _SHARD_NAME.match(path.name)
+    if named is None:
+        return [path]
+    shards = path.parent.glob(f"{glob.escape(named['stem'])}-?????-of-{named['count']}.gguf")
+    return sorted(shards) or [path]
