@@ -213,7 +213,7 @@ class AppendFile:
 
 
 def atomic_write(
-    path: Path, content: bytes | Iterable[bytes], *, mode: int = FILE_MODE, durable: bool = True
+    path: Path, content: bytes | Iterable[bytes | memoryview], *, mode: int = FILE_MODE, durable: bool = True
 ) -> None:
     """Replace a file, or create it, so that at any moment either the old or the new content is there, whole.
 
@@ -331,23 +331,27 @@ def _set_mode(path: Path, mode: int) -> None:
         path.chmod(mode)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write everything: the system may take less than it is given (signals, size limits, a full disk)."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
 
 
-def _batches(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _batches(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
     """The same bytes in fewer pieces, so that many small ones do not cost a system call each."""
-    waiting: list[bytes] = []
+    waiting: list[bytes | memoryview] = []
     size = 0
     for piece in pieces:
-        waiting.append(piece)
-        size += len(piece)
-        if size >= _BATCH:
+        large = len(piece) >= _BATCH  # not worth a copy
+        if not large:
+            waiting.append(piece)
+            size += len(piece)
+        if large or size >= _BATCH:
             yield b"".join(waiting)
             waiting, size = [], 0
+        if large:
+            yield piece
     yield b"".join(waiting)
 
 

@@ -30,7 +30,7 @@ class StateCache:
         self.folder = folder
         self.capacity = capacity
 
-    def store(self, name: str, conditions: str, blob: bytes) -> bool:
+    def store(self, name: str, conditions: str, blob: bytes | memoryview) -> bool:
         """Keep a blob in place of the one the conversation had; others go to make room.
 
         Args:
@@ -44,7 +44,8 @@ class StateCache:
         header = _header(name, conditions, blob)
         size = len(header) + len(blob)
         if size > self.capacity:
-            self.remove(name)
+            with contextlib.suppress(StorageError):
+                self.remove(name)
             return False
         self._make_room(self.capacity - size, self._path(name))
         try:
@@ -54,11 +55,14 @@ class StateCache:
         return True
 
     def load(self, name: str, conditions: str) -> memoryview | None:
-        """The conversation's blob, if it is whole and was made under the same conditions."""
+        """The conversation's blob, if it is whole and was made under the same conditions.
+
+        It can be written to, so that it may be handed to C without a copy.
+        """
         path = self._path(name)
         try:
-            content = memoryview(path.read_bytes())
-        except OSError:
+            content = _read(path)
+        except (OSError, MemoryError):
             return None
         start = bytes(content[:_LONGEST_HEADER]).find(b"\n\n") + 2
         if content[:start] != _header(name, conditions, content[start:]):
@@ -104,6 +108,13 @@ class StateCache:
                         yield Path(entry.path), entry.stat()
         except OSError:
             return
+
+
+def _read(path: Path) -> memoryview:
+    with path.open("rb") as file:
+        content = bytearray(os.fstat(file.fileno()).st_size)
+        length = file.readinto(content)
+    return memoryview(content)[:length]
 
 
 def _header(name: str, conditions: str, blob: bytes | memoryview) -> bytes:

@@ -101,3 +101,28 @@ def test_removing(cache: StateCache) -> None:
     cache.remove("a")
     assert load(cache, "a", "") is None
     assert load(cache, "b", "") == BLOB
+
+
+def test_a_blob_can_be_written_to(cache: StateCache) -> None:
+    """What is loaded needs no copy for C; it may be stored as it came, and is not changed on disk."""
+    cache.store("a", "", memoryview(BLOB))
+    blob = cache.load("a", "")
+    assert blob is not None
+    assert not blob.readonly
+    blob[0] ^= 1
+    assert load(cache, "a", "") == BLOB
+    assert cache.store("a", "", blob)
+    assert load(cache, "a", "") == bytes(blob)
+
+
+def test_a_folder_that_cannot_be_written_keeps_nothing_and_says_nothing(cache: StateCache) -> None:
+    """Neither storing nor a blob too large for the cache fails; what is there can be loaded."""
+    cache.store("a", "", BLOB)
+    (path,) = cache.folder.iterdir()
+    path.unlink()
+    path.mkdir()  # not even root can replace or remove it as a file
+    (path / "in use").touch()
+    assert not cache.store("a", "", BLOB)
+    assert not cache.store("a", "", BLOB * 4)
+    assert cache.load("a", "") is None
+    assert sorted(p.name for p in cache.folder.iterdir()) == [path.name]
