@@ -79,6 +79,7 @@ class Terminal:
         arguments: of the program.
         size: columns and rows.
         command: what to run instead of chatcli.
+        cwd: folder to run it in.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Terminal:
         size: tuple[int, int] = (80, 24),
         env: Mapping[str, str] | None = None,
         command: Sequence[str] = CHATCLI,
+        cwd: Path | None = None,
     ) -> None:
         self.screen = pyte.HistoryScreen(*size, history=10_000)
         self.raw = b""
@@ -95,6 +97,7 @@ class Terminal:
         variables = environment(home, {"PROMPT_TOOLKIT_NO_CPR": "1"} | dict(env or {}))
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
+            os.chdir(cwd or Path.cwd())
             os.execvpe(command[0], [*command, *arguments], variables)
         self.resize(*size)
 
@@ -110,6 +113,11 @@ class Terminal:
     def signal(self, number: signal.Signals) -> None:
         """Send the program a signal."""
         os.kill(self.pid, number)
+
+    def drain(self) -> None:
+        """Take in what the program has printed so far, so that it never waits for a reader."""
+        while select.select([self._fd], [], [], 0)[0] and self._read(0):
+            pass
 
     @property
     def text(self) -> str:

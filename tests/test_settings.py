@@ -84,3 +84,45 @@ def test_without_a_home_the_platform_decides() -> None:
     paths = Paths.locate({})
     assert paths.data.is_absolute()
     assert not paths.data.is_relative_to(Path(__file__).resolve().parents[1])
+
+
+def test_a_persona_yields_to_flags_only(tmp_path: Path) -> None:
+    """Its values beat the environment and the rest of the file, and are known to be its own."""
+    config = tmp_path / "config.toml"
+    config.write_text(
+        'system = "base"\npersona = "brief"\n[sampling]\ntop_k = 3\n'
+        '[personas.brief]\nsystem = "Short."\ntemperature = 0.25\ntop_p = 0.5\n'
+        '[personas.other]\nmodel = "m"\n'
+    )
+    environ = {"CHATCLI_SYSTEM": "variable", "CHATCLI_TEMPERATURE": "1"}
+    settings = load_settings({"top_p": 0.75}, environ, config)
+    assert settings.system == "Short."
+    assert settings.sampling == {"temperature": 0.25, "top_p": 0.75, "top_k": 3}
+    assert settings.origins["system"] == settings.origins["temperature"] == "persona brief"
+    assert load_settings({"persona": "other"}, {}, config).model == "m"
+    assert load_settings({"persona": "none"}, {}, config).system == "base"
+    assert load_settings({}, {"CHATCLI_PERSONA": "other"}, config).system == "base"
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ('persona = "x"', "there is no persona 'x'; config.toml has no"),
+        ('persona = "x"\n[personas.y]', "known are y"),
+        ("personas = 3", "must be tables"),
+        ("[personas]\nx = 3", "must be tables"),
+        (
+            "[personas.x]\ntemprature = 1",
+            r"\[personas.x\]: there is no setting 'temprature'; did you mean temp",
+        ),
+        ("[personas.x]\nlog = false", "there is no setting 'log'"),
+        ('[personas.x]\ntop_k = "many"', r"top_k must be a whole number, not 'many' \(from \[personas.x\]\)"),
+        ('keys = "nano"', "keys must be emacs or vi"),
+    ],
+)
+def test_a_persona_that_makes_no_sense_is_named(tmp_path: Path, config: str, words: str) -> None:
+    """Also one that is not chosen."""
+    file = tmp_path / "config.toml"
+    file.write_text(config)
+    with pytest.raises(UsageError, match=words):
+        load_settings({}, {}, file)

@@ -1,10 +1,17 @@
 """``chatcli`` on a terminal: the interactive chat."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from chatcli import __version__
 from chatcli.cli.invocation import Invocation
 from chatcli.cli.options import ChatOptions
 from chatcli.cli.wiring import background_engine, new_session
 from chatcli.settings import Settings
+
+if TYPE_CHECKING:
+    from chatcli.terminal.chat import Chat
+    from chatcli.terminal.loop import Lines
 
 
 def chat(invocation: Invocation, options: ChatOptions) -> None:
@@ -16,9 +23,7 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
     from chatcli.session.attachments import read_files
     from chatcli.terminal.chat import Chat, Surroundings
     from chatcli.terminal.commands.conversation import show_where_it_stands
-    from chatcli.terminal.completion import CommandCompleter
     from chatcli.terminal.loop import run
-    from chatcli.terminal.prompt import Prompt
     from chatcli.terminal.screen import Screen
     from chatcli.terminal.status import status_line, waiting_for
 
@@ -47,14 +52,7 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
             lambda name: options.settings(invocation.environ, paths, persona=name),
         )
         chat = Chat(session, screen, surroundings)
-        prompt = Prompt(
-            paths.input_history if settings.log else None,
-            status_line(session, engine),
-            completer=CommandCompleter(chat),
-            complain=screen.error,
-            environ=invocation.environ,
-            vi=settings.keys == "vi",
-        )
+        prompt = _prompt(chat, settings, invocation, status_line(session, engine))
         if options.conversation is not None:
             show_where_it_stands(chat)
         chat.attachments += files
@@ -64,6 +62,25 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
             run(chat, prompt)
         finally:
             session.close()
+
+
+def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Callable[[], str]) -> "Lines":
+    """The line editor, or plain lines where nothing may move."""
+    if settings.plain or invocation.environ.get("TERM") == "dumb":
+        from chatcli.terminal.plain_prompt import PlainPrompt
+
+        return PlainPrompt(invocation.stdin, invocation.stdout)
+    from chatcli.terminal.completion import CommandCompleter
+    from chatcli.terminal.prompt import Prompt
+
+    return Prompt(
+        invocation.paths.input_history if settings.log else None,
+        status,
+        completer=CommandCompleter(chat),
+        complain=chat.screen.error,
+        environ=invocation.environ,
+        vi=settings.keys == "vi",
+    )
 
 
 def _hint(settings: Settings, invocation: Invocation) -> list[str]:

@@ -3,7 +3,8 @@
 from chatcli.cli.invocation import Invocation
 from chatcli.engine.base import Cancellation, Engine, Progress
 from chatcli.session.engine_slot import EngineSlot
-from chatcli.session.session import Session, SessionOptions, Store
+from chatcli.session.options import SessionOptions, Store
+from chatcli.session.session import Session
 from chatcli.settings import Settings
 
 

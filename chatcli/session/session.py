@@ -1,10 +1,9 @@
 """One live chat: the conversation, the engine that answers, the transcript that keeps it. Never prints."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
 
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import FinishReason, Generation, Message, Role
@@ -14,50 +13,12 @@ from chatcli.errors import ChatcliError, StorageError, UsageError
 from chatcli.session.answering import CONTINUES, EDITS, FORK_OF, REFERENCES, Draft, Request
 from chatcli.session.background import BackgroundAnswer
 from chatcli.session.engine_slot import EngineSlot
+from chatcli.session.options import SessionOptions, Store
 from chatcli.storage.transcript_log import NoLog, TranscriptLog
 from chatcli.storage.transcripts import Opened
 
 _POLL_SECONDS = 0.1
 _CUT = {FinishReason.INTERRUPTED, FinishReason.LENGTH, FinishReason.ERROR}
-
-
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
-    """How a session answers.
-
-    Attributes:
-        system: system prompt from the next message on.
-        sampling: sampling parameters that were set; the others are the model's own.
-        thinking: passed to templates that know ``enable_thinking``.
-        grammar: GBNF every answer follows.
-        assistant: the assistant's name in new transcripts.
-    """
-
-    system: str | None = None
-    sampling: Mapping[str, Any] | None = None
-    thinking: bool | None = None
-    grammar: str | None = None
-    assistant: str = "lkjsxclm"
-
-
-class Store(Protocol):
-    """What keeps conversations: ``TranscriptStore``, or ``NoTranscripts``."""
-
-    def create(self, *, assistant: str) -> tuple[Conversation, TranscriptLog | NoLog]:
-        """An empty conversation and its log."""
-        ...
-
-    def add(self, conversation: Conversation) -> TranscriptLog | NoLog:
-        """Keep a conversation that was made elsewhere."""
-        ...
-
-    def open(self, ref: str, *, repair: bool = False) -> Opened:
-        """A conversation to go on with."""
-        ...
-
-    def resolve(self, ref: str) -> str:
-        """The name of the conversation that is meant."""
-        ...
 
 
 class Session:
@@ -75,15 +36,15 @@ class Session:
         came: whether the last request to the model brought anything, so that the chat went on.
     """
 
-    def __init__(self, engine: EngineSlot, store: Store, options: SessionOptions = SessionOptions()) -> None:
-        self.options = options
+    def __init__(self, engine: EngineSlot, store: Store, options: SessionOptions | None = None) -> None:
+        self.options = options or SessionOptions()
         self.engine = engine
         self.last: Generation | None = None
         self.came = False
         self._store = store
         self._unsaved: list[Node] = []
         self._log: TranscriptLog | NoLog
-        self.conversation, self._log = store.create(assistant=options.assistant)
+        self.conversation, self._log = store.create(assistant=self.options.assistant)
 
     # Asking the model
 

@@ -1,13 +1,27 @@
 """The loop of the interactive chat: read a line, do what it says."""
 
+from typing import Protocol
+
 from chatcli.errors import ChatcliError, UsageError
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.table import NAMES, find
 from chatcli.terminal.line import Say, parse
-from chatcli.terminal.prompt import Prompt
 
 
-def run(chat: Chat, prompt: Prompt) -> None:
+class Lines(Protocol):
+    """Where messages come from: ``Prompt``, or ``PlainPrompt``."""
+
+    def read(self, default: str = "") -> str:
+        """Wait for the next one.
+
+        Raises:
+            EOFError: the person leaves.
+            KeyboardInterrupt: Ctrl-C on an empty line.
+        """
+        ...
+
+
+def run(chat: Chat, prompt: Lines) -> None:
     """Chat until the person leaves. Whatever fails is one line, and the chat goes on."""
     warned = False
     while not chat.leaving:

@@ -12,7 +12,8 @@ from chatcli.errors import ModelError, StorageError, UsageError
 from chatcli.session.answering import CONTINUES, EDITS, FORK_OF
 from chatcli.session.background import BackgroundAnswer
 from chatcli.session.engine_slot import EngineSlot
-from chatcli.session.session import Session, SessionOptions
+from chatcli.session.options import SessionOptions
+from chatcli.session.session import Session
 from chatcli.settings import Settings
 from chatcli.storage.transcripts import NoTranscripts, TranscriptStore
 from tests.session.conftest import open_scripted

@@ -1,4 +1,4 @@
-"""The interactive chat without a terminal: keys come through a pipe, what is printed is read from a string."""
+"""The interactive chat without a terminal: keys come through a pipe, what is printed goes into a string."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,8 @@ from prompt_toolkit.output import DummyOutput
 from chatcli.engine.base import Cancellation, Engine, Progress
 from chatcli.engine.scripted import ScriptedEngine
 from chatcli.session.engine_slot import EngineSlot
-from chatcli.session.session import Session, SessionOptions
+from chatcli.session.options import SessionOptions
+from chatcli.session.session import Session
 from chatcli.settings import Paths, Settings, load_settings
 from chatcli.storage.transcripts import TranscriptStore
 from chatcli.terminal.chat import Chat, Surroundings
