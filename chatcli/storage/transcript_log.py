@@ -1,6 +1,7 @@
 """The file of one conversation, open for writing: one durable write for each thing that happens."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +20,7 @@ from chatcli.chat.transcript_writer import (
 from chatcli.errors import ConversationBusy, StorageError
 from chatcli.storage import layout
 from chatcli.storage.durable import AppendFile, Locked, atomic_write, remove_file, storage_error
+from chatcli.storage.partial import PartialAnswer, journal_path, missing_node, read_part
 
 #: What the name of a file has appended when it was put aside, before a number if there are several.
 ASIDE = ".orig"
@@ -95,6 +97,35 @@ class TranscriptLog:
             self._write(render_title(title))
         self._conversation.title = title
 
+    def answering(self, node: Node) -> PartialAnswer | None:
+        """Where the words of an answer are kept while it comes (``partial``); None: nothing was asked yet.
+
+        Args:
+            node: the answer before anything came.
+        """
+        if self._closed or self._file is None:
+            return None
+        name = self._conversation.id
+        return PartialAnswer(journal_path(self._folder, name), name, node)
+
+    def recover(self) -> Node | None:
+        """Write down what is left of an answer whose process died; returns it, None if there is nothing.
+
+        Raises:
+            StorageError: it could not be written; it will be tried again the next time.
+        """
+        journal = journal_path(self._folder, self._conversation.id)
+        part = read_part(journal)
+        node = missing_node(self._conversation, part) if part is not None else None
+        if part is not None and node is not None and self._file is not None:
+            self.append(node)
+            self._conversation.add(node)
+            with contextlib.suppress(OSError):  # it was said then, not now
+                os.utime(self._file.path, ns=(part.written_ns, part.written_ns))
+        with contextlib.suppress(OSError):
+            journal.unlink(missing_ok=True)
+        return node
+
     def close(self) -> None:
         """Let other processes write; idempotent."""
         self._closed = True
@@ -152,6 +183,9 @@ class NoLog:
 
     def rename(self, title: str) -> None:
         """Nothing."""
+
+    def answering(self, node: Node) -> None:
+        """Nowhere."""
 
     def close(self) -> None:
         """Nothing."""

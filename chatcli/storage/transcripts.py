@@ -12,9 +12,10 @@ from typing import NamedTuple
 from chatcli.chat.conversation import DEFAULT_ASSISTANT, EPOCH, Conversation
 from chatcli.chat.scanner import Damage
 from chatcli.chat.transcript_reader import Loaded, load
-from chatcli.errors import TranscriptError, UsageError
+from chatcli.errors import ChatcliError, StorageError, TranscriptError, UsageError
 from chatcli.storage import layout
-from chatcli.storage.durable import AppendFile, remove_file, storage_error
+from chatcli.storage.durable import AppendFile, Locked, remove_file, storage_error
+from chatcli.storage.partial import journal_path, journals, missing_node, read_part
 from chatcli.storage.transcript_log import NoLog, TranscriptLog, asides, busy, mend_tail
 
 #: The reference to the conversation that was written last.
@@ -103,6 +104,11 @@ class TranscriptStore:
             file.close()
             raise
         log = TranscriptLog.resume(self.folder, file, loaded)
+        try:
+            log.recover()
+        except BaseException:
+            log.close()
+            raise
         problems = sorted((*loaded.torn, *loaded.problems), key=lambda p: (p.line, p.column))
         return Opened(loaded.conversation, log, tuple(problems))
 
@@ -114,10 +120,40 @@ class TranscriptStore:
             TranscriptError: it is damaged, and not to be repaired.
             StorageError: it cannot be read.
         """
-        return self._load(self.resolve(ref), repair)
+        name = self.resolve(ref)
+        loaded = self._load(name, repair)
+        part = read_part(journal_path(self.folder, name))
+        if part is not None and not self._is_open(name):
+            node = missing_node(loaded.conversation, part)
+            if node is not None:
+                loaded.conversation.add(node)
+        return loaded
+
+    def recover(self) -> list[str]:
+        """Write into their transcripts what is left of answers whose processes died.
+
+        Conversations that are open elsewhere, or that cannot be written now, are left for later.
+
+        Returns:
+            The names of the conversations that were looked after.
+        """
+        found = []
+        for journal in journals(self.folder):
+            part = read_part(journal)
+            if part is None:
+                continue
+            try:
+                if self.path(part.conversation).is_file():
+                    self.open(part.conversation).log.close()
+                    found.append(part.conversation)
+                else:
+                    remove_file(journal)  # what was removed by hand does not come back
+            except (ChatcliError, OSError, ValueError):
+                continue
+        return found
 
     def remove(self, ref: str) -> str:
-        """Remove a conversation's file, and those that were put aside for it. Returns the name it had.
+        """Remove a conversation's file, and all that was kept beside it. Returns the name it had.
 
         Raises:
             UsageError: as ``resolve``.
@@ -128,8 +164,9 @@ class TranscriptStore:
         path = self.path(name)
         with busy(name), AppendFile(path, mend_tail) as file:
             file.hold(exists=True)
-            for aside in asides(path):
-                remove_file(aside)
+            journal = journal_path(self.folder, name)
+            for other in (*asides(path), *([journal] if journal.exists() else [])):
+                remove_file(other)
             remove_file(path)
         with contextlib.suppress(OSError):  # unless it was the last of its month, the folder stays
             path.parent.rmdir()
@@ -169,6 +206,16 @@ class TranscriptStore:
             f"{ref!r} could be {len(found)} conversations: {', '.join(found[:_MOST_CANDIDATES])}{more}; "
             "say which"
         )
+
+    def _is_open(self, name: str) -> bool:
+        try:
+            with AppendFile(self.path(name), mend_tail) as file:
+                file.hold(exists=True)
+        except Locked:
+            return True
+        except (StorageError, OSError):  # nobody can write it
+            return False
+        return False
 
     def _load(self, name: str, repair: bool) -> Loaded:
         path = self.path(name)
