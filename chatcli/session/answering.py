@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from chatcli.chat.conversation import Node
 from chatcli.chat.message import Message
 from chatcli.engine.base import Event, ReasoningDelta, TextDelta
+from chatcli.storage.partial import PartialAnswer
+from chatcli.storage.transcript_log import NoLog, TranscriptLog
 
 #: Attribute of an answer that goes on from another one, which was cut; that one's id.
 CONTINUES = "continues"
@@ -50,16 +53,35 @@ class Draft:
         self._text = [begun.content] if begun else []
         self._reasoning = [begun.reasoning] if begun and begun.reasoning else []
         self.grown = False
+        self._journal: PartialAnswer | None = None
+
+    def begin(self, node: Node, log: TranscriptLog | NoLog) -> None:
+        """From now on, keep what comes where it outlives this process.
+
+        Args:
+            node: the answer before anything came.
+        """
+        self._journal = log.answering(node)
 
     def take(self, event: Event) -> None:
         """Add what an event brings, if it brings words."""
         if isinstance(event, TextDelta):
             self._text.append(event.text)
+            if self._journal is not None:
+                self._journal.add(event.text)
         elif isinstance(event, ReasoningDelta):
             self._reasoning.append(event.text)
+            if self._journal is not None:
+                self._journal.add(reasoning=event.text)
         else:
             return
         self.grown = True
+
+    def written(self) -> None:
+        """The answer is in the transcript, or there is none."""
+        if self._journal is not None:
+            self._journal.discard()
+            self._journal = None
 
     @property
     def text(self) -> str:

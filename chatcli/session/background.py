@@ -41,6 +41,11 @@ class BackgroundAnswer:
         """Ask the answer to stop. What came so far stays valid; the events still end with ``Finished``."""
         self._cancellation.set()
 
+    def end(self) -> None:
+        """Stop, and wait until the thread has ended. Events that nobody took stay where they are."""
+        self.cancel()
+        self._thread.join()
+
     @property
     def cancelled(self) -> bool:
         """Whether ``cancel`` was called."""

@@ -13,11 +13,14 @@ from chatcli.errors import ChatcliError, StorageError, UsageError
 from chatcli.session.answering import CONTINUES, EDITS, FORK_OF, REFERENCES, Draft, Request
 from chatcli.session.background import BackgroundAnswer
 from chatcli.session.engine_slot import EngineSlot
+from chatcli.session.kept_state import KeptState
 from chatcli.session.options import SessionOptions, Store
+from chatcli.storage.state_cache import StateCache
 from chatcli.storage.transcript_log import NoLog, TranscriptLog
 from chatcli.storage.transcripts import Opened
 
 _POLL_SECONDS = 0.1
+_DIED = FinishReason.INTERRUPTED  # what is recorded of an answer whose process died
 _CUT = {FinishReason.INTERRUPTED, FinishReason.LENGTH, FinishReason.ERROR}
 
 
@@ -28,6 +31,7 @@ class Session:
         engine: gives the engine, waiting for it if it is still loading.
         store: makes, keeps and finds conversations.
         options: how to answer.
+        states: keeps what the engine has read of a conversation that is left; None: nothing does.
 
     Attributes:
         conversation: what has been said.
@@ -36,12 +40,20 @@ class Session:
         came: whether the last request to the model brought anything, so that the chat went on.
     """
 
-    def __init__(self, engine: EngineSlot, store: Store, options: SessionOptions | None = None) -> None:
+    def __init__(
+        self,
+        engine: EngineSlot,
+        store: Store,
+        options: SessionOptions | None = None,
+        states: StateCache | None = None,
+    ) -> None:
         self.options = options or SessionOptions()
         self.engine = engine
         self.last: Generation | None = None
         self.came = False
         self._store = store
+        self._kept = KeptState(states)
+        self._running: BackgroundAnswer | None = None
         self._unsaved: list[Node] = []
         self._log: TranscriptLog | NoLog
         self.conversation, self._log = store.create(assistant=self.options.assistant)
@@ -203,6 +215,7 @@ class Session:
             raise UsageError(f"conversation {name} is the one that is open")
         opened = self._store.open(name)
         self._replace(opened.conversation, opened.log)
+        self._kept.resume(opened.conversation.id)
         path = [node.message for node in opened.conversation.path()]
         system = next((m.content for m in reversed(path) if m.role is Role.SYSTEM), None)
         self.options = replace(self.options, system=system or None)
@@ -225,14 +238,19 @@ class Session:
         return self._log.path
 
     def close(self) -> None:
-        """Let go of the transcript.
+        """Stop the answer that is coming, if any, keep its part, and let go of the transcript.
 
         Raises:
             StorageError: something that could not be written before still cannot.
         """
+        if self._running is not None:
+            self._running.end()
+            self._running = None
         try:
             self._save_pending()
         finally:
+            if self._log.path is not None:
+                self._kept.leave(self.conversation.id, self.engine.engine)
             self._log.close()
 
     def _replace(self, conversation: Conversation, log: TranscriptLog | NoLog) -> None:
@@ -300,7 +318,8 @@ class Session:
 
     def _ask(self, request: Request) -> BackgroundAnswer:
         self.came = False
-        return BackgroundAnswer(lambda cancel: self._answer(request, cancel))
+        self._running = BackgroundAnswer(lambda cancel: self._answer(request, cancel))
+        return self._running
 
     def _answer(self, request: Request, cancel: Cancellation) -> Iterator[Event]:
         """Runs in the thread of the answer."""
@@ -317,12 +336,15 @@ class Session:
             parameters = self.parameters(engine)
             if request.new_seed:
                 parameters = replace(parameters, seed=None)
+            self._kept.prepare(engine)
+            draft.begin(self._unfinished(request, Generation(engine.model, _DIED, parameters)), self._log)
             for event in engine.generate(
                 request.messages, parameters, cancel=cancel, thinking=self.options.thinking
             ):
                 draft.take(event)
                 if isinstance(event, Finished):
                     finished = True
+                    self._kept.note(engine, event.generation.usage)
                     try:
                         self._keep(request, draft, event.generation)
                     except StorageError:
@@ -334,12 +356,19 @@ class Session:
                 self._keep(request, draft, None)
             raise
 
+    def _unfinished(self, request: Request, generation: Generation) -> Node:
+        """The answer before anything came of it, as it will stand in the conversation."""
+        begun = request.begun or Message(Role.ASSISTANT, "")
+        node_id = self.conversation.next_id
+        return Node(node_id, request.parent, replace(begun, generation=generation), request.extra)
+
     def _keep(self, request: Request, draft: Draft, generation: Generation | None) -> None:
         """Write the answer down, or step back if there is none."""
         reason = generation.finish_reason if generation is not None else FinishReason.ERROR
         nothing = {FinishReason.INTERRUPTED, FinishReason.ERROR} if request.begun is None else _CUT
         self.came = draft.grown or reason not in nothing
         if not self.came:
+            draft.written()
             self.conversation.move_head(request.before)
             if request.asked:
                 self._log.move_head(request.before)
@@ -349,3 +378,4 @@ class Session:
         node = self.conversation.append(message, request.parent, request.extra)
         self._unsaved.append(node)  # kept in memory and tried again if the disk refuses it now
         self._save_pending()
+        draft.written()

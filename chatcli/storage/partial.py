@@ -59,11 +59,11 @@ class PartialAnswer:
         self._file: int | None = None
         self._gave_up = False
 
-    def add(self, text: str = "", reasoning: str = "") -> None:
-        """Take the next words; they are written now or within a moment of those that follow."""
+    def add(self, text: str = "", *, reasoning: str = "") -> None:
+        """Take the next words of the answer or its reasoning; they are written now, or with later ones."""
         if self._gave_up:
             return
-        self._waiting.append({"text": text} if not reasoning else {"text": text, "reasoning": reasoning})
+        self._waiting.append({"reasoning": reasoning} if reasoning else {"text": text})
         now = time.monotonic()
         if now >= self._next_write:
             self._next_write = now + _PAUSE

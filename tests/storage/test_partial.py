@@ -185,7 +185,7 @@ def test_a_torn_journal_gives_what_is_whole(tmp_path: Path) -> None:
     assert full in seen
 
 
-@settings(max_examples=200)
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_any_file_is_read_without_an_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     """Noise is no part, whatever stands before or after a head."""
