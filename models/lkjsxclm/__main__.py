@@ -36,7 +36,9 @@ def _train(path: Path, steps: int | None, *, half: bool) -> None:
 
     recipe = replace(Recipe(), half=half)
     if steps:
-        recipe = replace(recipe, steps=steps)
+        shorter = (replace(p, steps=max(1, steps * p.steps // recipe.steps)) for p in recipe.phases)
+        examples = recipe.warm_examples * steps // recipe.steps
+        recipe = replace(recipe, phases=tuple(shorter), warm_examples=examples)
     trained = make(corpus.read(), recipe, path)
     parameters = sum(parameter.numel() for parameter in trained.network.parameters())
     print(f"{path}: {parameters:,} parameters, {path.stat().st_size:,} bytes, {trained.seconds:.0f} s")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-IGNORE = -100  # target of a position without loss
+IGNORE = -100  # torch's index for what carries no loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +110,51 @@ class Network(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Logits (batch, length, vocabulary) for ids (batch, length)."""
-        return functional.linear(self._hidden(ids), self.embedding.weight)
+        return functional.linear(self.hidden(ids), self.embedding.weight)
 
-    def loss(self, ids: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy of ``targets``, already shifted; positions with ``IGNORE`` do not count."""
-        counted = targets != IGNORE
-        # The output layer is a quarter of the work: only what carries loss goes through it.
-        logits = functional.linear(self._hidden(ids)[counted], self.embedding.weight)
-        return functional.cross_entropy(logits, targets[counted])
-
-    def _hidden(self, ids: Tensor) -> Tensor:
+    def hidden(self, ids: Tensor) -> Tensor:
+        """The normed residual stream (batch, length, width) that the output layer reads."""
         rotation = rotations(ids.shape[1], self.shape.head_width, self.shape.rope_base)
         x = self.embedding(ids)
         for block in self.blocks:
             x = block(x, rotation)
         normed: Tensor = self.norm(x)
         return normed
+
+
+class Objective(nn.Module):
+    """What is minimised: the cross-entropy of the answers' tokens, and of which answer it will be.
+
+    The second makes the network settle the whole answer before it says the first word; without it, it drifts
+    from one answer into another that begins alike. Its layer is not exported.
+
+    Args:
+        network: what is trained.
+        intents: number of different answers.
+        weight: of the second part.
+    """
+
+    def __init__(self, network: Network, intents: int, weight: float) -> None:
+        super().__init__()
+        self.network = network
+        self.weight = weight
+        self.intent = nn.Linear(network.shape.width, intents, bias=False)
+        nn.init.normal_(self.intent.weight, std=0.02)
+
+    def forward(self, ids: Tensor, targets: Tensor, intents: Tensor) -> tuple[Tensor, Tensor]:
+        """Both losses for ids (batch, length).
+
+        Args:
+            targets: the token to predict at each position, or ``IGNORE``; same shape.
+            intents: the answer to recognise at each position, or ``IGNORE``; same shape.
+        """
+        hidden = self.network.hidden(ids)
+        # The output layer is a quarter of the work: only what carries loss goes through it.
+        spoken, opening = targets != IGNORE, intents != IGNORE
+        logits = functional.linear(hidden[spoken], self.network.embedding.weight)
+        words = functional.cross_entropy(logits, targets[spoken])
+        answers = functional.cross_entropy(self.intent(hidden[opening]), intents[opening])
+        return words, answers
 
 
 def rotations(length: int, head_width: int, base: float) -> Tensor:

@@ -6,12 +6,13 @@ the model must decline comes in between.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from random import Random
 
 from models.lkjsxclm import unfamiliar, wording
 from models.lkjsxclm.corpus import BEYOND, Corpus, Exchange, depends, normalise, segments
-from models.lkjsxclm.tokenizer import Encoder, Turn
+from models.lkjsxclm.tokenizer import Encoder, Row, Turn
 
 _INTRODUCTION = re.compile(r"(?i:my name is|call me|i am called|name's) ([A-Z][a-z]+)\b")
 
@@ -25,16 +26,22 @@ class Mixture:
         composed: put a composed request beyond the model before a piece.
         reworded: take a wording from the list instead of the transcript's.
         varied: vary a question by rule.
+        thinned: leave some words of a question out; it is to be recognised by those that are left.
         system: begin with a system prompt.
         renamed: give a person who introduces herself another name.
+        cut: learn only the first ``cut_to`` tokens of an answer nothing hangs on: finding the right answer is
+            what needs practice, not its end, and more questions fit in the same time.
     """
 
     whole: float = 0.2
     composed: float = 0.1
     reworded: float = 0.75
-    varied: float = 0.4
+    varied: float = 0.5
+    thinned: float = 0.3
     system: float = 0.08
     renamed: float = 0.9
+    cut: float = 0.6
+    cut_to: int = 12
 
 
 class Sampler:
@@ -59,25 +66,47 @@ class Sampler:
         self._unseen = frozenset(normalise(item.ask) for item in corpus.held_out)
         self._taken = self._unseen | corpus.asked()
         self._answers = {exchange.question: exchange.answer for _, exchange in corpus.exchanges()}
+        distinct = sorted({exchange.answer for _, exchange in corpus.exchanges()})
+        self._intents = {answer: number for number, answer in enumerate(distinct)}
         self._whole = [list(dialogue.exchanges) for dialogue in corpus.dialogues if dialogue.group != BEYOND]
         self._pieces = [list(piece) for dialogue in corpus.dialogues for piece in segments(dialogue)]
         self._queue: list[list[Exchange]] = []
 
-    def sequence(self, length: int) -> tuple[list[int], list[bool]]:
-        """A conversation of at most ``length`` tokens, filled with whole exchanges, and what carries loss."""
+    @property
+    def intents(self) -> int:
+        """How many different answers there are."""
+        return len(self._intents)
+
+    def question(self) -> tuple[list[int], int]:
+        """The token ids of one question that stands on its own, and the number of its answer."""
+        if self._random.random() < self._mixture.composed:
+            request = self._composer.compose(self._random)
+            return self._encoder.text(request.text), self._intents[self._answers[request.like]]
+        exchange = self._next()[0]
+        text = wording.slip(self._asked(exchange.question), self._random)
+        if normalise(text) in self._unseen:
+            text = exchange.question
+        return self._encoder.text(text), self._intents[exchange.answer]
+
+    def with_mixture(self, mixture: Mixture) -> "Sampler":
+        """The same sampler, putting conversations together in another way."""
+        other = copy(self)
+        other._mixture = mixture
+        return other
+
+    def sequence(self, length: int) -> Row:
+        """A conversation of at most ``length`` tokens, filled with whole exchanges."""
         random = self._random
         system = random.choice(self._rewriter.systems) if random.random() < self._mixture.system else None
-        ids, learn = self._encoder.conversation(system, ())
+        row = self._encoder.conversation(system, ())
         for turn in self._turns():
-            more, more_learn = self._encoder.conversation(None, (turn,))
-            if len(ids) + len(more) > length:
-                if learn and any(learn):
-                    return ids, learn
-                ids, learn, system = [], [], None
-                if len(more) > length:
-                    continue
-            ids += more
-            learn += more_learn
+            more = self._encoder.conversation(None, (turn,))
+            if len(row) + len(more) <= length:
+                row.join(more)
+            elif any(row.learn):
+                return row
+            else:  # it does not fit even alone, or not with the system prompt: begin again without
+                row = Row()
         raise AssertionError("turns never end")
 
     def _turns(self) -> Iterator[Turn]:
@@ -88,7 +117,7 @@ class Sampler:
                 request = self._composer.compose(self._random)
                 text = wording.slip(request.text, self._random)
                 if normalise(text) not in self._taken:
-                    yield Turn(text, self._answers[request.like])
+                    yield self._turn(text, self._answers[request.like], self._mixture.cut)
             yield from self._said(self._next())
 
     def _next(self) -> list[Exchange]:
@@ -104,7 +133,13 @@ class Sampler:
             # A rule may hit on a held-out wording by chance; it must stay unseen.
             if normalise(question) in self._unseen:
                 question = exchange.question
-            yield Turn(question, rename(exchange.answer))
+            cut = self._mixture.cut if len(exchanges) == 1 else 0.0
+            yield replace(self._turn(question, exchange.answer, cut), answer=rename(exchange.answer))
+
+    def _turn(self, question: str, answer: str, cut: float) -> Turn:
+        """A turn whose answer is cut with this probability."""
+        shortened = self._mixture.cut_to if self._random.random() < cut else None
+        return Turn(question, answer, self._intents[answer], shortened)
 
     def _asked(self, question: str) -> str:
         random, mixture = self._random, self._mixture
@@ -114,6 +149,8 @@ class Sampler:
             text = random.choice(wordings)
         if random.random() < mixture.varied:
             text = self._rewriter.reword(text, random, follow_up=depends(question))
+        if random.random() < mixture.thinned:
+            text = wording.thin(text, random)
         return text
 
     def _rename(self, exchanges: list[Exchange]) -> Callable[[str], str]:

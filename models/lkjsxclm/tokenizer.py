@@ -6,7 +6,7 @@ a conversation is put together from ids.
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -24,17 +24,52 @@ CHAT_TEMPLATE = (
 )
 
 
+NO_INTENT = -100  # torch's index for what carries no loss
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One question and its answer as the network is to learn them.
 
     Attributes:
-        learn: whether the answer carries loss; False for answers that are only context.
+        intent: number of the answer among all answers, to be recognised before its first token.
+        cut: learn only so many tokens of the answer; None: all, and where it ends.
     """
 
     question: str
     answer: str
-    learn: bool = True
+    intent: int = NO_INTENT
+    cut: int | None = None
+
+
+@dataclass(slots=True)
+class Row:
+    """A conversation in tokens.
+
+    Attributes:
+        ids: the tokens.
+        learn: which of them are to be predicted: the answers' and their closing tags.
+        intents: at the opening tag of an answer its intent, elsewhere ``NO_INTENT``.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    learn: list[bool] = field(default_factory=list)
+    intents: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def put(self, ids: list[int], *, learn: bool = False, intent: int = NO_INTENT) -> None:
+        """Add tokens; the intent belongs to the last of them."""
+        self.ids += ids
+        self.learn += [learn] * len(ids)
+        self.intents += [NO_INTENT] * (len(ids) - 1) + [intent] if ids else []
+
+    def join(self, other: "Row") -> None:
+        """Add another row behind this one."""
+        self.ids += other.ids
+        self.learn += other.learn
+        self.intents += other.intents
 
 
 def train(texts: Iterable[str], size: int) -> Tokenizer:
@@ -87,22 +122,16 @@ class Encoder:
             ids = self._kept[text] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
-    def conversation(self, system: str | None, turns: Sequence[Turn]) -> tuple[list[int], list[bool]]:
-        """A conversation in the transcript format, and which of its ids carry loss.
-
-        The answers and their closing tags do; what the user or the template writes does not.
-        """
-        ids: list[int] = []
-        learn: list[bool] = []
-
-        def put(piece: list[int], *, loss: bool = False) -> None:
-            ids.extend(piece)
-            learn.extend([loss] * len(piece))
-
+    def conversation(self, system: str | None, turns: Sequence[Turn]) -> Row:
+        """A conversation in the transcript format; what the user or the template writes carries no loss."""
+        row = Row()
         if system is not None:
-            put([SYSTEM, *self.text(system), END_SYSTEM, *self._newline])
+            row.put([SYSTEM, *self.text(system), END_SYSTEM, *self._newline])
         for turn in turns:
-            put([USER, *self.text(turn.question), END_USER, *self._newline, ASSISTANT])
-            put([*self.text(turn.answer), END_ASSISTANT], loss=turn.learn)
-            put(self._newline)
-        return ids, learn
+            row.put(
+                [USER, *self.text(turn.question), END_USER, *self._newline, ASSISTANT], intent=turn.intent
+            )
+            answer = [*self.text(turn.answer), END_ASSISTANT]
+            row.put(answer[: turn.cut], learn=True)
+            row.put(self._newline)
+        return row

@@ -14,8 +14,30 @@ from torch import Tensor
 from models.lkjsxclm import export, unfamiliar
 from models.lkjsxclm import tokenizer as tokens
 from models.lkjsxclm.corpus import Corpus
-from models.lkjsxclm.network import IGNORE, Network, Shape
+from models.lkjsxclm.network import IGNORE, Network, Objective, Shape
 from models.lkjsxclm.sampler import Mixture, Sampler
+from models.lkjsxclm.warm_start import warm_start
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of the training.
+
+    Attributes:
+        steps: optimizer steps.
+        lengths: sequence lengths and how often each is drawn.
+        mixture: of the training conversations.
+    """
+
+    steps: int
+    lengths: tuple[tuple[int, float], ...]
+    mixture: Mixture
+
+
+# First what is asked: single questions and the beginnings of their answers, many in a batch. Then conversations;
+# long ones are rare but keep long chats working.
+QUESTIONS = Phase(500, ((24, 0.5), (40, 0.5)), Mixture(whole=0.0, system=0.0, cut=1.0, cut_to=4))
+CONVERSATIONS = Phase(900, ((48, 0.3), (128, 0.3), (256, 0.22), (512, 0.12), (1024, 0.05), (2048, 0.01)), Mixture())
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,36 +46,35 @@ class Recipe:
 
     Attributes:
         shape: of the network.
-        mixture: of the training conversations.
+        warm_examples: questions of the classifier in ``warm_start``.
+        phases: what is trained on, in this order.
         seed: of every random choice.
-        steps: optimizer steps.
         batch_tokens: tokens of one step, padding included.
-        lengths: sequence lengths and how often each is drawn; long ones are rare but keep long chats working.
         rate: highest learning rate; warm-up is linear, the way down a cosine.
         warmup: share of the steps.
         decay: weight decay of the matrices.
+        intent_weight: of the loss for recognising the answer, see ``Objective``.
         threads: CPU threads; the result depends on them in the last bits.
         half: multiply matrices in bfloat16 (the weights stay float32): several times faster on CPUs with AMX,
             slower on those without any bfloat16 instructions.
     """
 
     shape: Shape = field(default_factory=Shape)
-    mixture: Mixture = field(default_factory=Mixture)
+    warm_examples: int = 100_000
+    phases: tuple[Phase, ...] = (QUESTIONS, CONVERSATIONS)
     seed: int = 20261120
-    steps: int = 2000
     batch_tokens: int = 2048
-    lengths: tuple[tuple[int, float], ...] = (
-        (128, 0.25),
-        (256, 0.45),
-        (512, 0.2),
-        (1024, 0.08),
-        (2048, 0.02),
-    )
     rate: float = 2e-3
     warmup: float = 0.04
     decay: float = 0.1
+    intent_weight: float = 0.5
     threads: int = 2
     half: bool = True
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of all phases."""
+        return sum(phase.steps for phase in self.phases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +105,26 @@ def train(corpus: Corpus, recipe: Recipe, report_every: int = 100) -> Trained:
     # A small corpus yields fewer tokens than wanted.
     shape = replace(recipe.shape, vocabulary=tokenizer.get_vocab_size())
     network = Network(shape)
-    sampler = Sampler(corpus, tokens.Encoder(tokenizer), Random(recipe.seed), recipe.mixture)
-    optimizer = _optimizer(network, recipe)
-    network.train()
-    recent = 0.0
-    for step, (ids, targets) in enumerate(_batches(sampler, recipe), start=1):
+    sampler = Sampler(corpus, tokens.Encoder(tokenizer), Random(recipe.seed))
+    objective = Objective(network, sampler.intents, recipe.intent_weight)
+    warm_start(objective, sampler, recipe.warm_examples, report_every)
+    optimizer = _optimizer(objective, recipe)
+    objective.train()
+    recent = [0.0, 0.0]
+    for step, batch in enumerate(_batches(sampler, recipe), start=1):
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate * _schedule(step, recipe)
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.half):
-            loss = network.loss(ids, targets)
+            words, answers = objective(*batch)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        (words + recipe.intent_weight * answers).backward()
+        torch.nn.utils.clip_grad_norm_(objective.parameters(), 1.0)
         optimizer.step()
-        recent += loss.item()
+        recent = [recent[0] + words.item(), recent[1] + answers.item()]
         if report_every and step % report_every == 0:
-            seconds = time.monotonic() - began
-            print(
-                f"step {step:5} of {recipe.steps}  loss {recent / report_every:.4f}  {seconds:6.0f} s",
-                flush=True,
-            )
-            recent = 0.0
+            losses = f"loss {recent[0] / report_every:.4f} {recent[1] / report_every:.4f}"
+            print(f"step {step:5} of {recipe.steps}  {losses}  {time.monotonic() - began:6.0f} s", flush=True)
+            recent = [0.0, 0.0]
     network.eval()
     return Trained(network, tokenizer, time.monotonic() - began)
 
@@ -116,7 +136,7 @@ def make(corpus: Corpus, recipe: Recipe, path: Path, report_every: int = 100) ->
     return trained
 
 
-def _optimizer(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
+def _optimizer(network: Objective, recipe: Recipe) -> torch.optim.Optimizer:
     matrices = [p for p in network.parameters() if p.ndim >= 2]
     rest = [p for p in network.parameters() if p.ndim < 2]
     groups = [
@@ -135,23 +155,25 @@ def _schedule(step: int, recipe: Recipe) -> float:
     return 0.5 * (1 + math.cos(math.pi * done))
 
 
-def _batches(sampler: Sampler, recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(sampler: Sampler, recipe: Recipe) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     random = Random(recipe.seed + 1)
-    lengths, weights = zip(*recipe.lengths, strict=True)
-    for _ in range(recipe.steps):
-        length = random.choices(lengths, weights)[0]
-        rows = [sampler.sequence(length + 1) for _ in range(max(1, recipe.batch_tokens // length))]
-        yield _tensors(rows)
+    for phase in recipe.phases:
+        drawing = sampler.with_mixture(phase.mixture)
+        lengths, weights = zip(*phase.lengths, strict=True)
+        for _ in range(phase.steps):
+            length = random.choices(lengths, weights)[0]
+            yield _tensors([drawing.sequence(length + 1) for _ in range(max(1, recipe.batch_tokens // length))])
 
 
-def _tensors(rows: list[tuple[list[int], list[bool]]]) -> tuple[Tensor, Tensor]:
-    """Ids and targets (batch, longest - 1): a position's target is the next id, where that carries loss."""
-    width = max(len(ids) for ids, _ in rows)
+def _tensors(rows: list[tokens.Row]) -> tuple[Tensor, Tensor, Tensor]:
+    """Ids, targets, intents, each (batch, longest - 1); a target is the next id where that is learnt."""
+    width = max(map(len, rows))
     ids = torch.full((len(rows), width), tokens.PAD)
     targets = torch.full((len(rows), width), IGNORE)
-    for place, (row, learn) in enumerate(rows):
-        ids[place, : len(row)] = torch.tensor(row)
-        targets[place, : len(row)] = torch.tensor(
-            [i if wanted else IGNORE for i, wanted in zip(row, learn, strict=True)]
-        )
-    return ids[:, :-1].contiguous(), targets[:, 1:].contiguous()
+    intents = torch.full((len(rows), width), IGNORE)
+    for place, row in enumerate(rows):
+        ids[place, : len(row)] = torch.tensor(row.ids)
+        intents[place, : len(row)] = torch.tensor(row.intents)
+        wanted = [token if learn else IGNORE for token, learn in zip(row.ids, row.learn, strict=True)]
+        targets[place, : len(row)] = torch.tensor(wanted)
+    return ids[:, :-1].contiguous(), targets[:, 1:].contiguous(), intents[:, :-1].contiguous()

@@ -11,7 +11,6 @@ from random import Random
 from typing import Any
 
 SOURCE = Path(__file__).with_name("phrases.toml")
-_LIGHT = re.compile(r"(?i)\b(a|an|the|is|are|do|does|of|to|me|please|you|i|in|for|can|could|exactly)\b ?")
 _KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 
@@ -33,9 +32,12 @@ class Rewriter:
         self._before: list[str] = content["before"]
         self._after: list[str] = content["after"]
         self._rules = [(re.compile(rule["pattern"]), rule["frames"]) for rule in content["rules"]]
-        self._synonyms: dict[str, list[str]] = {
-            word: [other for other in group if other != word] for group in content["alike"] for word in group
-        }
+        self._synonyms: dict[str, list[str]] = {}
+        for group in content["alike"]:
+            words = group.split("/")
+            for word in words:
+                others = [other for other in words if other != word]
+                self._synonyms.setdefault(word.lower(), []).extend(others)
         longest_first = sorted(map(re.escape, self._synonyms), key=len, reverse=True)
         self._synonym = re.compile(rf"\b({'|'.join(longest_first)})\b", re.IGNORECASE)
 
@@ -49,12 +51,12 @@ class Rewriter:
         """
         if not follow_up and random.random() < 0.5:
             question = self._frame(question, random)
-        if random.random() < 0.35:
+        if random.random() < 0.6:
             question = self._synonym.sub(lambda match: self._other(match[0], random), question)
         if random.random() < 0.25:
             question = self._decorate(question, random)
-        if random.random() < 0.12:
-            question = _drop_light_word(question, random)
+        if random.random() < 0.25:
+            question = _blur(question, random)
         return question
 
     def _frame(self, question: str, random: Random) -> str:
@@ -65,7 +67,7 @@ class Rewriter:
         return question
 
     def _other(self, word: str, random: Random) -> str:
-        if random.random() < 0.5:
+        if random.random() < 0.6:
             return word
         other = random.choice(self._synonyms[word.lower()])
         return _capital(other) if word[:1].isupper() else other
@@ -96,6 +98,15 @@ def slip(question: str, random: Random) -> str:
     return question
 
 
+def thin(question: str, random: Random) -> str:
+    """A question without some of its words; sums and very short questions stay whole."""
+    words = question.split()
+    if len(words) < 4 or any(letter.isdigit() for letter in question):
+        return question
+    kept = [word for word in words if random.random() > 0.2]
+    return " ".join(kept) if len(kept) > 1 else question
+
+
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -105,12 +116,17 @@ def _small(text: str) -> str:
     return text if text[:2].isupper() else text[:1].lower() + text[1:]
 
 
-def _drop_light_word(question: str, random: Random) -> str:
-    places = list(_LIGHT.finditer(question))
-    if not places or len(question.split()) < 4:
+def _blur(question: str, random: Random) -> str:
+    """A word left out, or two in the wrong order, so that no single word decides; short questions stay."""
+    words = question.split(" ")
+    if len(words) < 4:
         return question
-    place = random.choice(places)
-    return question[: place.start()] + question[place.end() :]
+    place = random.randrange(len(words) - 1)
+    if random.random() < 0.7:
+        del words[place]
+    else:
+        words[place : place + 2] = words[place + 1], words[place]
+    return " ".join(words)
 
 
 def _typo(text: str, random: Random) -> str:
