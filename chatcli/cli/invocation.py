@@ -64,6 +64,11 @@ class Invocation:
         """Write machine-readable text, already safe by its own format (JSON), to stdout."""
         self._write_safely(self.stdout, text)
 
+    def write_bytes(self, data: bytes) -> None:
+        """Write a file's content to stdout exactly, for a pipe; not for a terminal unless it is harmless."""
+        self.stdout.buffer.write(data)
+        self.stdout.buffer.flush()
+
     def note(self, text: str) -> None:
         """Tell the person something, on stderr."""
         self._write_safely(self.stderr, sanitize(text) + "\n")

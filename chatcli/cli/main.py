@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from chatcli import __version__
-from chatcli.cli import config
+from chatcli.cli import config, transcripts
 from chatcli.cli.ask import ask
 from chatcli.cli.doctor import doctor
 from chatcli.cli.invocation import Invocation
@@ -59,6 +59,7 @@ def chat(
 app.command("ask")(ask)
 app.command("doctor")(doctor)
 app.add_typer(config.app, name="config")
+app.add_typer(transcripts.app, name="transcripts")
 
 
 def main() -> NoReturn:

@@ -54,8 +54,11 @@ def passages(chunks: Iterable[bytes], digest: Digest) -> Iterator[Passage]:
             if message.generation is not None:
                 by = message.generation.model
                 model = f"{by.name} {by.file}"
-                if by.name and by.name not in digest.models:
-                    digest.models.append(by.name)
+                name = by.name
+            else:  # an imported answer knows no more of how it came to be
+                model = name = event.node.extra.get("model", "") if message.role is Role.ASSISTANT else ""
+            if name and name not in digest.models:
+                digest.models.append(name)
             if question is not None:
                 answered = model if message.role is Role.ASSISTANT else ""
                 yield Passage(question.message, question.role, answered, question.content)

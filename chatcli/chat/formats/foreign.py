@@ -133,8 +133,8 @@ def chain(entries: Sequence[Entry]) -> Sequence[Entry]:
     return entries
 
 
-def record_origin(conversation: Conversation, kind: str, source_id: Any = "") -> None:
-    """Note in the conversation where it comes from: format, id there, hash of all that is said."""
+def origin_of(conversation: Conversation, kind: str, source_id: Any = "") -> str:
+    """Where a conversation comes from: format, id there, hash of all that is said, with colons between."""
     digest = hashlib.sha256()
     for node in conversation.nodes:
         message = node.message
@@ -142,7 +142,7 @@ def record_origin(conversation: Conversation, kind: str, source_id: Any = "") ->
             data = part.encode("utf-8", "surrogatepass")
             digest.update(b"%d:%s" % (len(data), data))
     name = one_line(source_id)[:_LONGEST_ID]
-    conversation.extra = {**conversation.extra, ORIGIN: f"{kind}:{name}:{digest.hexdigest()[:32]}"}
+    return f"{kind}:{name}:{digest.hexdigest()[:32]}"
 
 
 def words_of(value: Any) -> str:

@@ -45,8 +45,8 @@ def render_html(conversation: Conversation) -> Iterator[str]:
         "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
     )
-    began = f"<p>{conversation.started:%Y-%m-%d %H:%M} UTC</p>\n" if conversation.started > EPOCH else ""
-    yield f'<header>\n<h1 dir="auto">{_text(title)}</h1>\n{began}</header>\n<main>\n'
+    began = conversation.started.isoformat(" ", "minutes") if conversation.started > EPOCH else ""
+    yield f'<header>\n<h1 dir="auto">{_text(title)}</h1>\n<p>{began}</p>\n</header>\n<main>\n'
     for message in conversation.messages():
         yield _article(message, conversation.assistant)
     yield "</main>\n</body>\n</html>\n"

@@ -10,7 +10,7 @@ from typing import Any
 
 from chatcli.chat.conversation import Conversation
 from chatcli.chat.formats.chatgpt import read_chatgpt
-from chatcli.chat.formats.foreign import one_line, record_origin
+from chatcli.chat.formats.foreign import ORIGIN, one_line, origin_of
 from chatcli.chat.formats.message_lists import read_messages
 from chatcli.chat.formats.open_webui import read_open_webui
 from chatcli.errors import DataError
@@ -82,7 +82,7 @@ def read_chats(text: str, *, assistant: str, kind: str | None = None) -> Iterato
         except DataError as error:
             yield Unreadable(named, str(error))
             continue
-        record_origin(conversation, found, _id_of(record))
+        conversation.extra = {ORIGIN: origin_of(conversation, found, _id_of(record))}
         yield Imported(named, conversation)
 
 
