@@ -66,7 +66,7 @@ def main() -> NoReturn:
     """Run the program and exit with the code of errors.py. Never a traceback without ``--debug``."""
     debug = "--debug" in sys.argv[1:]
     try:
-        ended = app(standalone_mode=False)  # typer turns Exit and KeyboardInterrupt into a number
+        ended = app(prog_name="chatcli", standalone_mode=False)  # a number for Exit and Ctrl-C
         code = ended if isinstance(ended, int) else int(ExitCode.OK)
     except ChatcliError as error:
         if debug:
