@@ -12,11 +12,11 @@ from typing import Any
 
 import typer
 
-from chatcli.chat.sampling import SamplingParams
 from chatcli.cli.main import app
 from chatcli.errors import ChatcliError, ExitCode
+from chatcli.sampling import SamplingParams
 from chatcli.settings import Settings, setting_help
-from chatcli.terminal.commands import COMMANDS
+from chatcli.terminal.commands.table import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -85,7 +85,7 @@ def settings_table() -> str:
     return "\n".join(
         [
             *("| setting | type | default | |", "|---|---|---|---|", *rows, ""),
-            *("Sampling parameters (`chatcli/chat/sampling.py` explains each):", ""),
+            *("Sampling parameters (`chatcli/sampling.py` explains each):", ""),
             *("| parameter | type | default |", "|---|---|---|", *sampling),
         ]
     )

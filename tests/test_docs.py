@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from chatcli.cli.main import app
-from chatcli.terminal.commands import COMMANDS
+from chatcli.terminal.commands.table import COMMANDS
 from docs.generate import PARTS, ROOT, filled
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("[bm]*/README.md")])
