@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 
 from chatcli.chat.message import FinishReason, Usage, user
-from chatcli.chat.sampling import SamplingParams
 from chatcli.engine.base import Cancellation, Finished
 from chatcli.engine.cpu import physical_cores
 from chatcli.engine.llama import LlamaEngine
 from chatcli.engine.loading import LoadOptions
+from chatcli.sampling import SamplingParams
 
 
 def interrupt(engine: LlamaEngine, question: str, after: float) -> tuple[float, Usage]:

@@ -15,7 +15,7 @@ from chatcli.engine.base import TextDelta
 from chatcli.terminal.answer import AnswerView, Manner
 from chatcli.terminal.live import Abilities, LiveArea
 
-_WORDS = "the model reads a `context` and **answers** with some words in *turn*".split()
+_WORDS = ("the", "model", "reads", "`context`", "and", "**answers**", "with", "words", "in", "*turn*")
 
 
 class _Terminal(io.StringIO):

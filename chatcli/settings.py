@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from chatcli.chat.sampling import SamplingParams
 from chatcli.errors import DataError, UsageError
+from chatcli.sampling import SamplingParams
 
 ENVIRONMENT_PREFIX = "CHATCLI_"
 HOME_VARIABLE = "CHATCLI_HOME"
@@ -121,6 +121,9 @@ class Settings:
     gpu_layers: str = _setting("auto", "layers on the GPU: auto, all or a number")
     threads: int | None = _setting(None, "CPU threads; default: the physical cores")
     log: bool = _setting(True, "keep transcripts")
+    state_cache_mb: int = _setting(
+        2048, "MiB on disk for what models have read of the last chats, so that they resume at once; 0: none"
+    )
     color: bool = _setting(True, "use colours on a terminal (NO_COLOR switches them off too)")
     thinking: bool | None = _setting(
         None, "let the model reason first, where its template can; default: its own"
@@ -295,6 +298,8 @@ def check(settings: Settings) -> None:
         raise UsageError(f"ctx_size must be at least 64 tokens, not {settings.ctx_size}")
     if settings.keys not in {"emacs", "vi"}:
         raise UsageError(f"keys must be emacs or vi, not {settings.keys!r}")
+    if settings.state_cache_mb < 0:
+        raise UsageError(f"state_cache_mb must be 0 or more, not {settings.state_cache_mb}")
     if settings.threads is not None and settings.threads < 1:
         raise UsageError(f"threads must be at least 1, not {settings.threads}")
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from chatcli.chat.sampling import SamplingParams
 from chatcli.errors import DataError, UsageError
+from chatcli.sampling import SamplingParams
 from chatcli.settings import Paths, load_settings
 
 
@@ -48,6 +48,7 @@ def test_what_was_set_goes_over_the_models_own_parameters() -> None:
         ("[sampling]\ntemperature = nan", "temperature must be between"),
         ("sampling = 3", "must be a table"),
         ("threads = 0", "at least 1"),
+        ("state_cache_mb = -1", "0 or more"),
         ("model = [1]", "model must be text"),
     ],
 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from chatcli.chat.sampling import SamplingParams
+from chatcli.sampling import SamplingParams
 
 
 class Role(StrEnum):

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from chatcli.chat.message import FinishReason, Generation, ModelRef, Timings, Usage
-from chatcli.chat.sampling import SamplingParams
 from chatcli.errors import UsageError
+from chatcli.sampling import SamplingParams
 
 # The attribute that says how an answer ended; an answer without it has no provenance.
 FINISH = "stop"

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -80,8 +80,12 @@ def answer_once(
         raise UsageError("there is no question; give one as an argument or through a pipe")
     from chatcli.cli.wiring import background_engine, new_session
 
-    with background_engine(settings, invocation) as engine:
-        session = new_session(settings, invocation, engine, resume=options.conversation, grammar=constraint)
+    with (
+        background_engine(settings, invocation) as engine,
+        closing(
+            new_session(settings, invocation, engine, resume=options.conversation, grammar=constraint)
+        ) as session,
+    ):
         if show_prompt:
             prompt = session.preview(question)
             invocation.write_data(_prompt_as_json(prompt)) if as_json else _print_prompt(invocation, prompt)
@@ -90,11 +94,11 @@ def answer_once(
         answer = session.send(question)
         with _interrupts(answer):
             finished, text, reasoning = _stream(invocation, answer, silent=as_json)
-    if as_json:
-        record = _as_json(finished, text, reasoning)
-        invocation.write_data(json.dumps(record, ensure_ascii=False) + "\n")
-    elif text and not text.endswith("\n"):
-        invocation.write("\n")
+        if as_json:
+            record = _as_json(finished, text, reasoning)
+            invocation.write_data(json.dumps(record, ensure_ascii=False) + "\n")
+        elif text and not text.endswith("\n"):
+            invocation.write("\n")
     if finished.finish_reason is FinishReason.INTERRUPTED:
         raise KeyboardInterrupt
 

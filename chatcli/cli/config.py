@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from chatcli.chat.sampling import SamplingParams
 from chatcli.cli.invocation import Invocation
 from chatcli.cli.options import ModelOptions, takes_model_options
 from chatcli.errors import UsageError
+from chatcli.sampling import SamplingParams
 from chatcli.settings import PERSONA_SETTINGS, Settings, setting_help
 
 app = typer.Typer(help="Settings: show them, or write a file to begin with.")

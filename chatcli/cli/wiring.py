@@ -1,11 +1,16 @@
 """Puts a live chat together from the settings: model, transcript, session."""
 
+from typing import TYPE_CHECKING
+
 from chatcli.cli.invocation import Invocation
 from chatcli.engine.base import Cancellation, Engine, Progress
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.options import SessionOptions, Store
 from chatcli.session.session import Session
 from chatcli.settings import Settings
+
+if TYPE_CHECKING:
+    from chatcli.storage.state_cache import StateCache
 
 
 def background_engine(settings: Settings, invocation: Invocation) -> EngineSlot:
@@ -43,7 +48,8 @@ def new_session(
     options = SessionOptions(
         settings.system, settings.sampling, settings.thinking, grammar, settings.assistant_name
     )
-    session = Session(engine, transcript_store(settings, invocation), options)
+    store = transcript_store(settings, invocation)
+    session = Session(engine, store, options, state_cache(settings, invocation))
     if resume is not None:
         opened = session.open(resume)
         for problem in opened.problems:
@@ -62,4 +68,21 @@ def transcript_store(settings: Settings, invocation: Invocation) -> Store:
 
     paths = invocation.paths
     store = TranscriptStore(paths.transcripts, TranscriptIndex(paths.transcripts, paths.index).titled)
-    return store if settings.log else NoTranscripts(store)
+    if not settings.log:
+        return NoTranscripts(store)
+    store.recover()
+    return store
+
+
+def state_cache(settings: Settings, invocation: Invocation) -> "StateCache | None":
+    """Where KV states are kept: at most so much as the settings say, and a tenth of what the disk has left.
+
+    None: nowhere, since nothing shall be kept.
+    """
+    from chatcli.storage.state_cache import StateCache, room_for
+
+    capacity = settings.state_cache_mb * 2**20
+    if not settings.log or not capacity:
+        return None
+    folder = invocation.paths.kv_states
+    return StateCache(folder, min(capacity, room_for(folder)))

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from chatcli.chat.message import Generation, Message, ModelRef
-from chatcli.chat.sampling import SamplingParams
+from chatcli.sampling import SamplingParams
 
 #: Called while a model loads with the share that is done, 0 to 1.
 Progress = Callable[[float], None]

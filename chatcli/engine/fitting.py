@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from chatcli.chat.message import Message
-from chatcli.chat.sampling import SamplingParams
 from chatcli.chat.window import Window, fit
 from chatcli.errors import ContextOverflow, UsageError
+from chatcli.sampling import SamplingParams
 
 _ROOM = 1024
 

@@ -10,7 +10,6 @@ from typing import Self
 
 from chatcli import __version__
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Timings, Usage
-from chatcli.chat.sampling import SamplingParams
 from chatcli.chat.window import Window
 from chatcli.engine.adapter import Adapters
 from chatcli.engine.base import Cancellation, Event, Finished, LeftOut, Prompt, PromptProgress, PromptToken
@@ -26,6 +25,7 @@ from chatcli.engine.state import conditions_of, unpack
 from chatcli.engine.stream import AnswerStream
 from chatcli.engine.vocabulary import Vocabulary
 from chatcli.errors import ModelError
+from chatcli.sampling import SamplingParams
 
 
 class LlamaEngine:

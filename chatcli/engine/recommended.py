@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from chatcli.chat.sampling import SamplingParams
 from chatcli.errors import UsageError
+from chatcli.sampling import SamplingParams
 
 # https://github.com/ggml-org/llama.cpp/blob/master/src/llama-arch.cpp, LLM_KV_GENERAL_SAMPLING_*
 _KEYS: dict[str, tuple[str, type[int] | type[float]]] = {

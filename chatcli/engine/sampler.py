@@ -4,9 +4,9 @@ import ctypes
 from collections.abc import Sequence
 from typing import Any
 
-from chatcli.chat.sampling import SamplingParams
 from chatcli.engine.grammar import grammar_sampler
 from chatcli.engine.native import Native
+from chatcli.sampling import SamplingParams
 
 _DRY_BREAKERS = (b"\n", b":", b'"', b"*")  # llama.cpp's defaults (common/common.h)
 

@@ -22,7 +22,6 @@ from typing import Self
 
 from chatcli import __version__
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, Timings, Usage
-from chatcli.chat.sampling import SamplingParams
 from chatcli.chat.window import Window
 from chatcli.engine.base import (
     Cancellation,
@@ -39,6 +38,7 @@ from chatcli.engine.fitting import Fitting
 from chatcli.engine.script import Script
 from chatcli.engine.stops import StopStrings
 from chatcli.errors import UsageError
+from chatcli.sampling import SamplingParams
 
 PREFIX = "scripted:"
 DEFAULT_CONTEXT_SIZE = 4096

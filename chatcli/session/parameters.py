@@ -4,8 +4,8 @@ import typing
 from dataclasses import replace
 from typing import Any
 
-from chatcli.chat.sampling import SamplingParams
 from chatcli.errors import UsageError
+from chatcli.sampling import SamplingParams
 from chatcli.session.session import Session
 from chatcli.settings import Settings, check, coerce, refuse_unknown
 

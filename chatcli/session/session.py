@@ -7,9 +7,9 @@ from pathlib import Path
 
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import FinishReason, Generation, Message, Role
-from chatcli.chat.sampling import SamplingParams
 from chatcli.engine.base import Cancellation, Engine, Event, Finished, Prompt
 from chatcli.errors import ChatcliError, StorageError, UsageError
+from chatcli.sampling import SamplingParams
 from chatcli.session.answering import CONTINUES, EDITS, FORK_OF, REFERENCES, Draft, Request
 from chatcli.session.background import BackgroundAnswer
 from chatcli.session.engine_slot import EngineSlot

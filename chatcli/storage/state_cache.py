@@ -7,6 +7,7 @@ is simply not there; a blob that cannot be written is not written. Nothing here 
 import contextlib
 import hashlib
 import os
+import shutil
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +109,20 @@ class StateCache:
                         yield Path(entry.path), entry.stat()
         except OSError:
             return
+
+
+def room_for(folder: Path) -> int:
+    """Bytes that blobs in a folder may take without crowding the disk: a tenth of what is free and theirs.
+
+    Args:
+        folder: it need not exist.
+    """
+    try:
+        taken = sum(status.st_size for _, status in StateCache(folder, 0)._files())
+        at = next(p for p in (folder, *folder.parents) if p.exists())
+        return (shutil.disk_usage(at).free + taken) // 10
+    except (OSError, StopIteration):
+        return 0
 
 
 def _read(path: Path) -> memoryview:

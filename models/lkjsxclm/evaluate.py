@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chatcli.chat.message import Message, assistant, user
-from chatcli.chat.sampling import SamplingParams
 from chatcli.engine.base import Engine, TextDelta
 from chatcli.engine.llama import LlamaEngine
 from chatcli.engine.loading import LoadOptions
+from chatcli.sampling import SamplingParams
 from models.lkjsxclm.corpus import Corpus, Exchange, HeldOut, normalise, segments
 
 # Word F1 below which an answer resembles nothing in the transcripts.

@@ -37,7 +37,7 @@ class Phase:
 # First what is asked: single questions and the beginnings of their answers, many in a batch. Then conversations;
 # long ones are rare but keep long chats working.
 QUESTIONS = Phase(500, ((24, 0.5), (40, 0.5)), Mixture(whole=0.0, system=0.0, cut=1.0, cut_to=4))
-CONVERSATIONS = Phase(900, ((48, 0.3), (128, 0.3), (256, 0.22), (512, 0.12), (1024, 0.05), (2048, 0.01)), Mixture())
+CONVERSATIONS = Phase(1300, ((48, 0.3), (128, 0.3), (256, 0.22), (512, 0.12), (1024, 0.05), (2048, 0.01)), Mixture(cut=0.25))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Recipe:
     """
 
     shape: Shape = field(default_factory=Shape)
-    warm_examples: int = 100_000
+    warm_examples: int = 150_000
     phases: tuple[Phase, ...] = (QUESTIONS, CONVERSATIONS)
     seed: int = 20261120
     batch_tokens: int = 2048

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from chatcli.chat.conversation import Conversation
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, Timings, Usage
-from chatcli.chat.sampling import SamplingParams
+from chatcli.sampling import SamplingParams
 
 NAMES = st.sampled_from(
     ["lkjsxclm", "bot", "gpt-4.1", "ассистент", "🤖", "model", "title", "a", "x+y", "b(c)"]

@@ -18,7 +18,6 @@ from chatcli.chat.message import (
     system,
     user,
 )
-from chatcli.chat.sampling import SamplingParams
 from chatcli.chat.transcript_reader import load
 from chatcli.chat.transcript_writer import (
     Position,
@@ -30,6 +29,7 @@ from chatcli.chat.transcript_writer import (
     stop_string,
 )
 from chatcli.errors import UsageError
+from chatcli.sampling import SamplingParams
 
 GENERATION = Generation(
     ModelRef("m", "m.gguf"),

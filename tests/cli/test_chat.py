@@ -27,7 +27,7 @@ def test_five_turns_with_the_bundled_model(home: Path) -> None:
     """A conversation of five turns is answered and kept as it happened."""
     with Terminal(home, "-t", "0") as terminal:
         for count, (question, answer) in enumerate(FIVE_TURNS, start=1):
-            terminal.wait_for("> ")
+            terminal.wait_for("\n>")
             terminal.send(question + "\r")
             terminal.wait_for(
                 lambda _, n=count: len([1 for role, _ in _kept(home) if role == Role.ASSISTANT]) == n  # type: ignore[misc]
@@ -48,7 +48,7 @@ def test_only_the_new_message_is_decoded(home: Path) -> None:
     """From the second turn on, the whole former prompt and answer are reused."""
     with Terminal(home, "-t", "0") as terminal:
         for count, question in enumerate(("Hello!", "What is a policy?", "Thanks!"), start=1):
-            terminal.wait_for("> ")
+            terminal.wait_for("\n>")
             terminal.send(question + "\r")
             terminal.wait_for(lambda _, n=count: len(_kept(home)) == 2 * n)  # type: ignore[misc]
         terminal.send("\x04")
@@ -65,13 +65,13 @@ def test_only_the_new_message_is_decoded(home: Path) -> None:
 def test_ctrl_c_keeps_the_part_that_came(home: Path) -> None:
     """Ctrl-C while answering stops the answer; its part is shown, kept, marked and followed by a prompt."""
     with Terminal(home, "-m", "scripted:delay=0.05") as terminal:
-        terminal.wait_for("> ")
+        terminal.wait_for("\n>")
         terminal.send("count to 500\r")
         terminal.wait_for("1 2 3")
         terminal.send("\x03")
         terminal.wait_for("stopped")
         terminal.send("and on\r")
-        terminal.wait_for("and on")
+        terminal.wait_for("words were: and on\n>")
         terminal.send("\x04")
         terminal.wait_for_exit()
     (file,) = (home / "transcripts").rglob("*.txt")
@@ -86,7 +86,7 @@ def test_the_prompt_is_there_before_the_model(home: Path) -> None:
     broken = home / "broken.gguf"
     broken.write_bytes(b"<!DOCTYPE html><html>not found</html>")
     with Terminal(home, "-m", str(broken)) as terminal:
-        terminal.wait_for("> ")
+        terminal.wait_for("\n>")
         terminal.send("hi\r")
         text = terminal.wait_for("broken.gguf")
         assert "Traceback" not in text
@@ -97,7 +97,7 @@ def test_the_prompt_is_there_before_the_model(home: Path) -> None:
 def test_a_hangup_keeps_what_came(home: Path) -> None:
     """A closed terminal while answering loses nothing that was shown."""
     with Terminal(home, "-m", "scripted:delay=0.05") as terminal:
-        terminal.wait_for("> ")
+        terminal.wait_for("\n>")
         terminal.send("count to 500\r")
         terminal.wait_for("1 2 3")
         terminal.signal(signal.SIGHUP)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chatcli.chat.message import FinishReason, Message, Usage
-from chatcli.chat.sampling import SamplingParams
 from chatcli.engine.base import Cancellation, Engine, Event, Finished, ReasoningDelta, TextDelta
+from chatcli.sampling import SamplingParams
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from chatcli.chat.message import FinishReason, Message, assistant, user
-from chatcli.chat.sampling import SamplingParams
 from chatcli.engine.base import TextDelta
 from chatcli.engine.grammar import json_schema_to_grammar
 from chatcli.engine.llama import LlamaEngine
 from chatcli.engine.loading import LoadOptions
+from chatcli.sampling import SamplingParams
 from tests.engine.answers import ask
 
 _MODEL = Path(__file__).parents[2] / "models" / "lkjsxclm-q8_0.gguf"

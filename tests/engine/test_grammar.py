@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from chatcli.chat.sampling import SamplingParams
 from chatcli.engine.decode import Tape
 from chatcli.engine.grammar import json_schema_to_grammar
 from chatcli.engine.loading import Loaded
 from chatcli.engine.sampler import Sampler
 from chatcli.engine.vocabulary import Vocabulary
 from chatcli.errors import UsageError
+from chatcli.sampling import SamplingParams
 from tests.engine import tiny_models
 
 _EVERYTHING = {

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatcli.chat.message import FinishReason, Message, assistant, system, user
-from chatcli.chat.sampling import SamplingParams
 from chatcli.engine.base import LeftOut, PromptProgress, ReasoningDelta, TextDelta
 from chatcli.engine.llama import LlamaEngine
 from chatcli.errors import ContextOverflow, ModelError, UsageError
+from chatcli.sampling import SamplingParams
 from tests.engine import tiny_models
 from tests.engine.answers import ask
 from tests.engine.conftest import OPTIONS

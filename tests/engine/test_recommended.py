@@ -1,5 +1,5 @@
-from chatcli.chat.sampling import SamplingParams
 from chatcli.engine.recommended import recommended_sampling
+from chatcli.sampling import SamplingParams
 
 
 def test_recommendations_replace_the_defaults_one_by_one() -> None:

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.chat.message import FinishReason, Message, assistant, system, user
-from chatcli.chat.sampling import SamplingParams
 from chatcli.engine.base import Cancellation, Engine, Event, Finished, LeftOut, ReasoningDelta, TextDelta
 from chatcli.engine.scripted import ScriptedEngine
 from chatcli.errors import ContextOverflow, ModelNotFound, TranscriptError, UsageError
+from chatcli.sampling import SamplingParams
 
 _PARAMS = SamplingParams(seed=3)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from chatcli.chat.message import assistant, user
-from chatcli.chat.sampling import SamplingParams
 from chatcli.engine.gguf.header import split_files
 from chatcli.engine.llama import LlamaEngine
 from chatcli.engine.scripted import ScriptedEngine
 from chatcli.engine.state import StateBlob, unpack
+from chatcli.sampling import SamplingParams
 from tests.engine.answers import ask
 from tests.engine.conftest import OPTIONS
 

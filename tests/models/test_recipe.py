@@ -33,10 +33,12 @@ def material() -> Corpus:
 @pytest.fixture(scope="module")
 def recipe() -> "Recipe":
     from models.lkjsxclm.network import Shape
-    from models.lkjsxclm.train import Recipe
+    from models.lkjsxclm.sampler import Mixture
+    from models.lkjsxclm.train import Phase, Recipe
 
     shape = Shape(vocabulary=1024, width=64, layers=2, heads=2, kv_heads=1, hidden=96)
-    return Recipe(shape=shape, steps=6, batch_tokens=512, lengths=((128, 0.8), (512, 0.2)))
+    phases = (Phase(3, ((64, 1.0),), Mixture(cut=1.0)), Phase(3, ((128, 0.8), (512, 0.2)), Mixture()))
+    return Recipe(shape=shape, warm_examples=512, phases=phases, batch_tokens=512)
 
 
 def test_no_held_out_question_is_drawn(material: Corpus, recipe: "Recipe") -> None:
@@ -50,23 +52,27 @@ def test_no_held_out_question_is_drawn(material: Corpus, recipe: "Recipe") -> No
     unseen = {normalise(item.ask) for item in material.held_out}
     questions = []
     for _ in range(300):
-        ids, learn = sampler.sequence(512)
-        assert len(ids) == len(learn) <= 512
+        ids = sampler.sequence(512).ids
+        assert len(ids) <= 512
         starts = [place for place, token in enumerate(ids) if token == USER]
         questions += [tokenizer.decode(ids[place + 1 : ids.index(END_USER, place)]) for place in starts]
-    assert len(questions) > 2000
+    questions += [tokenizer.decode(sampler.question()[0]) for _ in range(5000)]
+    assert len(questions) > 7000
     assert not unseen & set(map(normalise, questions))
 
 
 def test_only_answers_carry_loss(material: Corpus, recipe: "Recipe") -> None:
-    """Exactly the answer and its closing tag are learnt; an answer that is context is not."""
-    from models.lkjsxclm.tokenizer import END_ASSISTANT, Encoder, Turn
+    """The answer and its closing tag are learnt; of a cut answer its beginning, and not that it ends."""
+    from models.lkjsxclm.tokenizer import ASSISTANT, END_ASSISTANT, NO_INTENT, Encoder, Turn
     from models.lkjsxclm.train import tokenizer_for
 
     encoder = Encoder(tokenizer_for(material, recipe))
-    ids, learn = encoder.conversation("Be brief.", [Turn("Hello?", "Hi!"), Turn("Bye", "Bye!", learn=False)])
-    learnt = [token for token, wanted in zip(ids, learn, strict=True) if wanted]
-    assert learnt == [*encoder.text("Hi!"), END_ASSISTANT]
+    turns = [Turn("Hello?", "Hi!", intent=3), Turn("Bye", "See you soon.", intent=5, cut=1)]
+    row = encoder.conversation("Be brief.", turns)
+    learnt = [token for token, wanted in zip(row.ids, row.learn, strict=True) if wanted]
+    assert learnt == [*encoder.text("Hi!"), END_ASSISTANT, encoder.text("See you soon.")[0]]
+    intents = [(token, i) for token, i in zip(row.ids, row.intents, strict=True) if i != NO_INTENT]
+    assert intents == [(ASSISTANT, 3), (ASSISTANT, 5)]
 
 
 def test_a_tiny_model_trains_exports_and_chats(material: Corpus, recipe: "Recipe", tmp_path: Path) -> None:
@@ -87,7 +93,7 @@ def test_a_tiny_model_trains_exports_and_chats(material: Corpus, recipe: "Recipe
             assert inside == encoder.text(text), text
         chat = [system("Be brief."), user("Hello?"), assistant("Hi!"), user("Who are you?")]
         prompt = engine.prompt(chat, evaluate.GREEDY)
-        expected, _ = encoder.conversation("Be brief.", [Turn("Hello?", "Hi!"), Turn("Who are you?", "")])
+        expected = encoder.conversation("Be brief.", [Turn("Hello?", "Hi!"), Turn("Who are you?", "")]).ids
         ids = [token.id for token in prompt.tokens]
         assert ids == expected[: len(ids)]
         assert ids[-1] == ASSISTANT
@@ -103,7 +109,7 @@ def test_the_same_seed_gives_the_same_file(material: Corpus, recipe: "Recipe", t
     """Two runs on one machine write the same bytes; another seed writes others."""
     from models.lkjsxclm.train import make
 
-    short = replace(recipe, steps=3)
+    short = replace(recipe, phases=(replace(recipe.phases[1], steps=3),))
     files = [tmp_path / name for name in ("a.gguf", "b.gguf", "c.gguf")]
     for path, seed in zip(files, (1, 1, 2), strict=True):
         make(material, replace(short, seed=seed), path, report_every=0)

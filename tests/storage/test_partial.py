@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, user
-from chatcli.chat.sampling import SamplingParams
+from chatcli.sampling import SamplingParams
 from chatcli.storage.partial import PartialAnswer, journal_path, journals, read_part
 from chatcli.storage.transcript_log import TranscriptLog
 from chatcli.storage.transcripts import NoTranscripts, TranscriptStore

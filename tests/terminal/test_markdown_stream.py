@@ -15,8 +15,10 @@ _TALL = 10_000
 # What makes markdown difficult, between words that can be recognised again.
 _MARKUP = st.sampled_from(
     [
-        *"* ** _ __ ~~ ` `` ``` ```python [ ]( ] ) ![ < > --- === *** \\ ~~~ ~~~~ : <b> </b> <!-- -->".split(),
-        *"&amp; &#27; &#x202e; [/] [bold] é e\u0301 \u200d 中文字 👩\u200d👩\u200d👧 \\( http://x.y/z".split(),
+        *("*", "**", "***", "_", "__", "~~", "`", "``", "```", "```python", "~~~", "~~~~", "\\", "\\("),
+        *("[", "](", "]", ")", "![", "<", ">", "<b>", "</b>", "<!--", "-->", "---", "===", ":"),
+        *("&amp;", "&#27;", "&#x202e;", "[/]", "[bold]", "http://x.y/z"),
+        *("é", "e\u0301", "\u200d", "中文字", "👩\u200d👩\u200d👧"),
         *("> ", "- ", "+ ", "* ", "1. ", "2) ", "# ", "### "),
         *("\n", "\n\n", "\n    ", "\n  ", " ", "  ", "\t", "\n| a | b |\n|---|--:|\n"),
     ]
@@ -101,3 +103,17 @@ def test_no_word_is_lost_soak(text: str, sizes: list[int], width: int, height: i
     """As above, many times."""
     test_no_word_is_lost.hypothesis.inner_test(text, sizes, width, height)  # type: ignore[attr-defined]
     assert _styled(stream(text, sizes, width)) == _styled(stream(text, [len(text) or 1], width))
+
+
+def test_ascii_terminals_get_ascii_markers() -> None:
+    """Without Unicode the markers of lists and quotations are ASCII."""
+    markdown = MarkdownStream(unicode=False)
+    markdown.feed("- one\n  - two\n\n> three\n")
+    assert [row.text for row in markdown.finish(40)] == ["* one", "  - two", "", "| three"]
+
+
+@pytest.mark.parametrize("source", ["> " * 20_000, "*a_" * 2_000, "[a](" * 2_000, "`" * 20_000, "<a" * 3_000])
+def test_hostile_nesting_ends(source: str) -> None:
+    """Deep nesting and markup that never closes are shown, in time that grows with their length only."""
+    shown = "".join(row.text for row in stream(source, [1000], 40, 20))
+    assert len(shown) > len(source) // 4

@@ -4,9 +4,9 @@ import typing
 from pathlib import Path
 
 from chatcli.chat.message import Role
-from chatcli.chat.sampling import SamplingParams
 from chatcli.engine.scripted import PREFIX as SCRIPTED
 from chatcli.errors import UsageError
+from chatcli.sampling import SamplingParams
 from chatcli.session.context_view import Part, view_context
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.conversation import excerpt

@@ -19,6 +19,7 @@ from chatcli.terminal.sanitize import sanitize_line
 CODE: Style = CYAN
 _EMPHASIS: dict[str, Style] = {"*": ITALIC, "_": ITALIC, "**": BOLD, "__": BOLD, "~~": STRIKE}
 _AFTER_ANGLE = frozenset(string.ascii_letters + string.digits + "/!._%+-")  # begins a tag or a link
+_DEEPEST = 8  # nested emphasis that is opened again after a cut
 _DELIMITERS = frozenset("*_~")
 _ESCAPABLE = frozenset("*_`~#|<>!+-.$&\"'")
 
@@ -128,6 +129,8 @@ class _Scan:
     spans: list[Span] = field(default_factory=list)
     brackets: list[_Bracket] = field(default_factory=list)
     pairs: list[tuple[int, int]] = field(default_factory=list)  # where matched delimiters stand
+    emphasis: list[tuple[int, int, str]] = field(default_factory=list)  # from span, to span, delimiter
+    first_of_link: dict[int, int] = field(default_factory=dict)  # span -> its bracket's
     unclosed_ticks: set[int] = field(default_factory=set)
     open: int = 0
 
@@ -143,6 +146,7 @@ def parse(source: str) -> Inline:
     while position < len(source):
         position = _next(scan, position)
     _match_emphasis(scan, 0)
+    _emphasize(scan)
     for bracket in scan.brackets:
         if bracket.active:
             scan.open = min(scan.open, bracket.start)
@@ -261,7 +265,8 @@ def _close_bracket(scan: _Scan, at: int) -> int:
     for span in inner:
         span.style, span.solid = (*UNDERLINE, *span.style), True
     if inner:  # a cut before the link cuts before its bracket
-        inner[0].lead, inner[0].start, inner[0].marks = inner[0].start - bracket.start, bracket.start, ()
+        inner[0].lead, inner[0].start = inner[0].start - bracket.start, bracket.start
+        scan.first_of_link[bracket.index + 1] = bracket.index
     shown = "".join(span.text for span in inner)
     words = target[1].strip()
     if not words or words == shown:
@@ -312,9 +317,7 @@ def _match_emphasis(scan: _Scan, first: int) -> None:
                 scan.open = min(scan.open, opener.start)
             size = 2 if len(opener.text) >= 2 and len(run.text) >= 2 else 1
             mark = run.text[:size]
-            for span in scan.spans[at + 1 : index]:
-                span.style = (*_EMPHASIS[mark], *span.style)
-                span.marks = (mark, *span.marks)
+            scan.emphasis.append((at, index, mark))
             scan.pairs.append((opener.start, run.start))
             opener.text, run.text = opener.text[size:], run.text[size:]
             if not opener.text:
@@ -325,6 +328,29 @@ def _match_emphasis(scan: _Scan, first: int) -> None:
     for _, run in runs:  # a run below a matched pair cannot open any more
         run.opens = run.opens and id(run) in kept
         run.closes = False
+
+
+def _emphasize(scan: _Scan) -> None:
+    """Give every span between matched delimiters their style. In one sweep: nesting may be hostile."""
+    opening: dict[int, list[tuple[int, int, str]]] = {}
+    for pair in scan.emphasis:
+        opening.setdefault(pair[0], []).append(pair)
+    stack: list[tuple[int, int, str]] = []  # pairs nest, the innermost is last
+    depth = dict.fromkeys(_EMPHASIS, 0)
+    for index, span in enumerate(scan.spans):
+        while stack and stack[-1][1] == index:
+            depth[stack.pop()[2]] -= 1
+        if stack:
+            styles = dict.fromkeys(style for mark, style in _EMPHASIS.items() if depth[mark])
+            span.style = (*(code for style in styles for code in style), *span.style)
+            if len(stack) > _DEEPEST:
+                span.solid = True
+            else:
+                outside = scan.first_of_link.get(index, index)
+                span.marks = (*(mark for at, _, mark in stack if at < outside), *span.marks)
+        for pair in sorted(opening.get(index, ()), key=lambda pair: -pair[1]):
+            stack.append(pair)
+            depth[pair[2]] += 1
 
 
 def _opener(openers: list[tuple[int, _Run]], closer: _Run, first: int) -> int | None:

@@ -19,8 +19,9 @@ _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*")
 _QUOTE = re.compile(r" {0,3}> ?")
 _ITEM = re.compile(r"(?P<indent> {0,3})(?P<marker>[-+*]|[0-9]{1,9}[.)])(?P<space>[ \t]+|$)")
 _CLOSING_MARKS = re.compile(r"(?:^|[ \t]+)#+[ \t]*$")
+_DEEPEST = 16  # quotations and lists within each other; deeper markers are text
 _BULLETS = ("• ", "◦ ", "▪ ")
-_PLAIN_BULLETS = ("* ", "- ", "+ ")
+_ASCII_BULLETS = ("* ", "- ", "+ ")
 
 
 @dataclass(slots=True)
@@ -128,7 +129,7 @@ class BlockParser:
         return not (starts or _QUOTE.match(rest) or _ITEM.match(rest))
 
     def _open_containers(self, rest: str) -> str:
-        while True:
+        while len(self.containers) < _DEEPEST:
             if match := _QUOTE.match(rest):
                 self.close()
                 bar = "│ " if self.unicode else "| "
@@ -141,6 +142,7 @@ class BlockParser:
                 rest = self._open_item(match, rest)
             else:
                 return rest
+        return rest
 
     @staticmethod
     def _interrupts(match: re.Match[str], rest: str) -> bool:
@@ -157,7 +159,7 @@ class BlockParser:
         level = sum(1 for container in self.containers if container.indent)
         marker = match["marker"]
         if marker in "-+*":
-            bullets = _BULLETS if self.unicode else _PLAIN_BULLETS
+            bullets = _BULLETS if self.unicode else _ASCII_BULLETS
             shown = bullets[level % len(bullets)]
         else:
             shown = marker + " "
