@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -12,6 +12,7 @@ from chatcli.errors import UsageError
 from chatcli.session.attachments import MOST_BYTES, MOST_FILES, Attachment, enclose, read_files
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="`~ \nab"), st.text(alphabet="`~ \nab"))
 def test_no_content_ends_its_own_fence(first: str, second: str) -> None:
     """A Markdown reader finds exactly the files, whatever they hold."""

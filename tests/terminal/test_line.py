@@ -1,7 +1,7 @@
 """What a typed text means."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatcli.terminal.commands.table import NAMES
@@ -39,6 +39,7 @@ def test_what_is_a_command_and_what_is_said(typed: str, meant: Say | Order | Non
     assert parse(typed, NAMES) == meant
 
 
+@settings(deadline=None)
 @given(st.text(alphabet='/"\n abé', max_size=40))
 def test_no_text_of_several_lines_is_eaten(text: str) -> None:
     """Whatever is pasted in several lines reaches the model, unless it is a command's block or empty."""
