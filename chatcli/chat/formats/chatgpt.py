@@ -65,7 +65,7 @@ def _entry(key: str, node: Any) -> Entry:
     if name == "tool" or kind in _THOUGHTS or message.get("recipient", "all") != "all":
         entry.work = text
         return entry
-    if name not in _ROLES:
+    if not isinstance(name, str) or name not in _ROLES:
         raise DataError(f"there is no role {name!r:.60}; expected user, assistant, system or tool")
     entry.message = Message(_ROLES[name], text)
     entry.extra = about_message(message.get("create_time"), about.get("model_slug"))

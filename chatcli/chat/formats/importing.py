@@ -134,21 +134,23 @@ def _array(text: str, at: int) -> Iterator[tuple[str, Any] | Unreadable]:
         place = f"conversation {number}"
         try:
             value, at = _decode(text, at)
-            at = _skip(text, at)
-            if not text.startswith((",", "]"), at):
-                raise _NotJson(at, "expected a comma or ]; the file may be cut off")
         except _NotJson as error:
             problem = f"{_position(text, error.at)}: {error.problem}"
             yield Unreadable(place, f"{problem}; neither it nor what follows can be read")
-            return
-        if text.startswith(",", at):
-            at = _skip(text, at + 1)
+            break
         if number == 1 and _is_message(value):
             messages = []
         if messages is None:
             yield place, value
         else:
             messages.append(value)
+        at = _skip(text, at)
+        if text.startswith(",", at):
+            at = _skip(text, at + 1)
+        elif not text.startswith("]", at):
+            where = _position(text, at)
+            yield Unreadable(f"after {place}", f"{where}: expected a comma or ]; the file may be cut off")
+            break
     if messages is not None:
         yield "", messages
 
@@ -191,7 +193,7 @@ def _decode(text: str, at: int) -> tuple[Any, int]:
     try:
         return _DECODER.raw_decode(text, at)
     except json.JSONDecodeError as error:
-        what = error.msg[:1].lower() + error.msg[1:]
+        what = (error.msg[:1].lower() + error.msg[1:]).removesuffix(" starting at")
         raise _NotJson(error.pos, f"not JSON: {what}") from None
     except RecursionError:
         raise _NotJson(at, "nested too deeply") from None

@@ -67,7 +67,7 @@ def _entry(key: str, message: Any) -> Entry:
     if not isinstance(message, dict):
         raise DataError("expected an object with role and content")
     role, parent = message.get("role"), message.get("parentId")
-    if role not in _ROLES:
+    if not isinstance(role, str) or role not in _ROLES:
         raise DataError(f"there is no role {role!r:.60}; expected user, assistant or system")
     content = words_of(message.get("content"))
     files = message.get("files")

@@ -17,7 +17,13 @@ from chatcli.chat.message import assistant, user
 from chatcli.chat.transcript_reader import load
 from tests.chat.strategies import ANY_TEXT, TEXTS, conversations
 
-HOSTILE = ['</title><script>alert(1)</script>', '"></p><img src=x onerror=alert(1)>', "<!--", "&lt;b&gt;", "\x1b[2J\x00"]  # fmt: skip
+HOSTILE = [
+    "</title><script>alert(1)</script>",
+    '"></p><img src=x onerror=alert(1)>',
+    "<!--",
+    "&lt;b&gt;",
+    "\x1b[2J\x00",
+]
 
 
 def joined(text: str) -> str:
@@ -66,10 +72,12 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Collect a tag and what it carries."""
         self.tags.append(tag)
         self.attributes |= {name for name, _ in attrs}
 
     def handle_data(self, data: str) -> None:
+        """Collect text."""
         self.words.append(data)
 
 

@@ -74,7 +74,8 @@ def test_work_without_an_answer_is_kept_once() -> None:
     ("messages", "expected"),
     [
         ([{"role": "developer", "content": "x"}], [("system", "x", None)]),
-        ([{"from": "human", "value": "x"}, {"from": "gpt", "value": "y"}], [("user", "x", None), ("assistant", "y", None)]),
+        ([{"from": "human", "value": "x"}, {"from": "gpt", "value": "y"}], 
+         [("user", "x", None), ("assistant", "y", None)]),
         (
             [
                 {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]},
@@ -103,9 +104,9 @@ def test_lists_of_messages(messages: list[Any], expected: list[Any]) -> None:
     [
         ('[{"messages": []}, {"messages": 3}]', "conversation 2", "not a chat"),
         ('{"messages": []}\n{"messages": [}\n{"messages": []}', "line 2", "column 15: not JSON"),
-        ('[{"messages": []}, {"mess', "conversation 2", "1:20: not JSON: unterminated string"),
-        ('[{"messages": []}', "conversation 1", "the file may be cut off"),
-        ('{"messages": [{"role": "king", "content": "x"}], "title": "T"}', '"T"', "message 1: there is no role"),
+        ('[{"messages": []}, {"mess', "conversation 2", "1:21: not JSON: unterminated string"),
+        ('[{"messages": []}', "after conversation 1", "the file may be cut off"),
+        ('{"messages": [{"role": "king", "content": "x"}], "title": "T"}', '"T"', "message 1: there is"),
         ('{"messages": [{"role": "user", "content": 3}]}', "", "message 1: its content is a number"),
         ("[" * 100_000, "conversation 1", "nested too deeply"),
         ('{"messages": ' + "9" * 5000 + "}", "1:1", "thousands of digits"),
