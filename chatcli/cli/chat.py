@@ -1,10 +1,12 @@
 """``chatcli`` on a terminal: the interactive chat."""
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from chatcli import __version__
 from chatcli.cli.invocation import Invocation
+from chatcli.cli.leaving import leaves_on_signals
 from chatcli.cli.options import ChatOptions
 from chatcli.cli.wiring import background_engine, new_session
 from chatcli.settings import Settings
@@ -58,10 +60,8 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
         chat.attachments += files
         if files:
             screen.note(f"(in your first message: {', '.join(file.name for file in files)})")
-        try:
+        with leaves_on_signals(), closing(session):
             run(chat, prompt)
-        finally:
-            session.close()
 
 
 def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Callable[[], str]) -> "Lines":

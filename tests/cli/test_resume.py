@@ -101,7 +101,7 @@ def test_what_does_not_fit_is_read_again(home: Path) -> None:
     asked(home, LONG)
     (state,) = states(home)
     asked(home, "-c", "Hello!")
-    assert asked(home, "-c", "--ctx-size", "2048", "Hello!")["cached_tokens"] == 0
+    assert asked(home, "-c", "--ctx-size", "1536", "Hello!")["cached_tokens"] == 0
     asked(home, "-c", "Hello!")
     content = bytearray(state.read_bytes())
     content[len(content) // 2] ^= 1
