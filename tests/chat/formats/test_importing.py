@@ -74,7 +74,7 @@ def test_work_without_an_answer_is_kept_once() -> None:
     ("messages", "expected"),
     [
         ([{"role": "developer", "content": "x"}], [("system", "x", None)]),
-        ([{"from": "human", "value": "x"}, {"from": "gpt", "value": "y"}], 
+        ([{"from": "human", "value": "x"}, {"from": "gpt", "value": "y"}],
          [("user", "x", None), ("assistant", "y", None)]),
         (
             [
