@@ -1,7 +1,7 @@
 """Inline markdown, against a reference implementation and where it differs on purpose."""
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -36,6 +36,7 @@ def _ours(source: str) -> _Looks:
     ]
 
 
+@settings(deadline=None)
 @given(st.text("*_`ab ,\n", min_size=1, max_size=20).map(str.strip).filter(bool))
 @example("*a_`**\n__a_``")
 @example("** b_*_*_b,_**")
@@ -44,6 +45,7 @@ def test_emphasis_and_code_are_read_as_commonmark_does(source: str) -> None:
     assert _ours(source) == _reference(source)
 
 
+@settings(deadline=None)
 @given(st.text("*_`~[]()<>!&#;\\ab \n", max_size=30))
 def test_spans_cover_the_source_in_order(source: str) -> None:
     """Spans follow each other in the source and never overlap, so that a cut loses nothing."""

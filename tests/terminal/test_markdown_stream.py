@@ -62,12 +62,14 @@ def _letters(text: str) -> str:
     return re.sub(r"[^w\d]", "", text)
 
 
+@settings(deadline=None)
 @given(_documents(), st.lists(st.integers(1, 9), min_size=1, max_size=5), st.sampled_from([20, 40, 80]))
 def test_chunks_do_not_matter(text: str, sizes: list[int], width: int) -> None:
     """However a text is cut, and however often it is drawn, the rows are those of the whole text."""
     assert _styled(stream(text, sizes, width)) == _styled(stream(text, [len(text) or 1], width))
 
 
+@settings(deadline=None)
 @given(
     _documents(), st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(20, 60), st.integers(1, 8)
 )
@@ -80,6 +82,7 @@ def test_no_word_is_lost(text: str, sizes: list[int], width: int, height: int) -
     assert shown == expected
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200), st.lists(st.integers(1, 9), min_size=1, max_size=3), st.integers(1, 100))
 def test_any_text_is_shown_without_an_escape(text: str, sizes: list[int], width: int) -> None:
     """Arbitrary text raises nothing, and no control character comes out, on a screen of any width."""
@@ -87,6 +90,7 @@ def test_any_text_is_shown_without_an_escape(text: str, sizes: list[int], width:
         assert not re.search("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", row.text), row
 
 
+@settings(deadline=None)
 @given(_documents(), st.integers(20, 80))
 def test_rows_fit_the_screen(text: str, width: int) -> None:
     """No row is wider than the screen."""
