@@ -27,11 +27,9 @@ def test_five_turns_with_the_bundled_model(home: Path) -> None:
     """A conversation of five turns is answered and kept as it happened."""
     with Terminal(home, "-t", "0") as terminal:
         for count, (question, answer) in enumerate(FIVE_TURNS, start=1):
-            terminal.wait_for("\n>")
+            terminal.wait_for(lambda text, n=count: text.count("\n>") >= n)  # type: ignore[misc]
             terminal.send(question + "\r")
-            terminal.wait_for(
-                lambda _, n=count: len([1 for role, _ in _kept(home) if role == Role.ASSISTANT]) == n  # type: ignore[misc]
-            )
+            terminal.wait_for(lambda text, n=count: text.count("\n>") > n)  # type: ignore[misc]
             assert answer in terminal.scrollback
         terminal.send("\x04")
         assert terminal.wait_for_exit() == 0
@@ -40,17 +38,13 @@ def test_five_turns_with_the_bundled_model(home: Path) -> None:
     assert all(content for _, content in kept)
 
 
-def _kept(home: Path) -> list[tuple[str, str]]:
-    return messages(home) if list((home / "transcripts").rglob("*.txt")) else []
-
-
 def test_only_the_new_message_is_decoded(home: Path) -> None:
     """From the second turn on, the whole former prompt and answer are reused."""
     with Terminal(home, "-t", "0") as terminal:
         for count, question in enumerate(("Hello!", "What is a policy?", "Thanks!"), start=1):
-            terminal.wait_for("\n>")
+            terminal.wait_for(lambda text, n=count: text.count("\n>") >= n)  # type: ignore[misc]
             terminal.send(question + "\r")
-            terminal.wait_for(lambda _, n=count: len(_kept(home)) == 2 * n)  # type: ignore[misc]
+        terminal.wait_for(lambda text: text.count("\n>") > 3)
         terminal.send("\x04")
         terminal.wait_for_exit()
     (file,) = (home / "transcripts").rglob("*.txt")
