@@ -1,4 +1,7 @@
-"""Prints one of README's first two commands, so that CI runs what a reader pastes. Usage: readme_command.py chat|tests|environment"""
+"""Prints one of README's first two commands, so that CI runs what a reader pastes.
+
+Usage: readme_command.py chat|tests|environment
+"""
 
 import re
 import sys
@@ -8,7 +11,7 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 
 
 def commands(readme: str) -> dict[str, str]:
-    """The commands of README's first two fenced ``sh`` blocks, and the folder of the environment they make."""
+    """The commands of README's first two ``sh`` blocks, and the folder of the environment they make."""
     blocks = re.findall(r"^```sh\n(.+?)\n```$", readme, flags=re.MULTILINE | re.DOTALL)
     chat, tests = blocks[0], blocks[1]
     if "\n" in chat or "\n" in tests:

@@ -4,6 +4,7 @@ Usage: python -m docs.screenshot   (writes docs/screen.svg)
 """
 
 import io
+import re
 import tempfile
 from pathlib import Path
 
@@ -44,7 +45,9 @@ def _picture(terminal: Terminal) -> str:
             )
         line.rstrip()
         console.print(line)
-    return console.export_svg(title="chatcli")
+    picture = console.export_svg(title="chatcli")
+    # Rich asks a server for a font; a page that shows the picture should ask nobody.
+    return re.sub(r"@font-face\s*\{.*?\}", "", picture, flags=re.DOTALL)
 
 
 def _style(fg: str, bg: str, *, bold: bool, reverse: bool, dim: bool) -> Style:

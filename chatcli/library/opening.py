@@ -26,7 +26,10 @@ def locate(name: str, models: Path) -> Path:
     """
     if name == BUNDLED:
         return bundled_model()
-    path = Path(name).expanduser()
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError:  # ~nobody
+        raise ModelNotFound(f"no model file at {name}: there is no such home folder") from None
     if path.is_file():
         return path
     for candidate in (models / name, models / f"{name}.gguf"):

@@ -34,10 +34,13 @@ class Phase:
     mixture: Mixture
 
 
-# First what is asked: single questions and the beginnings of their answers, many in a batch. Then conversations;
+# First what is asked: single questions and the beginnings of their answers, many in a batch. Then
+# conversations;
 # long ones are rare but keep long chats working.
 QUESTIONS = Phase(500, ((24, 0.5), (40, 0.5)), Mixture(whole=0.0, system=0.0, cut=1.0, cut_to=4))
-CONVERSATIONS = Phase(1300, ((48, 0.3), (128, 0.3), (256, 0.22), (512, 0.12), (1024, 0.05), (2048, 0.01)), Mixture(cut=0.25))
+CONVERSATIONS = Phase(
+    1300, ((48, 0.3), (128, 0.3), (256, 0.22), (512, 0.12), (1024, 0.05), (2048, 0.01)), Mixture(cut=0.25)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,9 @@ def _batches(sampler: Sampler, recipe: Recipe) -> Iterator[tuple[Tensor, Tensor,
         lengths, weights = zip(*phase.lengths, strict=True)
         for _ in range(phase.steps):
             length = random.choices(lengths, weights)[0]
-            yield _tensors([drawing.sequence(length + 1) for _ in range(max(1, recipe.batch_tokens // length))])
+            yield _tensors(
+                [drawing.sequence(length + 1) for _ in range(max(1, recipe.batch_tokens // length))]
+            )
 
 
 def _tensors(rows: list[tokens.Row]) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,8 +1,8 @@
 """Gives the network its first idea of what words are about, before it learns to speak.
 
-A classifier that averages the embeddings of a question's tokens and names the answer learns in a minute which
-words belong together; a fresh network needs most of its training for that. Its embeddings become the network's,
-and the first attention layer begins by averaging them, along the directions in which they differ most.
+A classifier that averages the embeddings of a question's tokens and names the answer learns in a minute
+which words belong together; a fresh network needs most of its training for that. Its embeddings become the
+network's, and the first attention layer begins by averaging them along the directions in which they differ.
 """
 
 import torch
@@ -19,7 +19,7 @@ _SPREAD = 0.04  # standard deviation of the embeddings handed over
 
 
 def warm_start(objective: Objective, sampler: Sampler, examples: int, report_every: int = 0) -> None:
-    """Train the classifier on ``examples`` questions and put what it learnt into the network and its objective."""
+    """Train the classifier on ``examples`` questions; put what it learnt into network and objective."""
     network = objective.network
     shape = network.shape
     bag = nn.EmbeddingBag(shape.vocabulary, shape.width, mode="mean")
