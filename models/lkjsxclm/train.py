@@ -34,13 +34,14 @@ class Phase:
     mixture: Mixture
 
 
-# First what is asked: single questions and the beginnings of their answers, many in a batch. Then
-# conversations;
-# long ones are rare but keep long chats working.
+LENGTHS = ((48, 0.3), (128, 0.3), (256, 0.22), (512, 0.12), (1024, 0.05), (2048, 0.01))
+
+# First what is asked: single questions and the beginnings of their answers, many in a batch.
 QUESTIONS = Phase(500, ((24, 0.5), (40, 0.5)), Mixture(whole=0.0, system=0.0, cut=1.0, cut_to=4))
-CONVERSATIONS = Phase(
-    1300, ((48, 0.3), (128, 0.3), (256, 0.22), (512, 0.12), (1024, 0.05), (2048, 0.01)), Mixture(cut=0.25)
-)
+# Then conversations; long ones are rare but keep long chats working.
+CONVERSATIONS = Phase(1500, LENGTHS, Mixture(cut=0.25))
+# At last questions as people put them: distorted ones leave it in doubt what is meant, and the doubt stays.
+CALM = Phase(1000, LENGTHS, Mixture(whole=0.35, varied=0.35, thinned=0.1, cut=0.25))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Recipe:
 
     shape: Shape = field(default_factory=Shape)
     warm_examples: int = 150_000
-    phases: tuple[Phase, ...] = (QUESTIONS, CONVERSATIONS)
+    phases: tuple[Phase, ...] = (QUESTIONS, CONVERSATIONS, CALM)
     seed: int = 20261120
     batch_tokens: int = 2048
     rate: float = 2e-3

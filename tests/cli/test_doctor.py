@@ -19,10 +19,10 @@ def test_doctor_as_data(home: Path) -> None:
     assert all(disk["free"] > 0 for disk in record["disks"])
 
 
-def test_the_verdict_is_remembered(home: Path) -> None:
+def test_the_verdict_is_remembered(fresh_home: Path) -> None:
     """A model is tried once on a machine; the second time its verdict is known."""
-    assert json.loads(run(home, "doctor", "--json").stdout)["model"]["remembered"] is False
-    assert json.loads(run(home, "doctor", "--json").stdout)["model"]["remembered"] is True
+    assert json.loads(run(fresh_home, "doctor", "--json").stdout)["model"]["remembered"] is False
+    assert json.loads(run(fresh_home, "doctor", "--json").stdout)["model"]["remembered"] is True
 
 
 def test_a_model_that_is_none_is_named(home: Path) -> None:
