@@ -79,14 +79,11 @@ class Sampler:
 
     def question(self) -> tuple[list[int], int]:
         """The token ids of one question that stands on its own, and the number of its answer."""
-        if self._random.random() < self._mixture.composed:
-            request = self._composer.compose(self._random)
-            return self._encoder.text(request.text), self._intents[self._answers[request.like]]
-        exchange = self._next()[0]
-        text = wording.slip(self._asked(exchange.question), self._random)
-        if normalise(text) in self._unseen:
-            text = exchange.question
-        return self._encoder.text(text), self._intents[exchange.answer]
+        turn = self._composed() if self._random.random() < self._mixture.composed else None
+        if turn is None:
+            exchange = self._next()[0]
+            turn = Turn(self._worded(exchange.question), exchange.answer, self._intents[exchange.answer])
+        return self._encoder.text(turn.question), turn.intent
 
     def with_mixture(self, mixture: Mixture) -> "Sampler":
         """The same sampler, putting conversations together in another way."""
@@ -113,11 +110,8 @@ class Sampler:
         if self._random.random() < self._mixture.whole:
             yield from self._said(self._random.choice(self._whole))
         while True:
-            if self._random.random() < self._mixture.composed:
-                request = self._composer.compose(self._random)
-                text = wording.slip(request.text, self._random)
-                if normalise(text) not in self._taken:
-                    yield self._turn(text, self._answers[request.like], self._mixture.cut)
+            if self._random.random() < self._mixture.composed and (turn := self._composed()):
+                yield turn
             yield from self._said(self._next())
 
     def _next(self) -> list[Exchange]:
@@ -129,10 +123,7 @@ class Sampler:
     def _said(self, exchanges: list[Exchange]) -> Iterator[Turn]:
         rename = self._rename(exchanges)
         for exchange in exchanges:
-            question = wording.slip(rename(self._asked(exchange.question)), self._random)
-            # A rule may hit on a held-out wording by chance; it must stay unseen.
-            if normalise(question) in self._unseen:
-                question = exchange.question
+            question = self._worded(exchange.question, rename)
             cut = self._mixture.cut if len(exchanges) == 1 else 0.0
             yield replace(self._turn(question, exchange.answer, cut), answer=rename(exchange.answer))
 
@@ -140,6 +131,19 @@ class Sampler:
         """A turn whose answer is cut with this probability."""
         shortened = self._mixture.cut_to if self._random.random() < cut else None
         return Turn(question, answer, self._intents[answer], shortened)
+
+    def _composed(self) -> Turn | None:
+        """A request beyond the model; None where chance composed one of the corpus or of the held-out set."""
+        request = self._composer.compose(self._random)
+        text = wording.slip(request.text, self._random)
+        if normalise(text) in self._taken:
+            return None
+        return self._turn(text, self._answers[request.like], self._mixture.cut)
+
+    def _worded(self, question: str, rename: Callable[[str], str] = str) -> str:
+        """A question as somebody may type it; held-out ones, which chance may hit on, stay unseen."""
+        text = wording.slip(rename(self._asked(question)), self._random)
+        return question if normalise(text) in self._unseen else text
 
     def _asked(self, question: str) -> str:
         random, mixture = self._random, self._mixture
