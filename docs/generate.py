@@ -50,7 +50,8 @@ def exit_codes() -> str:
     pending: list[type[ChatcliError]] = [ChatcliError]
     while pending:
         kind = pending.pop(0)
-        pending += kind.__subclasses__()
+        # Only those of errors.py: which others exist depends on what happens to be imported.
+        pending += [sub for sub in kind.__subclasses__() if sub.__module__ == ChatcliError.__module__]
         first = (kind.__doc__ or "").strip().splitlines()[0].rstrip(".")
         errors.setdefault(kind.exit_code, []).append(first[0].lower() + first[1:])
     errors[ExitCode.OK] = ["done"]

@@ -20,6 +20,9 @@ LONG = "Tell me about this list: " + ", ".join(f"reward {n} and action {n}" for 
 # One thread: two that wait for each other lose most of their time on a busy machine.
 GREEDY = ("-t", "0", "--max-tokens", "24", "--threads", "1")
 
+# Minutes of real programs killed and started again.
+pytestmark = pytest.mark.soak
+
 
 def kept(home: Path) -> Conversation:
     """The one transcript below ``home``."""
