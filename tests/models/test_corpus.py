@@ -65,11 +65,12 @@ def test_variations_keep_to_the_seed(material: Corpus) -> None:
 
 
 def test_a_question_in_other_words_keeps_its_subject() -> None:
-    """Whatever the frame, the thing that is asked about is still named."""
+    """The thing that is asked about is still named, by one of its names; only a word left out may hide it."""
     random, rewriter = Random(5), Rewriter()
-    texts = {rewriter.reword("What is DPO?", random, follow_up=False) for _ in range(200)}
-    assert len(texts) > 30
-    assert all("dpo" in text.lower() or "direct preference" in text.lower() for text in texts)
+    texts = [rewriter.reword("What is DPO?", random, follow_up=False).lower() for _ in range(400)]
+    named = [text for text in texts if "dpo" in text or "direct preference optimization" in text]
+    assert len(set(texts)) > 50
+    assert len(named) > 0.9 * len(texts)
 
 
 def test_segments_keep_follow_ups_behind_what_they_follow() -> None:
