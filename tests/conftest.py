@@ -12,7 +12,7 @@ from tests.program import MODEL
 
 @pytest.fixture(scope="session")
 def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the first load of the bundled model on this machine found, so that each test need not find it again."""
+    """What the first load of the bundled model found here, so that no test needs to find it again."""
     file = tmp_path_factory.mktemp("verdicts") / "probe.json"
     probe(MODEL, file).raise_for_failure()
     return file
@@ -28,7 +28,7 @@ def fresh_home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def home(fresh_home: Path, verdicts: Path) -> Path:
-    """A folder for the user data of one test, in which only the probe's verdict on the bundled model is known."""
+    """A folder for the user data of one test; only the verdict on the bundled model is known."""
     paths = Paths.locate({"CHATCLI_HOME": str(fresh_home)})
     paths.probe_verdicts.parent.mkdir(mode=0o700)
     shutil.copy(verdicts, paths.probe_verdicts)
