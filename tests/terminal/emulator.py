@@ -36,6 +36,19 @@ class WindowScreen(pyte.HistoryScreen):  # type: ignore[misc]  # pyte has no typ
             self._wrapped.add(id(self.buffer[self.cursor.y]))
         super().linefeed()
 
+    def erase_in_line(self, how: int = 0, private: bool = False) -> None:
+        """As in pyte; a row whose end is erased does not go on in the next (so do xterm, VTE and kitty)."""
+        super().erase_in_line(how, private)
+        if how != 1:
+            self._wrapped.discard(id(self.buffer[self.cursor.y]))
+
+    def erase_in_display(self, how: int = 0, *args: Any, **kwargs: Any) -> None:
+        """As in pyte, and as ``erase_in_line``."""
+        super().erase_in_display(how, *args, **kwargs)
+        first = self.cursor.y if how == 0 else 0
+        if how != 1:
+            self._wrapped.difference_update(id(self.buffer[y]) for y in range(first, self.lines))
+
     def drag(self, columns: int, rows: int) -> None:
         """Take a new size."""
         lines, at = self._lines()
