@@ -63,6 +63,14 @@ def test_the_wheel_chats_outside_the_checkout(built: Path, tmp_path: Path) -> No
         check=True,
     )
     assert Path(where.stdout.strip()).is_relative_to(environment)
+    names = subprocess.run(
+        [python, "-c", "import chatcli.library.catalog as c; print(c.find('qwen3.5-4b').reference)"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=True,
+    )
+    assert names.stdout.strip().endswith(":Q4_K_M")
     done = subprocess.run(
         [python, "-m", "chatcli", "ask", "-t", "0", "Hello!"],
         capture_output=True,
@@ -82,6 +90,7 @@ def test_the_sdist_can_be_worked_with(built: Path) -> None:
         names = {name.partition("/")[2] for name in tar.getnames()}
     for name in (
         *("chatcli/cli/main.py", "models/lkjsxclm-q8_0.gguf", "models/README.md", "models/lkjsxclm/train.py"),
+        "models/catalog.toml",
         *("tests/test_wheel.py", "docs/design.md", "README.md", "LICENSE", "benchmarks/LOG.md", ".ci/run"),
     ):
         assert name in names, name
