@@ -1,0 +1,1 @@
+"""Judgements of answers: records, what they come to, statistics. Pure values; files belong to storage."""

@@ -1,0 +1,181 @@
+"""Records as lines of JSON, both ways, and the JSON Schema of the format.
+
+Text is written as UTF-8 can hold it: a lone surrogate, which is no text, becomes U+FFFD, as it did for the
+model. Fields a newer version added are kept at every level, so reading and writing a record loses nothing.
+"""
+
+import re
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from chatcli.feedback.answers import Part, well_formed
+from chatcli.feedback.records import SCHEMA, Record
+
+_KINDS: Mapping[str, type[Part]] = {str(kind.__struct_config__.tag): kind for kind in typing.get_args(Record)}
+_DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
+_EXTRA = "extra"
+# A line that may hold a field of the name we keep for unknown ones, plainly or escaped.
+_MAY_HOLD_EXTRA = (b'"extra"', b"\\u00")
+_FAULT = re.compile(r"(?P<what>.*) - at `\$\.?(?P<place>.*)`", re.DOTALL)
+
+
+class NewerRecord(ValueError):
+    """A record of a newer version of the format that this version cannot read. It is not damaged.
+
+    Attributes:
+        schema: the version it names.
+    """
+
+    def __init__(self, schema: int, fault: str) -> None:
+        self.schema = schema
+        super().__init__(f"written by a newer version (schema {schema}): {fault}")
+
+
+def encode(record: Record) -> bytes:
+    """A record as one line of JSON, without a newline."""
+    if not _has_extra(record):
+        try:
+            return msgspec.json.encode(record)
+        except UnicodeEncodeError:
+            pass
+    return msgspec.json.encode(_plain(record))
+
+
+def decode(line: bytes) -> Record:
+    """The record of a line.
+
+    Raises:
+        NewerRecord: it is of a newer version and cannot be read.
+        ValueError: it is not a record; says where in it and why.
+        RecursionError: it is nested too deeply.
+    """
+    if not any(mark in line for mark in _MAY_HOLD_EXTRA):
+        try:
+            return _DECODER.decode(line)
+        except msgspec.ValidationError:
+            pass  # wrong, or of a newer version
+    return from_plain(msgspec.json.decode(line))
+
+
+def from_plain(value: Any) -> Record:
+    """The record of decoded JSON.
+
+    Raises:
+        NewerRecord, ValueError, RecursionError: as ``decode``.
+    """
+    if not isinstance(value, dict):
+        raise ValueError("a record is an object in braces")
+    kind, schema = value.get("kind"), value.get("schema")
+    try:
+        struct = _KINDS.get(kind) if isinstance(kind, str) else None
+        if struct is None:
+            known = ", ".join(_KINDS)
+            raise ValueError(
+                f"kind: {'is missing' if kind is None else f'unknown, {kind!r:.40}'}; known are {known}"
+            )
+        record: Record = msgspec.convert(_set_aside(value, struct), struct)  # type: ignore[assignment]
+    except msgspec.ValidationError as error:
+        fault = _plainly(str(error))
+    except ValueError as error:
+        fault = str(error)
+    else:
+        return record
+    if isinstance(schema, int) and not isinstance(schema, bool) and schema > SCHEMA:
+        raise NewerRecord(schema, fault)
+    raise ValueError(fault)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a record. Fields it does not name are allowed everywhere."""
+    (reference,), components = msgspec.json.schema_components([Record], ref_template="#/$defs/{name}")
+    for component in components.values():
+        component["properties"].pop(_EXTRA, None)
+        component["additionalProperties"] = True
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A record of chatcli's feedback log",
+        **reference,
+        "$defs": components,
+    }
+
+
+def _parts(value: Any) -> Iterator[Part]:
+    """A part and the parts in it."""
+    if isinstance(value, Part):
+        yield value
+        for name in value.__struct_fields__:
+            inner = getattr(value, name)
+            if isinstance(inner, (Part, tuple)):
+                yield from _parts(inner)
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _parts(item)
+
+
+def _has_extra(record: Part) -> bool:
+    return any(part.extra for part in _parts(record))
+
+
+def _plain(value: Any) -> Any:
+    """What ``msgspec`` would write, with unknown fields in their places and all text well-formed."""
+    if isinstance(value, str):
+        return well_formed(value)
+    if isinstance(value, dict):
+        return {well_formed(str(name)): _plain(item) for name, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if not isinstance(value, Part):
+        return value
+    tag = value.__struct_config__
+    fields: dict[str, Any] = {tag.tag_field: tag.tag} if tag.tag_field and tag.tag else {}
+    for field in msgspec.structs.fields(value):
+        item = getattr(value, field.name)
+        if field.name != _EXTRA and not _is_default(item, field):
+            fields[field.encode_name] = _plain(item)
+    return fields | _plain(value.extra)
+
+
+def _is_default(item: Any, field: msgspec.structs.FieldInfo) -> bool:
+    if field.default is not msgspec.NODEFAULT:
+        return bool(item is field.default or item == field.default)
+    return field.default_factory is not msgspec.NODEFAULT and item == field.default_factory()
+
+
+def _set_aside(value: Any, struct: type[Part]) -> Any:
+    """Decoded JSON of a part, with the fields that the part does not know moved into its ``extra``."""
+    if not isinstance(value, dict):
+        return value
+    inner = {field.encode_name: _part_in(field.type) for field in msgspec.structs.fields(struct)}
+    inner.pop(_EXTRA)
+    known, unknown = {}, {}
+    for name, item in value.items():
+        part = inner.get(name)
+        if name not in inner and name != struct.__struct_config__.tag_field:
+            unknown[name] = item
+        elif part is None:
+            known[name] = item
+        else:
+            known[name] = (
+                [_set_aside(i, part) for i in item] if isinstance(item, list) else _set_aside(item, part)
+            )
+    return {**known, _EXTRA: unknown}
+
+
+def _part_in(annotation: Any) -> type[Part] | None:
+    """The part that a field holds, alone, in a list or optionally."""
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        return annotation
+    found = (_part_in(argument) for argument in typing.get_args(annotation))
+    return next((part for part in found if part is not None), None)
+
+
+def _plainly(fault: str) -> str:
+    """msgspec's words, the place first: ``score: Expected `int` <= 10``."""
+    match = _FAULT.fullmatch(fault)
+    if match is None:
+        return fault
+    place = re.sub(r"\[\.\.\.\]", ".*", match["place"])
+    return f"{place}: {match['what'].replace('`', '')}" if place else match["what"]
