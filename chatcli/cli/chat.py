@@ -1,7 +1,7 @@
 """``chatcli`` on a terminal: the interactive chat."""
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING
 
 from chatcli import __version__
@@ -41,10 +41,12 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
         show_thinking=settings.show_thinking,
         keys=invocation.stdin,
     )
+    held = nullcontext() if _reads_lines(settings, invocation) else screen.keyboard.held()
     screen.note(f"chatcli {__version__} · {settings.model} · /help lists the commands")
     for line in _hint(settings, invocation):
         screen.note(line)
-    with background_engine(settings, invocation) as engine:
+    with held, background_engine(settings, invocation) as engine:
+        screen.keyboard.poll()  # before the terminal was held, Enter and Ctrl-J were the same
         screen.waiting = waiting_for(engine)
         session = new_session(settings, invocation, engine, resume=options.conversation)
         surroundings = Surroundings(
@@ -57,6 +59,7 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
         prompt = _prompt(chat, settings, invocation, status_line(session, engine))
         if options.conversation is not None:
             show_where_it_stands(chat)
+        chat.draft = screen.typed()
         chat.attachments += files
         if files:
             screen.note(f"(in your first message: {', '.join(file.name for file in files)})")
@@ -64,9 +67,14 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
             run(chat, prompt)
 
 
+def _reads_lines(settings: Settings, invocation: Invocation) -> bool:
+    """Whether plain lines are read, because nothing may move on the screen."""
+    return settings.plain or invocation.environ.get("TERM") == "dumb"
+
+
 def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Callable[[], str]) -> "Lines":
-    """The line editor, or plain lines where nothing may move."""
-    if settings.plain or invocation.environ.get("TERM") == "dumb":
+    """The line editor, or plain lines."""
+    if _reads_lines(settings, invocation):
         from chatcli.terminal.plain_prompt import PlainPrompt
 
         return PlainPrompt(invocation.stdin, invocation.stdout)

@@ -11,6 +11,7 @@ from chatcli.session.attachments import Attachment, enclose
 from chatcli.session.background import BackgroundAnswer
 from chatcli.session.session import Session
 from chatcli.settings import Paths, Settings
+from chatcli.terminal.editor import edit
 from chatcli.terminal.screen import Screen
 
 
@@ -80,6 +81,15 @@ class Chat:
                 self.screen.follow(answer, begun)
         finally:
             self.draft += self.screen.typed()
+
+    def edit(self, text: str) -> str:
+        """A text as the person leaves it in an editor.
+
+        Raises:
+            ChatcliError: see ``editor.edit``.
+        """
+        with self.screen.keyboard.released():
+            return edit(text, self.surroundings.environ)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""Keeps what is typed while an answer streams off the screen, and hands it to the next prompt.
+"""Keeps what is typed while no prompt is shown off the screen, and hands it to the next one.
 
-While an answer is shown the terminal neither echoes keys nor waits for whole lines, but Ctrl-C and Ctrl-Z
-still send their signals. Whatever ends or stops the program meanwhile, the terminal is as it was.
+For as long as a chat lasts the terminal neither echoes keys nor waits for whole lines, so that a prompt reads
+what was typed before it was there key by key; while something is done, Ctrl-C and Ctrl-Z send their signals.
+Whatever ends or stops the program meanwhile, the terminal is as it was.
 """
 
 import codecs
@@ -21,6 +22,10 @@ _KEYS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?", re.DOTALL)
 _ERASE_KEYS = "\x7f\x08"
 
 
+def _no_more() -> None:
+    """Nothing else is to be done."""
+
+
 class Keyboard:
     """The keys that are pressed while no prompt is shown.
 
@@ -31,26 +36,46 @@ class Keyboard:
     def __init__(self, stream: IO[Any] | None) -> None:
         self._fd = _terminal_fd(stream)
         self._typed = bytearray()
+        self._modes: list[_QuietMode] = []
 
     @contextmanager
-    def quiet(self, on_leave: Callable[[], None], on_return: Callable[[], None]) -> Iterator[None]:
-        """Do not echo inside the ``with`` block.
+    def held(
+        self,
+        on_leave: Callable[[], None] = _no_more,
+        on_return: Callable[[], None] = _no_more,
+        *,
+        signals: bool = True,
+    ) -> Iterator[None]:
+        """Neither echo keys nor take them as lines inside the ``with`` block; blocks may be nested.
 
         Args:
             on_leave: called before the program is stopped (Ctrl-Z) or ended by a signal.
             on_return: called when it goes on after a stop.
+            signals: Ctrl-C and Ctrl-Z send their signals; otherwise the next prompt reads them as keys.
         """
         if self._fd is None:
             yield
             return
-        mode = _QuietMode(self._fd)
+        mode = _QuietMode(self._fd, signals=signals)
         mode.enter()
+        self._modes.append(mode)
         try:
             with _signals(mode, on_leave, on_return):
                 yield
         finally:
-            self.poll()
+            self._modes.pop()
             mode.leave()
+
+    @contextmanager
+    def released(self) -> Iterator[None]:
+        """Give the terminal to another program inside the ``with`` block."""
+        for mode in reversed(self._modes):
+            mode.leave()
+        try:
+            yield
+        finally:
+            for mode in self._modes:
+                mode.enter()
 
     def poll(self) -> None:
         """Take in what was typed, so that a long paste does not fill the terminal's buffer."""
@@ -101,8 +126,9 @@ def _terminal_fd(stream: IO[Any] | None) -> int | None:
 class _QuietMode:
     """The terminal's mode without echo and without lines."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, *, signals: bool) -> None:
         self._fd = fd
+        self._signals = signals
         self._former: list[Any] | None = None
 
     def enter(self) -> None:
@@ -111,7 +137,10 @@ class _QuietMode:
         try:
             self._former = termios.tcgetattr(self._fd)
             mode = termios.tcgetattr(self._fd)
-            mode[3] &= ~(termios.ECHO | termios.ICANON)
+            mode[0] &= ~termios.ICRNL  # Enter is read as the line editor reads it, not as Ctrl-J
+            mode[3] &= ~(termios.ECHO | termios.ICANON | termios.ISIG)
+            mode[3] |= termios.ISIG if self._signals else 0
+            mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0  # some systems keep other things there
             termios.tcsetattr(self._fd, termios.TCSANOW, mode)
         except termios.error:  # the terminal is gone
             self._former = None

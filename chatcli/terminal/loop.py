@@ -1,5 +1,6 @@
 """The loop of the interactive chat: read a line, do what it says."""
 
+from contextlib import nullcontext
 from typing import Protocol
 
 from chatcli.errors import ChatcliError, UsageError
@@ -9,7 +10,13 @@ from chatcli.terminal.line import Say, parse
 
 
 class Lines(Protocol):
-    """Where messages come from: ``Prompt``, or ``PlainPrompt``."""
+    """Where messages come from: ``Prompt``, or ``PlainPrompt``.
+
+    Attributes:
+        reads_keys: it reads key by key, so what is typed before it is shown must wait for it as keys.
+    """
+
+    reads_keys: bool
 
     def read(self, default: str = "") -> str:
         """Wait for the next one.
@@ -23,6 +30,13 @@ class Lines(Protocol):
 
 def run(chat: Chat, prompt: Lines) -> None:
     """Chat until the person leaves. Whatever fails is one line, and the chat goes on."""
+    keyboard = chat.screen.keyboard
+    with keyboard.held(signals=False) if prompt.reads_keys else nullcontext():
+        _run(chat, prompt)
+
+
+def _run(chat: Chat, prompt: Lines) -> None:
+    keyboard = chat.screen.keyboard
     warned = False
     while not chat.leaving:
         draft, chat.draft = chat.draft, ""
@@ -38,7 +52,8 @@ def run(chat: Chat, prompt: Lines) -> None:
             continue
         warned = False
         try:
-            obey(chat, typed)
+            with keyboard.held() if prompt.reads_keys else nullcontext():
+                obey(chat, typed)
         except ChatcliError as error:
             chat.screen.error(str(error))
         except KeyboardInterrupt:

@@ -14,6 +14,8 @@ class PlainPrompt:
         out: the terminal.
     """
 
+    reads_keys = False
+
     def __init__(self, keys: IO[bytes], out: TextIO) -> None:
         self._keys = keys
         self._out = out

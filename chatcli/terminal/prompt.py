@@ -34,6 +34,8 @@ class Prompt:
         output: where the line is drawn; None is the terminal.
     """
 
+    reads_keys = True
+
     def __init__(
         self,
         history_file: Path | None,

@@ -43,6 +43,9 @@ class Screen:
         keys: standard input, so that keys are not echoed into an answer; None leaves it alone.
         waiting: says what keeps an answer from coming, such as a model that loads.
         size: columns and rows; None asks the terminal.
+
+    Attributes:
+        keyboard: keys pressed while no prompt is shown.
     """
 
     def __init__(
@@ -62,7 +65,7 @@ class Screen:
         self._manner = Manner(markdown, show_thinking)
         abilities = Abilities.of(out, environ, color=color, plain=plain)
         self._area = LiveArea(out, abilities, size or (lambda: size_of(out)))
-        self._keyboard = Keyboard(keys)
+        self.keyboard = Keyboard(keys)
         self._view: AnswerView | None = None
 
     @property
@@ -144,7 +147,7 @@ class Screen:
         if begun:
             self.show(TextDelta(begun))
         try:
-            with self._keyboard.quiet(self._area.suspend, self._redraw):
+            with self.keyboard.held(self._area.suspend, self._redraw):
                 try:
                     while not answer.done:
                         for event in answer.wait(FRAME):
@@ -153,8 +156,9 @@ class Screen:
                             else:
                                 self.show(event)
                         self.refresh()
-                        self._keyboard.poll()
+                        self.keyboard.poll()
                 finally:
+                    self.keyboard.poll()
                     self.end_answer(generation)
         finally:
             self._view = None
@@ -162,7 +166,7 @@ class Screen:
 
     def typed(self) -> str:
         """What was typed while the last answer came; at the prompt it can be edited and sent."""
-        return self._keyboard.take()
+        return self.keyboard.take()
 
     def begin_answer(self) -> None:
         """An answer was asked for."""

@@ -1,5 +1,6 @@
 """The transcripts folder: what is on disk when, who may write, and how a conversation is found again."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -238,6 +239,8 @@ def test_references(store: TranscriptStore) -> None:
 def test_last_is_the_one_written_last(store: TranscriptStore) -> None:
     """Going on with an old conversation makes it the last one; an empty file never is."""
     old, _ = write(store, "old"), write(store, "new")
+    for path in store.folder.rglob("*.txt"):
+        os.utime(path, (1, 1))  # the clock of a file system may stand still between two writes
     conversation, log, _ = store.open(old.id)
     log.append(conversation.append(assistant("answer")))
     log.close()

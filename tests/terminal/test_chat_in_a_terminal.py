@@ -319,3 +319,29 @@ def test_the_first_run_says_what_the_bundled_model_is(home: Path) -> None:
     with Terminal(home) as t:
         shown = t.wait_for("chatcli pull")
         assert "tiny model that comes with the program" in shown
+
+
+def test_what_is_typed_before_the_prompt_is_not_lost(home: Path) -> None:
+    """Keys pressed while the program starts stand in the first prompt; Enter never becomes a line break."""
+    with Terminal(home, "-m", "scripted:") as terminal:
+        terminal.send("typed early\r")
+        terminal.wait_for("\n> typed early")
+        terminal.send("\r")
+        terminal.wait_for("I heard: typed early\n>")
+        leave(terminal)
+
+
+def test_an_editor_of_lines_can_be_used_for_edit(home: Path, tmp_path: Path) -> None:
+    """While ``/edit`` runs an editor the terminal echoes and takes whole lines, as anywhere else."""
+    editor = tmp_path / "editor.sh"
+    editor.write_text('#!/bin/sh\nprintf "new text: "\nread -r line\nprintf "%s" "$line" > "$1"\n')
+    editor.chmod(0o700)
+    with Terminal(home, "-m", "scripted:", env={"EDITOR": str(editor)}) as terminal:
+        ready(terminal)
+        terminal.send("first\r")
+        terminal.wait_for("I heard: first\n>")
+        terminal.send("/edit\r")
+        terminal.wait_for("new text:")
+        terminal.send("wrong\x7f\x7f\x7f\x7f\x7fsecond\r")
+        terminal.wait_for("Your words were: second\n>")
+        leave(terminal)

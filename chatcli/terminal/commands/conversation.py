@@ -4,7 +4,6 @@ from chatcli.chat.conversation import Node
 from chatcli.chat.message import Role
 from chatcli.errors import UsageError
 from chatcli.terminal.chat import Chat
-from chatcli.terminal.editor import edit as edit_text
 
 _EXCERPT = 60
 _MOST_COLUMNS = 3
@@ -42,7 +41,7 @@ def edit(chat: Chat, argument: str) -> None:
     """Another text for a message: of one's own it is asked anew, an answer is replaced."""
     session, path = chat.session, messages_of(chat)
     node = message_at(chat, argument) if argument else _last_of_the_user(path)
-    text = edit_text(node.message.content, chat.surroundings.environ)
+    text = chat.edit(node.message.content)
     if text == node.message.content or not text.strip():
         chat.screen.note("(empty; nothing was changed)" if not text.strip() else "(unchanged)")
     elif node.message.role is Role.USER:
