@@ -88,7 +88,10 @@ def answer_once(
     ):
         if show_prompt:
             prompt = session.preview(question)
-            invocation.write_data(_prompt_as_json(prompt)) if as_json else _print_prompt(invocation, prompt)
+            if as_json:
+                invocation.write_json(_prompt_record(prompt), indent=None)
+            else:
+                _print_prompt(invocation, prompt)
             return
         engine()  # a model that cannot be loaded leaves no transcript behind
         answer = session.send(question)
@@ -96,7 +99,7 @@ def answer_once(
             finished, text, reasoning = _stream(invocation, answer, silent=as_json)
         if as_json:
             record = _as_json(finished, text, reasoning)
-            invocation.write_data(json.dumps(record, ensure_ascii=False) + "\n")
+            invocation.write_json(record, indent=None)
         elif text and not text.endswith("\n"):
             invocation.write("\n")
     if finished.finish_reason is FinishReason.INTERRUPTED:
@@ -183,13 +186,12 @@ def _as_json(generation: Generation, text: str, reasoning: str) -> dict[str, Any
     }
 
 
-def _prompt_as_json(prompt: Prompt) -> str:
-    record = {
+def _prompt_record(prompt: Prompt) -> dict[str, Any]:
+    return {
         "text": prompt.text,
         "tokens": [asdict(token) for token in prompt.tokens],
         "left_out": list(prompt.left_out),
     }
-    return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 def _print_prompt(invocation: Invocation, prompt: Prompt) -> None:

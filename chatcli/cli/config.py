@@ -53,7 +53,7 @@ def show(
     if as_json:
         record: dict[str, Any] = {name: {"value": value, "origin": origin} for name, value, origin in rows}
         record["personas"] = {name: dict(table) for name, table in settings.personas.items()}
-        invocation.write_data(json.dumps(record, ensure_ascii=False, indent=2) + "\n")
+        invocation.write_json(record)
         return
     names = max(len(name) for name, _, _ in rows)
     origins = max(len(origin) for _, _, origin in rows)

@@ -4,8 +4,9 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO, TextIO
+from typing import IO, Any, TextIO
 
+from chatcli.chat.formats.json_text import json_text
 from chatcli.errors import UsageError
 from chatcli.settings import Paths
 from chatcli.terminal.sanitize import sanitize
@@ -63,6 +64,10 @@ class Invocation:
     def write_data(self, text: str) -> None:
         """Write machine-readable text, already safe by its own format (JSON), to stdout."""
         self._write_safely(self.stdout, text)
+
+    def write_json(self, record: Any, *, indent: int | None = 2) -> None:
+        """Write a value as JSON in UTF-8, whatever the locale, to stdout; see ``json_text``."""
+        self.write_bytes(json_text(record, indent=indent).encode())
 
     def write_bytes(self, data: bytes) -> None:
         """Write a file's content to stdout exactly, for a pipe; not for a terminal unless it is harmless."""

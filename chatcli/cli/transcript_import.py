@@ -19,7 +19,6 @@ import typer
 from chatcli.chat.conversation import EPOCH, Conversation
 from chatcli.chat.formats.foreign import ORIGIN, moment, origin_of
 from chatcli.chat.formats.importing import READERS, Imported, Unreadable, read_chats
-from chatcli.chat.formats.json_text import json_text
 from chatcli.cli.transcript_archive import Archive
 from chatcli.errors import ExitCode, TranscriptError, UsageError
 from chatcli.terminal.sanitize import sanitize_line
@@ -66,7 +65,7 @@ def import_(
     for file in files:
         work.file(file)
     if as_json:
-        archive.invocation.write_bytes(json_text(work.records, indent=2).encode())
+        archive.invocation.write_json(work.records)
     work.summarize()
     if work.unreadable:
         raise typer.Exit(ExitCode.DATA)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chatcli.chat.conversation import EPOCH, Conversation, Node
-from chatcli.chat.formats.json_text import json_text
 from chatcli.chat.message import FinishReason, Role
 from chatcli.chat.transcript_writer import tag_of
 from chatcli.cli import completing
@@ -55,7 +54,7 @@ def show(
     conversation = archive.read(name, repair=repair).conversation
     if as_json:
         record = conversation_record(conversation, name, everything=tree)
-        archive.invocation.write_bytes(json_text(record, indent=2).encode())
+        archive.invocation.write_json(record)
         return
     from chatcli.cli.transcript_page import Page
 

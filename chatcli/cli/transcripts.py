@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chatcli.chat.formats.json_text import json_text
 from chatcli.cli import completing
 from chatcli.cli.transcript_archive import Archive, local_time
 from chatcli.cli.transcript_export import export
@@ -47,7 +46,7 @@ def list_(
     found = archive.index.newest(count + 1 if count else None)
     shown = found[:count] if count else found
     if as_json:
-        archive.invocation.write_bytes(json_text([_summary(s) for s in shown], indent=2).encode())
+        archive.invocation.write_json([_summary(s) for s in shown])
         return
     from chatcli.cli.transcript_page import Page
     from chatcli.terminal.rows import BOLD, DIM, PLAIN, RED
@@ -85,7 +84,7 @@ def search(
     archive = Archive.of(context)
     hits = archive.index.search(query_of(words), count=count)
     if as_json:
-        archive.invocation.write_bytes(json_text([_hit(hit) for hit in hits], indent=2).encode())
+        archive.invocation.write_json([_hit(hit) for hit in hits])
         return
     from chatcli.cli.transcript_page import Page
     from chatcli.terminal.rows import BOLD, DIM
@@ -233,7 +232,7 @@ def stats(context: typer.Context, as_json: AsJson = False) -> None:
         "months": dict(sorted(months.items(), reverse=True)),
     }
     if as_json:
-        archive.invocation.write_bytes(json_text(record, indent=2).encode())
+        archive.invocation.write_json(record)
         return
     for name in ("conversations", "messages", "bytes", "damaged"):
         archive.invocation.write(f"{name:<14}{record[name]:>12,}\n")
