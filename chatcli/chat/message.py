@@ -56,7 +56,8 @@ class Usage:
     Attributes:
         prompt_tokens: length of the whole prompt.
         cached_tokens: leading prompt tokens that were already in the KV cache.
-        decoded_tokens: prompt tokens that had to be decoded; cached + decoded = prompt.
+        decoded_tokens: prompt tokens that had to be decoded; cached + decoded = prompt, or less where the
+            answer was stopped while its prompt was read.
         completion_tokens: tokens generated, the end-of-turn token included.
     """
 
