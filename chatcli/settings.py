@@ -78,6 +78,11 @@ class Paths:
         return self.data / "models"
 
     @property
+    def model_registry(self) -> Path:
+        """Aliases of models, and files that were registered where they lie."""
+        return self.data / "models.json"
+
+    @property
     def input_history(self) -> Path:
         """Lines typed at the prompt."""
         return self.state / "history"
@@ -91,6 +96,11 @@ class Paths:
     def probe_verdicts(self) -> Path:
         """What the first load of each model on this machine found."""
         return self.cache / "probe.json"
+
+    @property
+    def checksums(self) -> Path:
+        """Hashes of model files, so that each is computed once."""
+        return self.cache / "checksums.json"
 
     @property
     def kv_states(self) -> Path:

@@ -23,15 +23,22 @@ MODEL = ROOT / "models" / "lkjsxclm-q8_0.gguf"
 CHATCLI = [sys.executable, "-c", "from chatcli.cli.main import main; main()"]
 # The binding opens /dev/null at import and never closes it.
 WARNINGS = "error,ignore::ResourceWarning"
+# What says where the developer's own settings and models are.
+_FOREIGN = ("CHATCLI_", "HF_", "XDG_", "OLLAMA_", "LLAMA_CACHE")
 _PATIENCE = 60.0  # seconds until a screen that does not come is a failure
 
 
 def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a run: user data below ``home``, no setting of the developer's own."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("CHATCLI_") and k != "NO_COLOR"}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN) and k != "NO_COLOR"}
     return (
         kept
-        | {"CHATCLI_HOME": str(home), "TERM": "xterm-256color", "PYTHONWARNINGS": WARNINGS}
+        | {
+            "CHATCLI_HOME": str(home),
+            "HOME": str(home / "nobody"),
+            "TERM": "xterm-256color",
+            "PYTHONWARNINGS": WARNINGS,
+        }
         | dict(extra or {})
     )
 

@@ -95,8 +95,9 @@ def _hint(settings: Settings, invocation: Invocation) -> list[str]:
     """What newcomers should know: that the bundled model is a toy, and how to get a real one."""
     from chatcli.library.bundled import NAME
     from chatcli.library.names import known_models
+    from chatcli.library.stores import Places
 
-    if settings.model != NAME or known_models(invocation.paths.models) != [NAME]:
+    if settings.model != NAME or known_models(Places.of(invocation.environ, invocation.paths)) != [NAME]:
         return []
     return [
         f"{NAME} is a tiny model that comes with the program, to try it out; it knows little beyond that.",

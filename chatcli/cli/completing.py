@@ -12,8 +12,9 @@ _MOST = 50
 def models(incomplete: str) -> list[str]:
     """Names of models that begin so."""
     from chatcli.library.names import known_models
+    from chatcli.library.stores import Places
 
-    return _beginning(incomplete, known_models(_paths().models))
+    return _beginning(incomplete, known_models(Places.of(os.environ, _paths())))
 
 
 def transcripts(incomplete: str) -> list[tuple[str, str]]:

@@ -1,7 +1,6 @@
 """``chatcli doctor``: what this machine and the installed llama.cpp can do, and where things are."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,10 +32,10 @@ def doctor(
     paths = invocation.paths
     report = describe_machine([paths.data, paths.cache])
     places = {name: str(getattr(paths, name)) for name in _PLACES}
-    model = _try(settings, paths)
+    model = _try(settings, paths, invocation.environ)
     if as_json:
         record = {"chatcli": __version__, **report.as_dict(), "paths": places, "model": model}
-        invocation.write_data(json.dumps(record, ensure_ascii=False, indent=2) + "\n")
+        invocation.write_json(record)
         return
     sections = {
         f"chatcli {__version__}": _about_machine(report),
@@ -49,16 +48,17 @@ def doctor(
         invocation.write(f"{title}\n{lines}")
 
 
-def _try(settings: Settings, paths: Paths) -> dict[str, Any]:
+def _try(settings: Settings, paths: Paths, environ: Mapping[str, str]) -> dict[str, Any]:
     """The first-load probe's verdict on the model of the settings; tried now if it is not known."""
     from chatcli.engine.probe import probe
     from chatcli.engine.scripted import PREFIX
     from chatcli.library.opening import load_options, locate
+    from chatcli.library.stores import Places
 
     if settings.model.startswith(PREFIX):
         return {"name": settings.model, "outcome": "ok", "reason": "needs no file"}
     try:
-        path = locate(settings.model, paths.models)
+        path = locate(settings.model, Places.of(environ, paths))
         verdict = probe(path, paths.probe_verdicts, load_options(settings))
     except ChatcliError as error:
         return {"name": settings.model, "outcome": "error", "reason": str(error)}

@@ -1,5 +1,6 @@
 """Puts a live chat together from the settings: model, transcript, session."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from chatcli.cli.invocation import Invocation
@@ -13,17 +14,28 @@ if TYPE_CHECKING:
     from chatcli.storage.state_cache import StateCache
 
 
-def background_engine(settings: Settings, invocation: Invocation) -> EngineSlot:
+def background_engine(
+    settings: Settings, invocation: Invocation, tell: Callable[[str], None] | None = None
+) -> EngineSlot:
     """Load the model of the settings in a thread; close it, or use it as a context manager, to free it.
+
+    Args:
+        tell: called in that thread with what should be known of the model; None: said on stderr where no
+            screen could be disturbed.
 
     Raises:
         ChatcliError: by the call that waits for the engine, not here.
     """
 
+    if tell is None and not invocation.interactive:
+        tell = lambda line: invocation.note(f"chatcli: {line}")  # noqa: E731
+
     def open_model(wanted: Settings, cancel: Cancellation, progress: Progress) -> Engine:
         from chatcli.library.opening import open_engine
 
-        return open_engine(wanted, invocation.paths, on_progress=progress, cancel=cancel)
+        return open_engine(
+            wanted, invocation.paths, invocation.environ, on_progress=progress, cancel=cancel, tell=tell
+        )
 
     return EngineSlot(open_model, settings)
 

@@ -2,11 +2,11 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from chatcli import __version__
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Timings, Usage
@@ -39,9 +39,16 @@ class LlamaEngine:
         loaded: the model; the engine frees it.
         model: how records name it; what the file itself says is filled in.
         conditions: what its states depend on besides what the engine knows (``state.conditions_of``).
+        defaults: sampling parameters recommended elsewhere than in the header, by name.
     """
 
-    def __init__(self, loaded: Loaded, model: ModelRef, conditions: str = "") -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        model: ModelRef,
+        conditions: str = "",
+        defaults: Mapping[str, Any] | None = None,
+    ) -> None:
         lib = loaded.native.lib
         self._loaded = loaded
         self._closed = False
@@ -52,7 +59,7 @@ class LlamaEngine:
         self._tape = Tape(loaded.native, loaded.context, loaded.batch_size)
         self._fitting = Fitting(loaded.context_size)
         self._adapters = Adapters(loaded)
-        self._recommended = recommended_sampling(lambda key: metadata(lib, loaded.model, key))
+        self._recommended = recommended_sampling(lambda key: metadata(lib, loaded.model, key), defaults)
         self._model = replace(
             model,
             architecture=loaded.architecture,
@@ -74,6 +81,7 @@ class LlamaEngine:
         *,
         name: str = "",
         sha256: str = "",
+        defaults: Mapping[str, Any] | None = None,
         on_progress: Callable[[float], None] | None = None,
         cancel: Cancellation | None = None,
     ) -> "LlamaEngine":
@@ -84,6 +92,7 @@ class LlamaEngine:
             options: how to load it.
             name: what the user calls it; the file's name without suffix if empty.
             sha256: of the file, where known, for the records.
+            defaults: sampling parameters its maker recommends elsewhere than in the header, by name.
             on_progress: called with the share that is done, 0 to 1, in the calling thread.
             cancel: set it to give up.
 
@@ -96,7 +105,7 @@ class LlamaEngine:
         loaded = load_model(path, options, on_progress=on_progress, cancel=cancel)
         try:
             conditions = conditions_of(path, options)
-            return cls(loaded, ModelRef(name or path.stem, path.name, sha256), conditions)
+            return cls(loaded, ModelRef(name or path.stem, path.name, sha256), conditions, defaults)
         except BaseException:
             loaded.free()
             raise

@@ -1,6 +1,6 @@
 """The sampling parameters a model's maker recommends in the GGUF header."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,13 +20,19 @@ _KEYS: dict[str, tuple[str, type[int] | type[float]]] = {
 }
 
 
-def recommended_sampling(metadata: Callable[[str], str]) -> SamplingParams:
+def recommended_sampling(
+    metadata: Callable[[str], str], defaults: Mapping[str, Any] | None = None
+) -> SamplingParams:
     """The defaults, changed by every recommendation that is a sane value.
 
     Args:
         metadata: gives the text of a header's scalar, ``""`` where there is none.
+        defaults: what is recommended elsewhere, by parameter; the header goes before it.
+
+    Raises:
+        UsageError: a value of ``defaults`` is out of range.
     """
-    params = SamplingParams()
+    params = SamplingParams(**(defaults or {}))
     for field, (key, kind) in _KEYS.items():
         text = metadata(f"general.sampling.{key}")
         try:

@@ -6,10 +6,8 @@ start, what makes llama.cpp crash is in the header, and who changes the middle o
 stamp does not do so by accident.
 """
 
-import contextlib
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from chatcli.engine.cache_file import read_cache, write_cache
 from chatcli.engine.loading import LoadOptions
 from chatcli.engine.machine import cpu_identity, devices, library_build
 from chatcli.engine.verdict import Outcome, Verdict
@@ -112,28 +111,12 @@ class VerdictCache:
         content.verdicts = dict(list(content.verdicts.items())[-_MOST:])
         if avoid_on is not None and _hash(avoid_on) not in content.avoid_extra_bufts:
             content.avoid_extra_bufts = [*content.avoid_extra_bufts[-_MOST:], _hash(avoid_on)]
-        with contextlib.suppress(OSError):  # a read-only home costs the memory, not the chat
-            self._write(msgspec.json.encode(content))
+        write_cache(self._path, content)
 
     def _read(self) -> _File:
-        """The file's content; an empty one where it is missing or damaged."""
-        try:
-            content = msgspec.json.decode(self._path.read_bytes(), type=_File)
-        except (OSError, msgspec.MsgspecError, ValueError):
-            return _File()
+        """The file's content; an empty one where it is missing, damaged or of another version."""
+        content = read_cache(self._path, _File)
         return content if content.version == 1 else _File()
-
-    def _write(self, data: bytes) -> None:
-        """Replace the file in one step; ``mkstemp`` makes it readable for its owner only."""
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=self._path.name, dir=self._path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            Path(name).replace(self._path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
 
 
 def _hash(machine: Mapping[str, str]) -> str:

@@ -1,10 +1,231 @@
-"""What models are called."""
+"""From what a user calls a model to its files on this disk: paths, names, aliases, catalogue, hub."""
 
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from chatcli.errors import ChatcliError, ModelNotFound, UsageError
+from chatcli.library import catalog
 from chatcli.library.bundled import NAME as BUNDLED
+from chatcli.library.bundled import bundled_model
+from chatcli.library.catalog import CatalogEntry
+from chatcli.library.reference import PREFERRED_TAGS, Reference, parse_reference
+from chatcli.library.registry import read_registry
+from chatcli.library.stores import LocalModel, Places, local_models
+from chatcli.library.stores.local_model import shards_beside, split_stem
+
+_MOST_LISTED = 8
 
 
-def known_models(folder: Path) -> list[str]:
-    """The bundled model and those in the models folder, by name."""
-    return [BUNDLED, *(file.stem for file in sorted(folder.glob("*.gguf")))]
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A model that was found.
+
+    Attributes:
+        name: what to call it: as the user did, or a path's file name without ending.
+        files: its GGUF files, the one to load first.
+        entry: its entry in the catalogue; None: it is not there.
+        sha256: as the store claims; '' where it does not.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    entry: CatalogEntry | None = None
+    sha256: str = ""
+
+    @property
+    def path(self) -> Path:
+        """The file to load."""
+        return self.files[0]
+
+
+def known_models(places: Places) -> list[str]:
+    """Names of all models on this disk and aliases: the bundled one first. Reads no model; never an error."""
+    names = {BUNDLED: None}
+    try:
+        names |= dict.fromkeys(read_registry(places.registry).aliases)
+        names |= {model.name: None for model in local_models(places) if not model.missing}
+    except ChatcliError:  # a damaged registry is told by what needs it
+        pass
+    return list(names)
+
+
+def locate(name: str, places: Places) -> Path:
+    """The file of a model; see ``find_model``."""
+    return find_model(name, places).path
+
+
+def find_model(name: str, places: Places) -> Located:
+    """Find a model on this disk.
+
+    Args:
+        name: a path (of a split model: of any part, or without the part's number); the bundled model's name;
+            an alias; the name of a file in our folder or of a registered one; a name as Ollama or LM Studio
+            has it; ``user/repo``, ``user/repo:QUANT``, ``hf:...``; a name of the catalogue.
+        places: where to look.
+
+    Raises:
+        ModelNotFound: there is none, or several could be meant; says what to do, or the nearest name.
+        DataError: the file of aliases is damaged.
+    """
+    registry = read_registry(places.registry)
+    wanted = registry.aliases.get(name, name)
+    if wanted == BUNDLED:
+        return Located(name, (bundled_model(),))
+    located = _by_path(wanted)
+    if located is not None:
+        return Located(name if wanted != name else split_stem(located[0].name), located)
+    models = local_models(places)
+    found = _choose(name, _candidates(wanted, models))
+    entry = catalog.find(wanted)
+    if found is None and entry is not None:
+        found = _choose(name, _of_entry(entry, models))
+    if found is None:
+        raise _not_here(name, wanted, entry, places, models)
+    if found.missing:
+        raise ModelNotFound(
+            f"{name}: parts of the model are missing: {_listed(found.missing)}; {_again(found)}"
+        )
+    return Located(name, found.files, entry or _entry_of(found), found.sha256)
+
+
+def _by_path(name: str) -> tuple[Path, ...] | None:
+    """The files a path names.
+
+    Raises:
+        ModelNotFound: it is a folder, or lacks parts.
+    """
+    try:
+        path = Path(name).expanduser()
+        if path.is_dir() and not name.lower().startswith(("hf:", "ollama:")):
+            there = sorted(p.name for p in path.glob("*.gguf"))[:_MOST_LISTED]
+            inside = f": {', '.join(there)}" if there else ""
+            if there or path.parent != Path():
+                raise ModelNotFound(f"{name} is a folder; name the .gguf file in it{inside}")
+            return None
+        split = shards_beside(path) if path.parent != Path() or path.suffix.lower() == ".gguf" else None
+        is_file = path.is_file()
+    except RuntimeError:  # ~nobody
+        raise ModelNotFound(f"no model file at {name}: there is no such home folder") from None
+    except (OSError, ValueError):  # too long a name, a NUL
+        return None
+    if split is not None and (not is_file or path in split[0]):
+        files, missing = split
+        if missing:
+            raise ModelNotFound(f"{name}: parts of the model are missing beside it: {_listed(missing)}")
+        return files
+    return (path,) if is_file else None
+
+
+def _candidates(wanted: str, models: list[LocalModel]) -> list[LocalModel]:
+    """Models a name means, by the most exact of the ways in which it means any."""
+    lower = wanted.lower().removesuffix(".gguf")
+    for way in (_full_name, _other_names, _short_name):
+        found = [m for m in models if any(lower == n.lower().removesuffix(".gguf") for n in way(m))]
+        if found:
+            return found
+    reference = _reference(wanted)
+    return _of_reference(reference, models) if reference is not None else []
+
+
+def _full_name(model: LocalModel) -> tuple[str, ...]:
+    return (model.name,)
+
+
+def _other_names(model: LocalModel) -> tuple[str, ...]:
+    return (*model.also, model.file)
+
+
+def _short_name(model: LocalModel) -> tuple[str, ...]:
+    """The repository without user and ``-GGUF``, as LM Studio shortens it."""
+    return (model.repo.rpartition("/")[2].lower().removesuffix("-gguf"),) if model.repo else ()
+
+
+def _reference(name: str) -> Reference | None:
+    try:
+        return parse_reference(name)
+    except UsageError:
+        return None
+
+
+def _of_reference(reference: Reference, models: list[LocalModel]) -> list[LocalModel]:
+    """Models of a repository: of a quantization; else of the preferred one that is there; else all."""
+    of_repo = [m for m in models if m.repo.lower() == reference.repo.lower()]
+    if reference.file is not None:
+        wanted = f"{reference.repo}/{reference.file}".lower()
+        return [m for m in of_repo if wanted in {name.lower() for name in m.also}]
+    if reference.tag is not None:
+        return [m for m in of_repo if m.tag.upper() == reference.tag.upper()]
+    for tag in PREFERRED_TAGS:
+        preferred = [m for m in of_repo if m.tag.upper() == tag]
+        if preferred:
+            return preferred
+    return of_repo
+
+
+def _of_entry(entry: CatalogEntry, models: list[LocalModel]) -> list[LocalModel]:
+    """A catalogue's model, from whichever store: by repository and quantization, or by the file's name."""
+    from_repo = _of_reference(Reference(entry.repo, entry.tag), models)
+    return from_repo or [m for m in models if m.file.lower() == entry.file.lower()]
+
+
+def _entry_of(model: LocalModel) -> CatalogEntry | None:
+    return next((e for e in catalog.entries() if model in _of_entry(e, [model])), None)
+
+
+def _choose(name: str, found: list[LocalModel]) -> LocalModel | None:
+    """The one model; of equal ones in several stores the first that is whole.
+
+    Raises:
+        ModelNotFound: they differ.
+    """
+    whole = [m for m in found if not m.missing] or found
+    different = {(m.size, m.file) if m.store != "ollama" else (m.size, "") for m in whole}
+    if len({size for size, _ in different}) > 1:
+        listed = [f"{m.name} ({m.size / 1e9:.2f} GB, {m.store}, {m.path})" for m in whole]
+        raise ModelNotFound(f"{name} could be any of {_listed(listed)}; name one by its full name or path")
+    return whole[0] if whole else None
+
+
+def _not_here(
+    name: str, wanted: str, entry: CatalogEntry | None, places: Places, models: list[LocalModel]
+) -> ModelNotFound:
+    called = name if wanted == name else f"{name} (an alias of {wanted})"
+    if entry is not None:
+        size = f"{entry.size / 1e9:.2f} GB"
+        return ModelNotFound(
+            f"{called} is not on this machine; `chatcli pull {entry.name}` fetches it ({size})"
+        )
+    near = difflib.get_close_matches(
+        wanted.lower(), {n.lower(): None for n in _all_names(places, models)}, n=1
+    )
+    reference = _reference(wanted) if not wanted.lower().endswith(".gguf") else None
+    looks_like_a_path = wanted.startswith((".", "/", "~", "\\")) or wanted.lower().endswith(".gguf")
+    if reference is not None and not looks_like_a_path and not near:
+        of_repo = sorted({m.tag for m in models if m.repo.lower() == reference.repo.lower() and m.tag})
+        there = f"; of this repository there are here: {', '.join(of_repo)}" if of_repo else ""
+        return ModelNotFound(f"{called} is not on this machine; `chatcli pull {reference}` fetches it{there}")
+    if near:
+        return ModelNotFound(f"there is no model {called!r}; did you mean {near[0]}?")
+    if looks_like_a_path or Path(wanted).parent != Path():
+        return ModelNotFound(f"no model file at {called}")
+    known = known_models(places)
+    return ModelNotFound(
+        f"there is no model {called!r}; known are {_listed(known)}; or give the path of a GGUF file"
+    )
+
+
+def _all_names(places: Places, models: list[LocalModel]) -> Iterator[str]:
+    yield from known_models(places)
+    yield from (n for m in models for n in m.also if len(n) < 80)
+    yield from (entry.name for entry in catalog.entries())
+
+
+def _again(model: LocalModel) -> str:
+    return f"`chatcli pull {model.name}` fetches them" if model.repo else "copy them beside it"
+
+
+def _listed(names: tuple[str, ...] | list[str]) -> str:
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return ", ".join(names[:_MOST_LISTED]) + more

@@ -1,66 +1,40 @@
 """From a name the user gave to an engine that answers: find it, check it, try it in a child, load it."""
 
-import difflib
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from chatcli.engine.base import Cancellation, Engine, Progress
 from chatcli.engine.loading import LoadOptions
 from chatcli.engine.scripted import PREFIX as SCRIPTED
-from chatcli.errors import ModelNotFound
-from chatcli.library.bundled import NAME as BUNDLED
-from chatcli.library.bundled import bundled_model
-from chatcli.library.names import known_models
+from chatcli.errors import ModelError
+from chatcli.library.checksums import Checksums
+from chatcli.library.names import Located, find_model, locate
+from chatcli.library.stores import Places
 from chatcli.settings import Paths, Settings
 
+__all__ = ["load_options", "locate", "open_engine"]
 
-def locate(name: str, models: Path) -> Path:
-    """Find the file of a model.
-
-    Args:
-        name: a path, the bundled model's name, or a file in the models folder, with or without ``.gguf``.
-        models: the models folder.
-
-    Raises:
-        ModelNotFound: there is none; says where was looked, and the nearest name.
-    """
-    if name == BUNDLED:
-        return bundled_model()
-    try:
-        path = Path(name).expanduser()
-    except RuntimeError:  # ~nobody
-        raise ModelNotFound(f"no model file at {name}: there is no such home folder") from None
-    if path.is_file():
-        return path
-    for candidate in (models / name, models / f"{name}.gguf"):
-        if candidate.is_file():
-            return candidate
-    if path.is_dir():
-        raise ModelNotFound(f"{name} is a folder; name the .gguf file in it")
-    if path.suffix == ".gguf" or path.parent != Path():
-        raise ModelNotFound(f"no model file at {name}")
-    known = known_models(models)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = (
-        f"did you mean {near[0]}?"
-        if near
-        else f"known are {', '.join(known)}; or give the path of a GGUF file"
-    )
-    raise ModelNotFound(f"there is no model {name!r}; {hint}")
+#: Told one line about what the user should know of a model that loads.
+Tell = Callable[[str], None]
 
 
 def open_engine(
     settings: Settings,
     paths: Paths,
+    environ: Mapping[str, str],
     *,
     on_progress: Progress | None = None,
     cancel: Cancellation | None = None,
+    tell: Tell | None = None,
 ) -> Engine:
     """Open the model of the settings. A model new to this machine is tried in a child process first.
 
     Args:
+        environ: environment variables, which say where other programs keep models.
         on_progress: called in this thread while the weights load.
         cancel: set it, from any thread, to give up.
+        tell: called in this thread with what should be known, as that a name stands for another file now.
 
     Raises:
         ModelNotFound: no such model.
@@ -73,17 +47,23 @@ def open_engine(
         from chatcli.engine.scripted import ScriptedEngine
 
         return ScriptedEngine.open(settings.model)
-    path = locate(settings.model, paths.models)
+    found = find_model(settings.model, Places.of(environ, paths))
     from chatcli.engine.llama import LlamaEngine
     from chatcli.engine.probe import probe
 
     options = load_options(settings)
-    verdict = probe(path, paths.probe_verdicts, options, cancel=cancel)
+    hashing = Hashing(Checksums(paths.checksums), found, cancel)
+    verdict = probe(found.path, paths.probe_verdicts, options, cancel=cancel)
     verdict.raise_for_failure()
+    sha256 = hashing.result()
+    if tell is not None:
+        _tell_of_change(settings.model, sha256, Checksums(paths.checksums), tell)
     return LlamaEngine.open(
-        path,
+        found.path,
         replace(options, use_extra_bufts=verdict.use_extra_bufts),
-        name=path.stem if settings.model != BUNDLED else BUNDLED,
+        name=found.name,
+        sha256=sha256,
+        defaults=found.entry.recommended(thinking=settings.thinking) if found.entry else {},
         on_progress=on_progress,
         cancel=cancel,
     )
@@ -97,3 +77,49 @@ def load_options(settings: Settings) -> LoadOptions:
         gpu_layers=int(settings.gpu_layers) if layers is None else layers,
         threads=settings.threads,
     )
+
+
+class Hashing:
+    """The sha256 of a model, computed in a thread while the model is tried; known ones cost nothing.
+
+    Args:
+        checksums: what is known.
+        found: the model.
+        cancel: set it to give up.
+    """
+
+    def __init__(self, checksums: Checksums, found: Located, cancel: Cancellation | None) -> None:
+        self._sha256 = checksums.known(found.files) or ""
+        self._error: ModelError | None = None
+        self._thread: threading.Thread | None = None
+        if not self._sha256:
+
+            def work() -> None:
+                try:
+                    self._sha256 = checksums.of(found.files, cancel)
+                except ModelError as error:
+                    self._error = error
+
+            self._thread = threading.Thread(target=work, name="sha256", daemon=True)
+            self._thread.start()
+
+    def result(self) -> str:
+        """The hash, waited for.
+
+        Raises:
+            ModelError: the file cannot be read, or it was cancelled.
+        """
+        if self._thread is not None:
+            self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._sha256
+
+
+def _tell_of_change(name: str, sha256: str, checksums: Checksums, tell: Tell) -> None:
+    former = checksums.former(name, sha256)
+    if former:
+        tell(
+            f"{name} is another file than when it was last used (sha256 {former[:12]}... then, "
+            f"{sha256[:12]}... now); judgements are kept apart by it"
+        )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TextIO
 
+from chatcli.library.stores import Places
 from chatcli.session.attachments import Attachment, enclose
 from chatcli.session.background import BackgroundAnswer
 from chatcli.session.session import Session
@@ -30,6 +31,11 @@ class Surroundings:
     out: TextIO
     paths: Paths
     persona: Callable[[str], Settings]
+
+    @property
+    def places(self) -> Places:
+        """Where models lie."""
+        return Places.of(self.environ, self.paths)
 
 
 class Chat:

@@ -85,7 +85,7 @@ def _commands() -> Iterator[Choice]:
 def _models(chat: Chat) -> Iterator[Choice]:
     from chatcli.library.names import known_models
 
-    return ((name, "") for name in known_models(chat.surroundings.paths.models))
+    return ((name, "") for name in known_models(chat.surroundings.places))
 
 
 def _personas(chat: Chat) -> Iterator[Choice]:

@@ -105,7 +105,7 @@ def _template(chat: Chat) -> None:
     from chatcli.engine.gguf.reader import read_header
     from chatcli.library.opening import locate
 
-    header = read_header(locate(name, chat.surroundings.paths.models))
+    header = read_header(locate(name, chat.surroundings.places))
     chat.screen.text(header.chat_template or "(none: the model continues a transcript, <user>...</user>)")
 
 

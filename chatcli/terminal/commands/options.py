@@ -59,7 +59,7 @@ def model(chat: Chat, argument: str) -> None:
     """Lists the models, or goes on with another one."""
     present = chat.session.engine.settings.model
     if not argument:
-        known = known_models(chat.surroundings.paths.models)
+        known = known_models(chat.surroundings.places)
         names = known if present in known else [present, *known]
         chat.screen.text("\n".join(f"{'>' if name == present else ' '} {name}" for name in names))
         return
@@ -96,6 +96,6 @@ def _switch(chat: Chat, name: str, ctx_size: int | None = None) -> None:
     from chatcli.library.opening import locate
 
     if not name.startswith(SCRIPTED):
-        locate(name, chat.surroundings.paths.models)
+        locate(name, chat.surroundings.places)
     settings = chat.session.engine.settings
     chat.session.engine.switch(replace(settings, model=name, ctx_size=ctx_size or settings.ctx_size))

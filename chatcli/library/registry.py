@@ -1,0 +1,103 @@
+"""What the user said about models: aliases, and files to be known by a name where they lie.
+
+This room reads the file; ``storage.registry_file`` writes it.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+
+from chatcli.errors import DataError, UsageError
+
+_FORBIDDEN = set("\\\0\n\r\t")
+
+
+class _File(msgspec.Struct):
+    version: int = 1
+    aliases: dict[str, str] = {}
+    files: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Names the user gave.
+
+    Attributes:
+        aliases: name -> name of a model.
+        files: name -> path of a GGUF file, the first of a split model.
+    """
+
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+    def with_alias(self, alias: str, name: str) -> "Registry":
+        """With one more alias, or another meaning of one.
+
+        Raises:
+            UsageError: it cannot be a name.
+        """
+        return replace(self, aliases={**self.aliases, _checked(alias): name})
+
+    def with_file(self, name: str, path: Path) -> "Registry":
+        """With one more file, or another one under a name.
+
+        Raises:
+            UsageError: it cannot be a name.
+        """
+        return replace(self, files={**self.files, _checked(name): path})
+
+    def without(self, name: str) -> "Registry":
+        """Without an alias or a file of that name; as before if there is none."""
+        aliases = {alias: target for alias, target in self.aliases.items() if alias != name}
+        return Registry(aliases, {known: path for known, path in self.files.items() if known != name})
+
+    def encode(self) -> bytes:
+        """As it is stored."""
+        files = {name: os.fspath(path) for name, path in self.files.items()}
+        content = _File(aliases=dict(self.aliases), files=files)
+        return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
+
+
+def decode_registry(data: bytes, where: str) -> Registry:
+    """A registry as it was stored.
+
+    Args:
+        data: the file's content; empty: an empty registry.
+        where: the file, for the message.
+
+    Raises:
+        DataError: it is damaged, or of a later version of the program.
+    """
+    if not data:
+        return Registry()
+    try:
+        content = msgspec.json.decode(data, type=_File)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise DataError(f"{where} is damaged: {error}; mend or remove it") from None
+    if content.version != 1:
+        raise DataError(f"{where} was written by a later version of chatcli")
+    return Registry(content.aliases, {name: Path(path) for name, path in content.files.items()})
+
+
+def read_registry(path: Path) -> Registry:
+    """The registry in a file; an empty one where there is no file.
+
+    Raises:
+        DataError: it is damaged, or cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return Registry()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    return decode_registry(data, str(path))
+
+
+def _checked(name: str) -> str:
+    if not name.strip() or name != name.strip() or set(name) & _FORBIDDEN or name.startswith("-"):
+        raise UsageError(f"{name!r} cannot be the name of a model")
+    return name

@@ -1,0 +1,122 @@
+"""A model that lies on this disk, and what its file's name tells."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+_SHARD = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf$", re.IGNORECASE | re.DOTALL)
+
+
+class Store(StrEnum):
+    """Who keeps a model; in the order in which equal ones are preferred."""
+
+    CHATCLI = "chatcli"
+    REGISTERED = "registered"
+    HUB = "hugging face"
+    LLAMA_CPP = "llama.cpp"
+    LM_STUDIO = "lm studio"
+    OLLAMA = "ollama"
+
+    @property
+    def foreign(self) -> bool:
+        """The files belong to other programs too."""
+        return self is not Store.CHATCLI
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A model on this disk.
+
+    Attributes:
+        name: what to call it here, which finds it again.
+        files: its GGUF files, the first one first.
+        size: bytes of those that are there.
+        store: who keeps it.
+        repo: repository it came from, ``user/name``, where the store tells.
+        tag: quantization or version: ``Q4_K_M``, ``latest``; '' where no name tells.
+        sha256: of a model in one file, as the store claims; '' where it does not.
+        missing: names of files of a split model that are not there.
+        also: other names it goes by.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    size: int
+    store: Store
+    repo: str = ""
+    tag: str = ""
+    sha256: str = ""
+    missing: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """The file to load."""
+        return self.files[0]
+
+    @property
+    def file(self) -> str:
+        """Name of the file to load."""
+        return self.path.name
+
+
+def split_stem(name: str) -> str:
+    """A file's name without ending, and without ``-00001-of-00003``."""
+    shard = _SHARD.match(name)
+    return shard["stem"] if shard else re.sub(r"\.gguf$", "", name, flags=re.IGNORECASE)
+
+
+def grouped(paths: Iterable[Path]) -> Iterator[tuple[tuple[Path, ...], tuple[str, ...]]]:
+    """Files of models put together: those of each model that are there, and the names of those missing.
+
+    Args:
+        paths: GGUF files; those of one folder may be shards of one model.
+    """
+    split: dict[tuple[Path, str, str], dict[int, Path]] = {}
+    for path in paths:
+        shard = _SHARD.match(path.name)
+        if shard is None or not 1 <= int(shard["number"]) <= int(shard["count"]) <= 4096:
+            yield (path,), ()
+        else:
+            key = (path.parent, shard["stem"], shard["count"])
+            split.setdefault(key, {})[int(shard["number"])] = path
+    for (folder, stem, count), there in split.items():
+        absent = [n for n in range(1, int(count) + 1) if n not in there]
+        names = tuple(f"{stem}-{n:05d}-of-{count}.gguf" for n in absent)
+        first = there.pop(1, folder / f"{stem}-00001-of-{count}.gguf")
+        yield (first, *(there[n] for n in sorted(there))), names
+
+
+def size_of(files: Iterable[Path]) -> int:
+    """Bytes of the files that are there."""
+    total = 0
+    for file in files:
+        try:
+            total += file.stat().st_size
+        except OSError:
+            continue
+    return total
+
+
+def shards_beside(path: Path) -> tuple[tuple[Path, ...], tuple[str, ...]] | None:
+    """The files of the split model that a path names, by any shard or by their common name.
+
+    Returns:
+        The files, the first one first, and the names of those missing; None: it names no split model.
+    """
+    shard = _SHARD.match(path.name)
+    stem = shard["stem"] if shard else split_stem(path.name)
+    try:
+        beside = [p for p in path.parent.iterdir() if (m := _SHARD.match(p.name)) and m["stem"] == stem]
+    except OSError:
+        return None
+    for files, missing in grouped(p for p in beside if not shard or p.name.lower().endswith(_ending(shard))):
+        if len(files) > 1 or missing:
+            return files, missing
+    return None
+
+
+def _ending(shard: re.Match[str]) -> str:
+    return f"-of-{shard['count']}.gguf"

@@ -1,0 +1,110 @@
+"""Where models lie: our own folder, and those of the hub's client, llama.cpp, LM Studio and Ollama."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from chatcli.settings import Paths
+
+_POINTER = ".lmstudio-home-pointer"
+_MOST = 1 << 20  # bytes of a settings file
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Folders to look into, which need not exist.
+
+    Attributes:
+        models: ours.
+        registry: the file of aliases and registered files.
+        hub: caches in huggingface_hub's layout, of other programs too.
+        llama_cpp: flat caches of llama.cpp before it took over the hub's layout.
+        lm_studio: ``publisher/repo/file.gguf``.
+        ollama: with ``manifests`` and ``blobs``.
+    """
+
+    models: Path
+    registry: Path
+    hub: tuple[Path, ...] = ()
+    llama_cpp: tuple[Path, ...] = ()
+    lm_studio: tuple[Path, ...] = ()
+    ollama: tuple[Path, ...] = ()
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str], paths: Paths) -> Self:
+        """The places on this machine.
+
+        Args:
+            environ: environment variables; HF_HOME, OLLAMA_MODELS and their like are obeyed.
+            paths: our own folders.
+        """
+        home = _home(environ)
+        cache = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
+        hf_home = Path(environ.get("HF_HOME") or cache / "huggingface")
+        hub = (
+            environ.get("LLAMA_CACHE"),
+            environ.get("HF_HUB_CACHE"),
+            hf_home / "hub",
+            cache / "huggingface/hub",
+        )
+        flat = [environ.get("LLAMA_CACHE"), cache / "llama.cpp"]
+        if sys.platform == "darwin":
+            flat.append(home / "Library" / "Caches" / "llama.cpp")
+        if environ.get("LOCALAPPDATA"):
+            flat.append(Path(environ["LOCALAPPDATA"]) / "llama.cpp")
+        ollama = (environ.get("OLLAMA_MODELS"), home / ".ollama/models", "/usr/share/ollama/.ollama/models")
+        return cls(
+            models=paths.models,
+            registry=paths.model_registry,
+            hub=_folders(hub, home),
+            llama_cpp=_folders(flat, home),
+            lm_studio=_folders(_lm_studio(home), home),
+            ollama=_folders(ollama, home),
+        )
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    named = environ.get("HOME") or environ.get("USERPROFILE")
+    if named:
+        return Path(named)
+    try:
+        return Path.home()
+    except RuntimeError:  # nobody's process
+        return Path("/nonexistent")
+
+
+def _folders(candidates: tuple[object, ...] | list[Any], home: Path) -> tuple[Path, ...]:
+    found: dict[Path, None] = {}
+    for candidate in candidates:
+        if candidate:
+            text = str(candidate)
+            path = home / text[2:] if text.startswith(("~/", "~\\")) else Path(text)
+            found[path] = None
+    return tuple(found)
+
+
+def _lm_studio(home: Path) -> tuple[Path, ...]:
+    """Its home may be elsewhere (a pointer file says so), and its models elsewhere than in its home."""
+    pointed = _text(home / _POINTER).strip()
+    roots = [*([Path(pointed)] if pointed else []), home / ".lmstudio", home / ".cache" / "lm-studio"]
+    found: list[Path] = []
+    for root in roots:
+        try:
+            settings = json.loads(_text(root / "settings.json") or "{}")
+        except (ValueError, RecursionError):
+            settings = {}
+        named = settings.get("downloadsFolder") if isinstance(settings, dict) else None
+        found += [Path(named)] if isinstance(named, str) and named else []
+        found.append(root / "models")
+    return tuple(found)
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MOST).decode("utf-8", "replace").replace("\0", "")
+    except (OSError, ValueError):
+        return ""

@@ -1,0 +1,60 @@
+"""All models on this disk, from every store."""
+
+from collections.abc import Iterator
+
+from chatcli.library.reference import quantization
+from chatcli.library.registry import read_registry
+from chatcli.library.stores.folders import llama_cpp_models, lm_studio_models, own_models
+from chatcli.library.stores.hub_cache import hub_models
+from chatcli.library.stores.local_model import (
+    LocalModel,
+    Store,
+    shards_beside,
+    size_of,
+    split_stem,
+)
+from chatcli.library.stores.ollama import ollama_models
+from chatcli.library.stores.places import Places
+
+
+def local_models(places: Places) -> list[LocalModel]:
+    """Models on this disk, our own first; each file once, though several stores may link to it.
+
+    Reads folders and manifests, and no GGUF. What cannot be read is passed over.
+    """
+    found: list[LocalModel] = []
+    seen: set[str] = set()
+    for model in _all(places):
+        key = str(model.path)
+        if key not in seen:
+            seen.add(key)
+            found.append(model)
+    return found
+
+
+def _all(places: Places) -> Iterator[LocalModel]:
+    yield from own_models(places.models)
+    yield from _registered(places)
+    for cache in places.hub:
+        yield from hub_models(cache)
+    for cache in places.llama_cpp:
+        yield from llama_cpp_models(cache)
+    for folder in places.lm_studio:
+        yield from lm_studio_models(folder)
+    for folder in places.ollama:
+        yield from ollama_models(folder)
+
+
+def _registered(places: Places) -> Iterator[LocalModel]:
+    for name, path in read_registry(places.registry).files.items():
+        files, missing = shards_beside(path) or ((path,), ())
+        if path.is_file():
+            yield LocalModel(
+                name,
+                files,
+                size_of(files),
+                Store.REGISTERED,
+                tag=quantization(path.name) or "",
+                missing=missing,
+                also=(split_stem(path.name),),
+            )
