@@ -261,27 +261,15 @@ class Judge:
     # Knowing what was said
 
     def rating(self, conversation: Conversation, node_id: int) -> Rating | None:
-        """What counts as the rating of an answer now; None: it has none.
-
-        Raises:
-            StorageError: earlier ratings cannot be read.
-        """
+        """What counts as the rating of an answer now; None: it has none, or the log cannot be read."""
         return self._of(conversation).ratings.get(node_id)
 
     def correction(self, conversation: Conversation, node_id: int) -> Correction | None:
-        """What the person made of an answer; None: nothing.
-
-        Raises:
-            StorageError: as ``rating``.
-        """
+        """What the person made of an answer; None: nothing, or the log cannot be read."""
         return self._of(conversation).corrections.get(node_id)
 
     def opposites(self, conversation: Conversation, node_id: int) -> list[Node]:
-        """The other answers to the same message whose thumb is the opposite: each makes a pair with it.
-
-        Raises:
-            StorageError: as ``rating``.
-        """
+        """The other answers to the same message whose thumb is the opposite: each makes a pair with it."""
         own = self.rating(conversation, node_id)
         if own is None:
             return []
@@ -289,17 +277,23 @@ class Judge:
         return [node for node, other in rated if other is not None and other.good != own.good]
 
     def _of(self, conversation: Conversation) -> "_Known":
-        if self._conversation is not conversation:
-            known = _Known()
-            # Of a conversation that began under our eyes there is nothing in the log yet.
-            if self._log is not None and conversation.id and conversation.started < self._since:
+        if self._conversation is conversation:
+            return self._known
+        known = _Known()
+        # Of a conversation that began under our eyes there is nothing in the log yet.
+        complete = True
+        if self._log is not None and conversation.id and conversation.started < self._since:
+            try:
                 for record in records_about(self._log.path, conversation.id):
                     known.take(record)
-            for record in self._unsaved:
-                if isinstance(record, Retraction) or _is_about(record, conversation):
-                    known.take(record)
+            except StorageError:  # writing says it aloud; the next question tries again
+                complete = False
+        for record in self._unsaved:
+            if isinstance(record, Retraction) or _is_about(record, conversation):
+                known.take(record)
+        if complete:
             self._conversation, self._known = conversation, known
-        return self._known
+        return known
 
     def _target(self, conversation: Conversation, *node_ids: int) -> Target | None:
         """Where answers are; None: in a conversation that nobody can find again."""

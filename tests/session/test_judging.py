@@ -140,6 +140,7 @@ def test_only_answers_to_one_question_are_compared(session: Session, file: Path)
 
 def test_what_cannot_be_written_is_kept_and_tried_again(session: Session, file: Path) -> None:
     """In the order it was said; it counts meanwhile, and the last try says what is lost."""
+    session.conversation.started -= timedelta(days=1)
     say(session, "one", "two")
     conversation = session.conversation
     first, second = (n.id for n in conversation.path() if n.message.generation)
