@@ -8,8 +8,11 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from chatcli.engine.base import Cancellation, Event
+
+T = TypeVar("T")
 
 _POLL_SECONDS = 0.1  # a wait without a time limit cannot be interrupted on Windows
 
@@ -19,26 +22,26 @@ class _End:
     error: BaseException | None
 
 
-class BackgroundAnswer:
-    """An answer that is being generated in a thread.
+class Background(Generic[T]):
+    """Something that happens in a thread, event by event.
 
     Args:
-        start: called in the thread with the flag that stops it; returns the events of the answer.
+        start: called in the thread with the flag that stops it; returns the events.
 
     Attributes:
         done: every event has been delivered and the thread has ended.
     """
 
-    def __init__(self, start: Callable[[Cancellation], Iterator[Event]]) -> None:
+    def __init__(self, start: Callable[[Cancellation], Iterator[T]]) -> None:
         self.done = False
         self._cancellation = Cancellation()
         self._error: BaseException | None = None
-        self._queue: queue.SimpleQueue[Event | _End] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, args=(start,), name="answer", daemon=True)
         self._thread.start()
 
     def cancel(self) -> None:
-        """Ask the answer to stop. What came so far stays valid; the events still end with ``Finished``."""
+        """Ask it to stop. What came so far stays valid; the events of an answer still end with ``Finished``."""
         self._cancellation.set()
 
     def end(self) -> None:
@@ -51,7 +54,7 @@ class BackgroundAnswer:
         """Whether ``cancel`` was called."""
         return self._cancellation.is_set()
 
-    def __iter__(self) -> Iterator[Event]:
+    def __iter__(self) -> Iterator[T]:
         """Yield every event, waiting for it.
 
         Raises:
@@ -60,13 +63,13 @@ class BackgroundAnswer:
         while not self.done:
             yield from self.wait(_POLL_SECONDS)
 
-    def wait(self, seconds: float) -> list[Event]:
+    def wait(self, seconds: float) -> list[T]:
         """Return all events that are there, waiting up to ``seconds`` for the first.
 
         Raises:
             ChatcliError: as ``__iter__``.
         """
-        events: list[Event] = []
+        events: list[T] = []
         while self._error is None and not self.done:
             try:
                 item = self._queue.get(timeout=0 if events else seconds)
@@ -83,7 +86,7 @@ class BackgroundAnswer:
             raise self._error
         return events
 
-    def _run(self, start: Callable[[Cancellation], Iterator[Event]]) -> None:
+    def _run(self, start: Callable[[Cancellation], Iterator[T]]) -> None:
         error: BaseException | None = None
         try:
             for event in start(self._cancellation):
@@ -91,3 +94,7 @@ class BackgroundAnswer:
         except BaseException as caught:  # the thread that waits raises it
             error = caught
         self._queue.put(_End(error))
+
+
+class BackgroundAnswer(Background[Event]):
+    """An answer that is being generated in a thread."""

@@ -23,11 +23,12 @@ class EngineSlot:
 
     Attributes:
         settings: of the model in use.
+        open_engine: as given.
     """
 
     def __init__(self, open_engine: Open, settings: Settings) -> None:
         self.settings = settings
-        self._open = open_engine
+        self.open_engine = open_engine
         self._former: Settings | None = None
         self._loading = self._load()
 
@@ -86,4 +87,4 @@ class EngineSlot:
 
     def _load(self) -> LoadingEngine:
         settings = self.settings
-        return LoadingEngine(lambda cancel, progress: self._open(settings, cancel, progress))
+        return LoadingEngine(lambda cancel, progress: self.open_engine(settings, cancel, progress))

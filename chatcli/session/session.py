@@ -145,14 +145,14 @@ class Session:
         self._save_head(before)
         return node.message
 
-    def select(self, node_id: int) -> None:
-        """Go to the branch a message is on, at its newest end.
+    def select(self, node_id: int, *, exactly: bool = False) -> None:
+        """Go to the branch a message is on, at its newest end, or to ``exactly`` that message.
 
         Raises:
             UsageError: there is no such message.
         """
         before = self.conversation.head
-        self.conversation.select(node_id)
+        (self.conversation.move_head if exactly else self.conversation.select)(node_id)
         self._save_head(before)
 
     def alternatives(self, node_id: int) -> list[Node]:
@@ -181,6 +181,17 @@ class Session:
         node = self.conversation.node(node_id)
         message = Message(node.message.role, text, node.message.reasoning)
         self._add(message, {EDITS: str(node_id)}, at=(node.parent,))
+
+    def add_answer(self, question: int, message: Message) -> Node:
+        """Keep an answer that was generated elsewhere as one more to a message; the chat goes on from it.
+
+        Raises:
+            StorageError: it could not be written yet; it is part of the conversation all the same.
+        """
+        node = self.conversation.append(message, question)
+        self._unsaved.append(node)
+        self._save_pending()
+        return node
 
     # Conversations
 
