@@ -8,14 +8,12 @@ from typing import Annotated
 import typer
 
 from chatcli.chat.conversation import Conversation
-from chatcli.chat.formats.exporting import DOCUMENTS, FORMATS, SUFFIXES, render_as, suffix_of
+from chatcli.chat.formats.exporting import DOCUMENTS, KINDS, RAW, kind_of, render_as, suffix_of
 from chatcli.cli import completing
 from chatcli.cli.transcript_archive import Archive
 from chatcli.errors import DataError, ExitCode, UsageError
 
-_RAW = "raw"
 _STDOUT = "-"
-_KINDS = (*FORMATS, _RAW)
 
 
 def export(
@@ -33,7 +31,7 @@ def export(
         typer.Option(
             "--format",
             "-f",
-            metavar="|".join(_KINDS),
+            metavar="|".join(KINDS),
             help="The format; else what the suffix of --out says, else bare. raw is the file as it is.",
         ),
     ] = None,
@@ -57,7 +55,7 @@ def export(
     archive = Archive.of(context)
     if bool(refs) == everything:
         raise UsageError("name the conversations to export, or give --all")
-    kind = _kind(kind, out)
+    kind = kind_of("" if out == _STDOUT else out, kind)
     if everything:
         names = [summary.name for summary in archive.index.newest(None)]
     else:
@@ -66,30 +64,12 @@ def export(
     work = _Export(archive, kind, force=force, repair=repair, several=several)
     if not several:
         work.one(names[0], out)
-    elif kind in DOCUMENTS or kind == _RAW:
+    elif kind in DOCUMENTS or kind == RAW:
         work.folder(names, out)
     else:
         work.lines(names, out)
     if work.failed:
         raise typer.Exit(ExitCode.DATA)
-
-
-def _kind(wanted: str | None, out: str) -> str:
-    """The format that is meant.
-
-    Raises:
-        UsageError: there is no such format, or none goes with the suffix.
-    """
-    if wanted is not None:
-        if wanted not in _KINDS:
-            raise UsageError(f"there is no format {wanted!r}; known are {', '.join(_KINDS)}")
-        return wanted
-    suffix = Path(out).suffix.lower()
-    if out == _STDOUT or not suffix:
-        return "bare"
-    if suffix not in SUFFIXES:
-        raise UsageError(f"no format goes with {suffix}; give --format, one of {', '.join(_KINDS)}")
-    return SUFFIXES[suffix]
 
 
 class _Export:
@@ -119,7 +99,7 @@ class _Export:
         """Many conversations into a folder, a file each."""
         if out == _STDOUT:
             raise UsageError(f"several conversations as {self._kind} need a folder; give --out FOLDER")
-        suffix = ".txt" if self._kind == _RAW else suffix_of(self._kind)
+        suffix = ".txt" if self._kind == RAW else suffix_of(self._kind)
         taken: set[str] = set()
         for name in names:
             stem = plain = name.replace("/", "_")
@@ -139,7 +119,7 @@ class _Export:
             self._archive.invocation.note(f"chatcli: {error}; left out")
 
     def _pieces(self, name: str) -> Iterator[bytes]:
-        if self._kind == _RAW:
+        if self._kind == RAW:
             from chatcli.storage.transcript_log import read_bytes
 
             yield read_bytes(self._archive.store.path(name))
@@ -166,7 +146,7 @@ class _Export:
             atomic_write(file, pieces)
             return
         for piece in pieces:
-            if invocation.stdout.isatty() and self._kind in {*DOCUMENTS, _RAW}:
+            if invocation.stdout.isatty() and self._kind in {*DOCUMENTS, RAW}:
                 invocation.write(piece.decode("utf-8", "replace"))
             else:
                 invocation.write_bytes(piece)

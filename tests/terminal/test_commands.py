@@ -1,12 +1,12 @@
 """The slash commands, each through the prompt, on a real session and real files."""
 
 import base64
-import json
 import re
 from pathlib import Path
 
 import pytest
 
+from chatcli.chat.formats.exporting import SUFFIXES, render_as
 from chatcli.chat.transcript_reader import load
 from chatcli.terminal.commands.declaration import SlashCommand
 from chatcli.terminal.commands.table import COMMANDS, NAMES
@@ -277,11 +277,24 @@ def test_saving_and_exporting(home: Path, tmp_path: Path) -> None:
         for name in ("the chat", "c.txt"):
             read = load([(tmp_path / name).read_bytes()]).conversation
             assert [m.content for m in read.messages()] == c.said
-        c.type(f"/export {tmp_path}/c.md", f"/export {tmp_path}/c.json")
-        assert "## user\n\nhi <user>\n" in (tmp_path / "c.md").read_text()
-        assert json.loads((tmp_path / "c.json").read_text())["messages"][0]["content"] == "hi <user>"
+        c.type("/rename A <b>title</b>")
+        conversation = c.chat.session.conversation
+        for name, kind in (
+            ("c.md", ""),
+            ("c.html", ""),
+            ("c.json", ""),
+            ("d", "trl"),
+            ("e.json", "sharegpt"),
+        ):
+            assert "the chat is in" in c.type(f"/export {tmp_path}/{name} {kind}")
+            wanted = "".join(render_as(conversation, kind or SUFFIXES[f".{name[2:]}"]))
+            assert (tmp_path / name).read_text() == wanted
+        assert "&lt;b&gt;title" in (tmp_path / "c.html").read_text()
+        c.type(f"/export {tmp_path}/all raw")
+        assert (tmp_path / "all").read_bytes() == (c.chat.session.transcript or Path()).read_bytes()
+        assert "there is no format 'x'; known are bare" in c.type(f"/export {tmp_path}/g x")
         assert "is there already" in c.type(f"/save {tmp_path}/answer")
-        assert "knows .txt, .md, .json" in c.type(f"/export {tmp_path}/c.pdf")
+        assert "no format goes with .pdf" in c.type(f"/export {tmp_path}/c.pdf")
         assert "cannot be written" in c.type(f"/save {tmp_path}/no/such/folder")
 
 

@@ -1,14 +1,16 @@
 """Commands that take files in and put answers out."""
 
-import json
+import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from chatcli.chat.formats.exporting import KINDS, RAW, kind_of, render_as
 from chatcli.chat.message import Message, Role
-from chatcli.chat.transcript_writer import render_bare
-from chatcli.errors import ChatcliError, UsageError
+from chatcli.errors import UsageError
 from chatcli.session.attachments import enclose, read_files
+from chatcli.storage.durable import atomic_write
+from chatcli.storage.transcript_log import read_bytes
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.clipboard import copy_text
 from chatcli.terminal.code_blocks import code_blocks
@@ -42,20 +44,17 @@ def save(chat: Chat, argument: str) -> None:
     names = [word for word in words if word != "--all"]
     if len(names) != 1:
         raise UsageError("/save takes one file; with --all the whole chat goes into it")
-    content = _transcript(chat) if whole else [_last_answer(chat) + "\n"]
+    answer = b"" if whole else (_last_answer(chat) + "\n").encode("utf-8", "replace")
+    content = _rendered(chat, "bare") if whole else iter([answer])
     _write(chat, names[0], content, "the chat" if whole else "the answer")
 
 
 def export(chat: Chat, argument: str) -> None:
-    """Writes the chat to a file, in the format its suffix names."""
+    """Writes the chat to a file, in the format that is named, else the one of its suffix."""
     words = _words(argument)
-    if len(words) != 1:
-        raise UsageError("/export takes one file: .txt transcript, .md Markdown, .json messages")
-    suffix = Path(words[0]).suffix.lower()
-    formats = {".txt": _transcript, ".md": _markdown, ".json": _json}
-    if suffix not in formats:
-        raise UsageError(f"/export knows {', '.join(formats)}, not {suffix or 'a file without suffix'}")
-    _write(chat, words[0], formats[suffix](chat), "the chat")
+    if not 1 <= len(words) <= 2:
+        raise UsageError(f"/export takes a file, and perhaps a format: {', '.join(KINDS)}")
+    _write(chat, words[0], _rendered(chat, kind_of(*words)), "the chat")
 
 
 def copy(chat: Chat, argument: str) -> None:
@@ -112,36 +111,28 @@ def _last_answer(chat: Chat) -> str:
     return found.message.content
 
 
-def _transcript(chat: Chat) -> Iterator[str]:
-    conversation = chat.session.conversation
-    return render_bare(conversation.messages(), conversation.assistant)
+def _rendered(chat: Chat, kind: str) -> Iterator[bytes]:
+    """The chat in one of the formats of ``transcripts export``."""
+    if kind != RAW:
+        for text in render_as(chat.session.conversation, kind):
+            yield text.encode("utf-8", "replace")  # a lone surrogate, in Markdown
+        return
+    file = chat.session.transcript
+    if file is None:
+        raise UsageError("this chat is not kept, so that there is no file to copy; name another format")
+    yield read_bytes(file)
 
 
-def _markdown(chat: Chat) -> Iterator[str]:
-    conversation = chat.session.conversation
-    if conversation.title:
-        yield f"# {conversation.title}\n\n"
-    for message in conversation.messages():
-        name = conversation.assistant if message.role is Role.ASSISTANT else message.role.value
-        yield f"## {name}\n\n{message.content}\n\n"
-
-
-def _json(chat: Chat) -> Iterator[str]:
-    messages = [{"role": m.role.value, "content": m.content} for m in chat.session.conversation.messages()]
-    yield json.dumps({"messages": messages}, ensure_ascii=False, indent=2) + "\n"
-
-
-def _write(chat: Chat, name: str, content: Iterator[str] | list[str], what: str) -> None:
+def _write(chat: Chat, name: str, content: Iterator[bytes], what: str) -> None:
     if not len(chat.session.conversation):
         raise UsageError("nothing has been said yet")
     try:
         path = Path(name).expanduser()
-        with path.open("xb") as file:
-            for piece in content:
-                file.write(piece.encode("utf-8", "surrogatepass"))
-    except FileExistsError:
-        raise UsageError(f"{name} is there already; choose another name or remove it first") from None
-    except (OSError, ValueError, RuntimeError) as error:  # NUL in the name; no such home
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ChatcliError(f"{name} cannot be written: {reason}") from None
+        if os.path.lexists(path):
+            raise UsageError(f"{name} is there already; choose another name or remove it first")
+    except (ValueError, RuntimeError) as error:  # NUL in the name; no such home
+        raise UsageError(f"{name} cannot be written: {error}") from None
+    if not path.parent.is_dir():
+        raise UsageError(f"{name} cannot be written: there is no folder {path.parent}")
+    atomic_write(path, content)
     chat.screen.note(f"({what} is in {path})")

@@ -116,11 +116,11 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand("/rename", "give this chat a title", conversation.rename, arguments="TITLE"),
     SlashCommand(
         "/export",
-        "write the chat to a file: .txt, .md or .json",
+        "write the chat to a file: .txt, .md, .html or .json",
         files.export,
-        arguments="FILE",
+        arguments="FILE [FORMAT]",
         completes=Completes.FILE,
-        details="  .txt is the bare transcript, .md Markdown, .json a list of messages.",
+        details="  FORMAT: bare (.txt), markdown, html, json, sharegpt, trl; raw is the transcript as it is.",
     ),
     SlashCommand(
         "/copy",
