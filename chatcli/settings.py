@@ -6,6 +6,7 @@ in capitals, its key in config.toml the name itself. Sampling parameters are set
 flags only.
 """
 
+import re
 import tomllib
 import types
 import typing
@@ -25,6 +26,7 @@ _WORDS_FOR_FALSE = {"0", "false", "no", "off"}
 PERSONA_SETTINGS = ("system", "model", "thinking", "ctx_size")
 #: Stands for no persona where one is chosen.
 NO_PERSONA = "none"
+_FREE_KEY = re.compile(r"none|f([1-9]|1[0-9]|2[0-4])|alt-(up|down|left|right|[!-~])")
 #: The fields of ``Settings`` that are not settings.
 _TABLES = {"sampling", "origins", "personas"}
 
@@ -71,6 +73,16 @@ class Paths:
     def feedback_log(self) -> Path:
         """The append-only log of judgements."""
         return self.data / "feedback.jsonl"
+
+    @property
+    def guideline(self) -> Path:
+        """The labelling instructions, if they were edited."""
+        return self.config / "guidelines.md"
+
+    @property
+    def former_guidelines(self) -> Path:
+        """Folder of all labelling instructions that a judgement was ever made by."""
+        return self.data / "guidelines"
 
     @property
     def models(self) -> Path:
@@ -142,6 +154,8 @@ class Settings:
     plain: bool = _setting(False, "whole lines only, no styles, nothing that moves: for screen readers")
     show_thinking: bool = _setting(True, "show the model's reasoning, not only that there is some")
     keys: str = _setting("emacs", "keys of the line editor: emacs or vi")
+    key_good: str = _setting("f2", "key that calls the last answer good: f1 to f24, alt-KEY or none")
+    key_bad: str = _setting("f3", "key that calls the last answer bad: f1 to f24, alt-KEY or none")
     persona: str | None = _setting(None, "persona to begin with, one of the [personas.NAME] tables")
     sampling: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -308,6 +322,11 @@ def check(settings: Settings) -> None:
         raise UsageError(f"ctx_size must be at least 64 tokens, not {settings.ctx_size}")
     if settings.keys not in {"emacs", "vi"}:
         raise UsageError(f"keys must be emacs or vi, not {settings.keys!r}")
+    for name in ("key_good", "key_bad"):  # none that types a character or that the line editor needs
+        if not _FREE_KEY.fullmatch(key := getattr(settings, name)):
+            raise UsageError(f"{name} must be f1 to f24, alt- and a key, or none, not {key!r}")
+    if settings.key_good == settings.key_bad != "none":
+        raise UsageError(f"key_good and key_bad must be two keys, not both {settings.key_good}")
     if settings.state_cache_mb < 0:
         raise UsageError(f"state_cache_mb must be 0 or more, not {settings.state_cache_mb}")
     if settings.threads is not None and settings.threads < 1:

@@ -10,8 +10,10 @@ from typing import TextIO
 from chatcli.library.stores import Places
 from chatcli.session.attachments import Attachment, enclose
 from chatcli.session.background import BackgroundAnswer
+from chatcli.session.judging import Judge
 from chatcli.session.session import Session
 from chatcli.settings import Paths, Settings
+from chatcli.storage.guideline_file import GuidelineFile
 from chatcli.terminal.editor import edit
 from chatcli.terminal.screen import Screen
 
@@ -37,6 +39,11 @@ class Surroundings:
         """Where models lie."""
         return Places.of(self.environ, self.paths)
 
+    @property
+    def guideline(self) -> GuidelineFile:
+        """The labelling instructions."""
+        return GuidelineFile(self.paths.guideline, self.paths.former_guidelines)
+
 
 class Chat:
     """An interactive chat.
@@ -45,6 +52,7 @@ class Chat:
         session: the conversation and its engine.
         screen: where things are shown.
         surroundings: of this run.
+        judge: keeps what the person thinks of answers; None: until the chat ends.
 
     Attributes:
         attachments: files that go into the next message.
@@ -52,10 +60,13 @@ class Chat:
         leaving: the chat is to end.
     """
 
-    def __init__(self, session: Session, screen: Screen, surroundings: Surroundings) -> None:
+    def __init__(
+        self, session: Session, screen: Screen, surroundings: Surroundings, judge: Judge | None = None
+    ) -> None:
         self.session = session
         self.screen = screen
         self.surroundings = surroundings
+        self.judge = judge or Judge(None)
         self.attachments: list[Attachment] = []
         self.draft = ""
         self.leaving = False
