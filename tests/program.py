@@ -58,6 +58,7 @@ def run(
     stdin: str | bytes = b"",
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    command: Sequence[str] = CHATCLI,
 ) -> Run:
     """Run ``chatcli ARGUMENTS`` with pipes on all sides.
 
@@ -65,9 +66,10 @@ def run(
         home: folder of the user data.
         stdin: what is piped in.
         env: variables on top of ``environment``.
+        command: what to run instead of chatcli.
     """
     done = subprocess.run(
-        [*CHATCLI, *arguments],
+        [*command, *arguments],
         input=stdin.encode() if isinstance(stdin, str) else stdin,
         capture_output=True,
         env=environment(home, env),

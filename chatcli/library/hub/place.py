@@ -1,0 +1,76 @@
+"""Where the hub is and where its files go, by the variables all of its tools obey."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from chatcli.errors import UsageError
+
+#: The hub, unless ``HF_ENDPOINT`` names a mirror.
+ENDPOINT = "https://huggingface.co"
+_TIMEOUT = 30.0
+_TRUE = {"1", "on", "yes", "true"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A hub and the cache its files go to.
+
+    Attributes:
+        endpoint: where the hub is, without a slash at the end.
+        cache: folder of the cache; every repository has a folder in it.
+        offline: not one connection is made.
+        timeout: how long a connection may be silent, in seconds.
+        anonymous: the token stored on this machine is not sent.
+    """
+
+    endpoint: str
+    cache: Path
+    offline: bool = False
+    timeout: float = _TIMEOUT
+    anonymous: bool = False
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str], *, offline: bool = False) -> "Place":
+        """What the environment says; huggingface_hub itself reads it once, at import.
+
+        Raises:
+            UsageError: ``HF_ENDPOINT`` or ``HF_HUB_DOWNLOAD_TIMEOUT`` makes no sense.
+        """
+        endpoint = (environ.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
+        if not endpoint.startswith(("http://", "https://")):
+            raise UsageError(f"HF_ENDPOINT must begin with https://, it is {endpoint!r}")
+        seconds = environ.get("HF_HUB_DOWNLOAD_TIMEOUT") or str(_TIMEOUT)
+        try:
+            timeout = float(seconds)
+        except ValueError:
+            timeout = 0.0
+        if not 0 < timeout < 86400:
+            raise UsageError(f"HF_HUB_DOWNLOAD_TIMEOUT must be a number of seconds, it is {seconds!r}")
+        return cls(
+            endpoint,
+            cache_root(environ),
+            offline or _is_true(environ, "HF_HUB_OFFLINE") or _is_true(environ, "TRANSFORMERS_OFFLINE"),
+            timeout,
+            _is_true(environ, "HF_HUB_DISABLE_IMPLICIT_TOKEN"),
+        )
+
+    def token(self) -> str | None:
+        """The token of this machine: ``HF_TOKEN``, or what ``hf auth login`` stored. May ask the network."""
+        if self.anonymous:
+            return None
+        from huggingface_hub import get_token
+
+        return get_token()
+
+
+def cache_root(environ: Mapping[str, str]) -> Path:
+    """The cache of huggingface_hub and llama.cpp: where both look first, so that a file is fetched once."""
+    home = environ.get("HF_HOME") or f"{environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
+    root = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE") or f"{home}/hub"
+    return Path(os.path.expandvars(root)).expanduser()
+
+
+def _is_true(environ: Mapping[str, str], name: str) -> bool:
+    return environ.get(name, "").lower() in _TRUE
