@@ -52,7 +52,7 @@ def set_parameter(session: Session, name: str, value: str) -> str:
         settings = session.engine.settings
         changed = replace(settings, **{name: getattr(Settings(), name) if unset else _setting(name, value)})
         check(changed)
-        session.engine.switch(changed)
+        session.switch(changed)
         return f"{name} is {value}; the model is loading again"
     else:
         sampling = {k: v for k, v in (session.options.sampling or {}).items() if k != name}

@@ -15,6 +15,8 @@ from chatcli.session.background import BackgroundAnswer
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.kept_state import KeptState
 from chatcli.session.options import SessionOptions, Store
+from chatcli.session.written import WrittenConversation
+from chatcli.settings import Settings
 from chatcli.storage.state_cache import StateCache
 from chatcli.storage.transcript_log import NoLog, TranscriptLog
 from chatcli.storage.transcripts import Opened
@@ -34,7 +36,6 @@ class Session:
         states: keeps what the engine has read of a conversation that is left; None: nothing does.
 
     Attributes:
-        conversation: what has been said.
         options: how it answers; replace it to change that.
         last: how the last answer came to be.
         came: whether the last request to the model brought anything, so that the chat went on.
@@ -54,9 +55,18 @@ class Session:
         self._store = store
         self._kept = KeptState(states)
         self._running: BackgroundAnswer | None = None
-        self._unsaved: list[Node] = []
-        self._log: TranscriptLog | NoLog
-        self.conversation, self._log = store.create(assistant=self.options.assistant)
+        self._told: set[tuple[str, int, int]] = set()
+        self._written = WrittenConversation(*store.create(assistant=self.options.assistant))
+
+    @property
+    def conversation(self) -> Conversation:
+        """What has been said."""
+        return self._written.conversation
+
+    @property
+    def transcript(self) -> Path | None:
+        """The file that keeps the conversation; None: there is none, or not yet."""
+        return self._written.path
 
     # Asking the model
 
@@ -142,7 +152,7 @@ class Session:
         """
         before = self.conversation.head
         node = self.conversation.undo()
-        self._save_head(before)
+        self._written.head_moved(before)
         return node.message
 
     def select(self, node_id: int, *, exactly: bool = False) -> None:
@@ -153,7 +163,7 @@ class Session:
         """
         before = self.conversation.head
         (self.conversation.move_head if exactly else self.conversation.select)(node_id)
-        self._save_head(before)
+        self._written.head_moved(before)
 
     def alternatives(self, node_id: int) -> list[Node]:
         """The siblings of a message, itself among them, without beginnings that were continued."""
@@ -180,7 +190,7 @@ class Session:
         """
         node = self.conversation.node(node_id)
         message = Message(node.message.role, text, node.message.reasoning)
-        self._add(message, {EDITS: str(node_id)}, at=(node.parent,))
+        self._written.add(message, {EDITS: str(node_id)}, at=(node.parent,))
 
     def add_answer(self, question: int, message: Message) -> Node:
         """Keep an answer that was generated elsewhere as one more to a message; the chat goes on from it.
@@ -188,10 +198,7 @@ class Session:
         Raises:
             StorageError: it could not be written yet; it is part of the conversation all the same.
         """
-        node = self.conversation.append(message, question)
-        self._unsaved.append(node)
-        self._save_pending()
-        return node
+        return self._written.keep(message, question)
 
     # Conversations
 
@@ -216,6 +223,8 @@ class Session:
     def open(self, ref: str) -> Opened:
         """Go on with a conversation of the store, with its own system prompt. Returns what was opened.
 
+        Problems of its file are reported once: those that were there when it was opened before are left out.
+
         Raises:
             UsageError: there is none, or more than one, that is meant.
             StorageError: it cannot be read, or another process has it.
@@ -232,7 +241,10 @@ class Session:
         self.options = replace(self.options, system=system or None)
         answers = (m.generation for m in reversed(path) if m.generation is not None)
         self.last = next(answers, None)
-        return opened
+        places = {(name, problem.line, problem.column): problem for problem in opened.problems}
+        new = tuple(problem for place, problem in places.items() if place not in self._told)
+        self._told.update(places)
+        return opened._replace(problems=new)
 
     def rename(self, title: str) -> None:
         """Give the conversation a title.
@@ -240,13 +252,17 @@ class Session:
         Raises:
             StorageError: it could not be written; the title is as before.
         """
-        self._log.rename(title)
-        self.conversation.title = title
+        self._written.rename(title)
 
-    @property
-    def transcript(self) -> Path | None:
-        """The file that keeps the conversation; None: there is none, or not yet."""
-        return self._log.path
+    def switch(self, settings: Settings) -> None:
+        """Go on with another model, or the same one under other settings; it loads behind.
+
+        What the present one has read is kept as ``close`` keeps it, for when it comes back. Nothing must be
+        generating.
+        """
+        self._keep_state()
+        self.engine.switch(settings)
+        self._kept.resume(self.conversation.id)
 
     def close(self) -> None:
         """Stop the answer that is coming, if any, keep its part, and let go of the transcript.
@@ -258,18 +274,21 @@ class Session:
             self._running.end()
             self._running = None
         try:
-            self._save_pending()
+            self._written.save()
         finally:
-            if self._log.path is not None:
-                self._kept.leave(self.conversation.id, self.engine.engine)
-            self._log.close()
+            self._keep_state()
+            self._written.log.close()
 
     def _replace(self, conversation: Conversation, log: TranscriptLog | NoLog) -> None:
         try:
             self.close()
         finally:
-            self.last, self._unsaved = None, []
-            self.conversation, self._log = conversation, log
+            self.last = None
+            self._written = WrittenConversation(conversation, log)
+
+    def _keep_state(self) -> None:
+        if self.transcript is not None:
+            self._kept.leave(self.conversation.id, self.engine.engine)
 
     def _last_answer(self) -> Node:
         path = self.conversation.path()
@@ -292,7 +311,7 @@ class Session:
                 self.conversation.move_head(at[0])
             self._add_system_prompt()
             back = self.conversation.head if at is None else before
-            node = self._add(message, extra)
+            node = self._written.add(message, extra)
         except StorageError:
             self.conversation.move_head(before)
             raise
@@ -303,29 +322,7 @@ class Session:
         path = self.conversation.path()
         present = next((n.message.content for n in reversed(path) if n.message.role is Role.SYSTEM), "")
         if (self.options.system or "") != present:
-            self._add(Message(Role.SYSTEM, self.options.system or ""), {})
-
-    def _add(self, message: Message, extra: Mapping[str, str], at: tuple[int | None] | None = None) -> Node:
-        """Write a message down and append it; if it cannot be written all is as before."""
-        parent = self.conversation.head if at is None else at[0]
-        node = Node(self.conversation.next_id, parent, message, extra)
-        self._save_pending()
-        self._log.append(node)
-        self.conversation.add(node)
-        return node
-
-    def _save_head(self, before: int | None) -> None:
-        try:
-            self._save_pending()
-            self._log.move_head(self.conversation.head)
-        except StorageError:
-            self.conversation.move_head(before)
-            raise
-
-    def _save_pending(self) -> None:
-        while self._unsaved:
-            self._log.append(self._unsaved[0])
-            del self._unsaved[0]
+            self._written.add(Message(Role.SYSTEM, self.options.system or ""), {})
 
     def _ask(self, request: Request) -> BackgroundAnswer:
         self.came = False
@@ -348,7 +345,9 @@ class Session:
             if request.new_seed:
                 parameters = replace(parameters, seed=None)
             self._kept.prepare(engine)
-            draft.begin(self._unfinished(request, Generation(engine.model, _DIED, parameters)), self._log)
+            draft.begin(
+                self._unfinished(request, Generation(engine.model, _DIED, parameters)), self._written.log
+            )
             for event in engine.generate(
                 request.messages, parameters, cancel=cancel, thinking=self.options.thinking
             ):
@@ -382,11 +381,9 @@ class Session:
             draft.written()
             self.conversation.move_head(request.before)
             if request.asked:
-                self._log.move_head(request.before)
+                self._written.log.move_head(request.before)
             return
         self.last = generation
         message = Message(Role.ASSISTANT, draft.text, draft.reasoning, generation)
-        node = self.conversation.append(message, request.parent, request.extra)
-        self._unsaved.append(node)  # kept in memory and tried again if the disk refuses it now
-        self._save_pending()
+        self._written.keep(message, request.parent, request.extra)
         draft.written()

@@ -15,6 +15,7 @@ from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
 from chatcli.settings import Settings
+from chatcli.storage.state_cache import StateCache
 from chatcli.storage.transcripts import NoTranscripts, TranscriptStore
 from tests.session.conftest import open_scripted
 
@@ -297,3 +298,44 @@ def test_ctrl_c_while_a_model_loads_is_prompt(store: TranscriptStore) -> None:
         release.set()
         list(session.send("hi"))
         assert session.came
+
+
+def test_what_a_model_has_read_is_kept_while_another_one_is_looked_at(
+    store: TranscriptStore, tmp_path: Path
+) -> None:
+    """Exchanging the model saves the state as leaving does; the model that comes back reads what is new."""
+    long = " ".join(f"word{n}" for n in range(400))
+    with EngineSlot(open_scripted, Settings(model="scripted:")) as slot:
+        session = Session(slot, store, states=StateCache(tmp_path / "kv", 2**20))
+        list(session.send(long))
+        session.switch(Settings(model="scripted:context=5000"))
+        session.engine()
+        session.switch(Settings(model="scripted:"))
+        list(session.send("more"))
+        assert session.last is not None
+        assert session.last.usage.cached_tokens > 800
+        assert session.last.usage.decoded_tokens < 10
+        session.switch(Settings(model="scripted:context=5000"))
+        list(session.send("more"))
+        assert session.last.usage.cached_tokens == 0
+        session.close()
+
+
+def test_a_damaged_place_is_reported_once(session: Session, store: TranscriptStore) -> None:
+    """A conversation that is opened again says only what is new."""
+    list(session.send("one"))
+    name, file = session.conversation.id, session.transcript
+    session.start_over()
+    list(session.send("two"))
+    other = session.conversation.id
+    assert file is not None
+    with file.open("ab") as tail:
+        tail.write(b'<user id="3">torn')
+    assert [problem.line for problem in session.open(name).problems] == [5]
+    session.open(other)
+    assert session.open(name).problems == ()
+    list(session.send("three"))
+    session.open(other)
+    with file.open("ab") as tail:
+        tail.write(b'<user id="9">again')
+    assert len(session.open(name).problems) == 1

@@ -98,4 +98,4 @@ def _switch(chat: Chat, name: str, ctx_size: int | None = None) -> None:
     if not name.startswith(SCRIPTED):
         locate(name, chat.surroundings.places)
     settings = chat.session.engine.settings
-    chat.session.engine.switch(replace(settings, model=name, ctx_size=ctx_size or settings.ctx_size))
+    chat.session.switch(replace(settings, model=name, ctx_size=ctx_size or settings.ctx_size))
