@@ -13,6 +13,7 @@ from chatcli.cli.ask import ask
 from chatcli.cli.doctor import doctor
 from chatcli.cli.invocation import Invocation
 from chatcli.cli.options import ChatOptions, takes_model_options
+from chatcli.cli.pull import pull
 from chatcli.errors import ChatcliError, ExitCode
 from chatcli.terminal.sanitize import sanitize_line
 
@@ -58,6 +59,7 @@ def chat(
 
 app.command("ask")(ask)
 app.command("doctor")(doctor)
+app.command("pull")(pull)
 app.add_typer(config.app, name="config")
 app.add_typer(transcripts.app, name="transcripts")
 
