@@ -41,7 +41,7 @@ class Background(Generic[T]):
         self._thread.start()
 
     def cancel(self) -> None:
-        """Ask it to stop. What came so far stays valid; the events of an answer still end with ``Finished``."""
+        """Ask it to stop. What came so far stays valid; answers still end with ``Finished``."""
         self._cancellation.set()
 
     def end(self) -> None:

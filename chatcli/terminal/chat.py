@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import TextIO
+from typing import Any, TextIO
 
 from chatcli.library.stores import Places
 from chatcli.session.attachments import Attachment, enclose
-from chatcli.session.background import BackgroundAnswer
+from chatcli.session.background import Background, BackgroundAnswer
 from chatcli.session.judging import Judge
 from chatcli.session.session import Session
 from chatcli.settings import Paths, Settings
@@ -94,7 +94,7 @@ class Chat:
             ChatcliError: as the answer; what came before is shown.
         """
         try:
-            with _ctrl_c_stops(answer):
+            with ctrl_c_stops(answer):
                 self.screen.follow(answer, begun)
         finally:
             self.draft += self.screen.typed()
@@ -110,7 +110,9 @@ class Chat:
 
 
 @contextmanager
-def _ctrl_c_stops(answer: BackgroundAnswer) -> Iterator[None]:
+def ctrl_c_stops(answer: Background[Any]) -> Iterator[None]:
+    """Ctrl-C stops the answer, and nothing else, inside the ``with`` block."""
+
     def stop(_number: int, _frame: FrameType | None) -> None:
         answer.cancel()
 

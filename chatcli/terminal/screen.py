@@ -9,6 +9,7 @@ from chatcli.engine.base import Finished, LeftOut, PromptProgress, ReasoningDelt
 from chatcli.session.background import BackgroundAnswer
 from chatcli.terminal import figures
 from chatcli.terminal.answer import FRAME, AnswerView, Manner, Waiting
+from chatcli.terminal.ballot_view import BallotView
 from chatcli.terminal.keyboard import Keyboard
 from chatcli.terminal.live import Abilities, LiveArea, Size, size_of, text_rows
 from chatcli.terminal.rows import BOLD, DIM, PLAIN, RED, Row
@@ -74,6 +75,11 @@ class Screen:
         return self._area.width
 
     @property
+    def abilities(self) -> Abilities:
+        """What may be sent to the terminal."""
+        return self._area.abilities
+
+    @property
     def show_thinking(self) -> bool:
         """Whether reasoning is shown, not only that there is some."""
         return self._manner.show_thinking
@@ -121,6 +127,10 @@ class Screen:
         else:
             rows = figures.side_by_side(clean, self.width, markdown=markdown, unicode=look.unicode)
         self._print(rows)
+
+    def ballot(self, titles: tuple[str, str]) -> BallotView:
+        """A view of two answers that arrive at the same time, with these titles."""
+        return BallotView(self._area, titles, markdown=self._manner.markdown)
 
     def context_bar(self, parts: Sequence[tuple[str, int]], size: int) -> None:
         """How many tokens of a context of ``size`` each part takes."""

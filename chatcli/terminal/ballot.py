@@ -1,0 +1,106 @@
+"""A question that one key answers, without Enter."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chatcli.terminal.rows import wrap
+
+if TYPE_CHECKING:
+    from prompt_toolkit.input import Input
+    from prompt_toolkit.output import Output
+
+_SEPARATOR = " · "
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that may be pressed.
+
+    Attributes:
+        means: the answer it gives.
+        names: the keys, as prompt_toolkit calls them.
+        shown: how the question names it, with what it means.
+    """
+
+    means: str
+    names: tuple[str, ...]
+    shown: str
+
+
+#: Which of two answers is better. The arrows come first, since they say where they point.
+LEFT = Key("left", ("left", "1"), "←/1 left")
+RIGHT = Key("right", ("right", "2"), "→/2 right")
+TIE = Key("tie", ("t", "="), "t tie")
+BOTH_BAD = Key("both_bad", ("b",), "b both bad")
+SKIP = Key("skip", ("s",), "s skip")
+
+
+def legend(question: str, keys: Sequence[Key], *, unicode: bool = True) -> str:
+    """The question and its keys, as one line."""
+    text = " ".join(part for part in (question, _SEPARATOR.join(key.shown for key in keys)) if part)
+    return text if unicode else text.replace("←/", "").replace("→/", "").replace("·", "-")
+
+
+def press(
+    text: str,
+    keys: Sequence[Key],
+    *,
+    shown: bool = True,
+    input: "Input | None" = None,
+    output: "Output | None" = None,
+) -> str:
+    """Wait for one of the keys; all others are passed over.
+
+    Args:
+        text: stands there meanwhile, and is gone afterwards.
+        keys: that may be pressed.
+        shown: draw the text; where nothing may move on the screen, the caller has printed it.
+        input, output: where keys come from and where it is drawn; None is the terminal.
+
+    Returns:
+        What the key means.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, or Ctrl-D.
+    """
+    from prompt_toolkit.application import Application
+    from prompt_toolkit.layout import Layout, Window
+    from prompt_toolkit.layout.controls import FormattedTextControl
+    from prompt_toolkit.output import DummyOutput
+
+    def fitted() -> str:
+        columns = app.output.get_size().columns
+        return "\n".join(row.text for row in wrap([(text, ())], max(1, columns)))
+
+    window = Window(FormattedTextControl(fitted), dont_extend_height=True, always_hide_cursor=True)
+    app: Application[str] = Application(
+        layout=Layout(window),
+        key_bindings=_bindings({name: key.means for key in keys for name in key.names}),
+        erase_when_done=True,
+        input=input,
+        output=output if shown else DummyOutput(),
+    )
+    app.ttimeoutlen = 0.05
+    return app.run()
+
+
+def _bindings(meanings: Mapping[str, str]) -> Any:
+    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
+    bindings = KeyBindings()
+    for name, means in meanings.items():
+
+        @bindings.add(name)
+        def _(event: KeyPressEvent, means: str = means) -> None:
+            if not event.app.is_done:
+                event.app.exit(result=means)
+
+    @bindings.add("c-c")
+    @bindings.add("c-d")
+    @bindings.add("<sigint>")
+    def _(event: KeyPressEvent) -> None:
+        if not event.app.is_done:
+            event.app.exit(exception=KeyboardInterrupt)
+
+    return bindings
