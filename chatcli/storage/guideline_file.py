@@ -42,7 +42,7 @@ class GuidelineFile:
         atomic_write(self.path, text.rstrip().encode("utf-8", "replace") + b"\n")
 
     def version(self) -> str | None:
-        """The version in force, with its text kept; None: it cannot be read. A judgement never fails on it."""
+        """The version in force, whose text is kept; None: it cannot be read. Judging never fails on it."""
         try:
             text = self.read()
         except StorageError:

@@ -1,6 +1,6 @@
 """The line editor of the chat, on prompt_toolkit."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -9,7 +9,7 @@ from prompt_toolkit.completion import Completer
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition, is_searching, vi_mode
 from prompt_toolkit.input import Input
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
 from prompt_toolkit.output import Output
 
 from chatcli.errors import ChatcliError
@@ -30,6 +30,8 @@ class Prompt:
         complain: shows one line when something of the editor fails.
         environ: environment variables; they name the editor.
         vi: the keys of vi instead of those of emacs.
+        gestures: what some keys do at any time, whatever has been typed: a key as the settings name it
+            (``f2``, ``alt-up``), and what is called; what that prints appears above the prompt.
         input: where keys come from; None is the terminal.
         output: where the line is drawn; None is the terminal.
     """
@@ -45,6 +47,7 @@ class Prompt:
         complain: Callable[[str], None] = print,
         environ: Mapping[str, str],
         vi: bool = False,
+        gestures: Sequence[tuple[str, Callable[[], None]]] = (),
         input: Input | None = None,
         output: Output | None = None,
     ) -> None:
@@ -55,7 +58,7 @@ class Prompt:
             completer=completer,
             complete_while_typing=False,
             bottom_toolbar=status,
-            key_bindings=_keys(environ, complain),
+            key_bindings=merge_key_bindings([_keys(environ, complain), _gestures(gestures)]),
             multiline=True,  # Enter is bound to send below; this makes a pasted newline a newline
             prompt_continuation="  ",
             input_processors=[ShowPartOfLongLines()],
@@ -113,5 +116,21 @@ def _keys(environ: Mapping[str, str], complain: Callable[[str], None]) -> KeyBin
                 buffer.document = Document(text, len(text))
 
         run_in_terminal(open_editor)
+
+    return keys
+
+
+def _gestures(gestures: Sequence[tuple[str, Callable[[], None]]]) -> KeyBindings:
+    """Keys that leave the line as it is. One with Alt comes as Escape and the key, which vi reads as two."""
+    keys = KeyBindings()
+    for key, act in gestures:
+        if key == "none":
+            continue
+        alt = key.startswith("alt-")
+        sequence = ("escape", key.removeprefix("alt-")) if alt else (key,)
+
+        @keys.add(*sequence, filter=~is_searching & ~vi_mode if alt else ~is_searching)
+        def _(event: KeyPressEvent, act: Callable[[], None] = act) -> None:
+            run_in_terminal(act)
 
     return keys

@@ -11,14 +11,22 @@ from chatcli.terminal.sanitize import sanitize_line
 _SEPARATOR = " · "
 
 
+def _nothing() -> str:
+    return ""
+
+
 def status_line(
-    session: Session, loading: EngineSlot, columns: Callable[[], int] | None = None
+    session: Session,
+    loading: EngineSlot,
+    columns: Callable[[], int] | None = None,
+    verdict: Callable[[], str] = _nothing,
 ) -> Callable[[], str]:
     """A function that says which model is in use, how full the context is and how fast the last answer was.
 
     Args:
         session: the chat.
         loading: its engine.
+        verdict: says what was thought of the last answer, or which keys tell it; empty: nothing.
         columns: of the terminal, now; None asks the prompt that is being drawn.
     """
 
@@ -40,7 +48,15 @@ def status_line(
             context, brief = f"context {used:,} of {size:,}", f"{used / max(1, size):.0%}"
             seconds = last.timings.generation
             speed = [f"{last.usage.completion_tokens / seconds:,.0f} tokens/s"] if seconds > 0 else []
-        forms = [[model, context, *speed], [model, brief, *speed], [model, brief], [brief, *speed], [brief]]
+        said = [text] if (text := verdict()) else []
+        forms = [
+            [model, context, *speed, *said],
+            [model, brief, *speed, *said],
+            [model, brief, *said],
+            [brief, *said],
+            [brief, *speed],
+            [brief],
+        ]
         return _fitted(forms, (columns or _prompt_columns)())
 
     return status
