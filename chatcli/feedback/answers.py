@@ -20,7 +20,9 @@ from chatcli.sampling import SamplingParams
 Parameter = bool | int | float | str | tuple[str, ...] | None
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Part(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False
+):
     """A JSON object of the format.
 
     Attributes:

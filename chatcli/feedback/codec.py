@@ -17,8 +17,9 @@ from chatcli.feedback.records import SCHEMA, Record
 _KINDS: Mapping[str, type[Part]] = {str(kind.__struct_config__.tag): kind for kind in typing.get_args(Record)}
 _DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 _EXTRA = "extra"
-# A line that may hold a field of the name we keep for unknown ones, plainly or escaped.
-_MAY_HOLD_EXTRA = (b'"extra"', b"\\u00")
+# A field of the name that we keep for unknown ones is one itself, even if its letters are escaped.
+_PLAIN_EXTRA, _ESCAPE = b'"extra"', b"\\u00"
+_ESCAPED_LETTER = re.compile(rb"\\u00(?:6[15]|7[248])")
 _FAULT = re.compile(r"(?P<what>.*) - at `\$\.?(?P<place>.*)`", re.DOTALL)
 
 
@@ -52,7 +53,7 @@ def decode(line: bytes) -> Record:
         ValueError: it is not a record; says where in it and why.
         RecursionError: it is nested too deeply.
     """
-    if not any(mark in line for mark in _MAY_HOLD_EXTRA):
+    if _PLAIN_EXTRA not in line and not (_ESCAPE in line and _ESCAPED_LETTER.search(line)):
         try:
             return _DECODER.decode(line)
         except msgspec.ValidationError:
@@ -148,20 +149,20 @@ def _set_aside(value: Any, struct: type[Part]) -> Any:
     """Decoded JSON of a part, with the fields that the part does not know moved into its ``extra``."""
     if not isinstance(value, dict):
         return value
-    inner = {field.encode_name: _part_in(field.type) for field in msgspec.structs.fields(struct)}
-    inner.pop(_EXTRA)
+    inner = _FIELDS[struct]
     known, unknown = {}, {}
     for name, item in value.items():
-        part = inner.get(name)
-        if name not in inner and name != struct.__struct_config__.tag_field:
+        if name not in inner:
             unknown[name] = item
-        elif part is None:
+            continue
+        part = inner[name]
+        if part is None:
             known[name] = item
+        elif isinstance(item, list):
+            known[name] = [_set_aside(i, part) for i in item]
         else:
-            known[name] = (
-                [_set_aside(i, part) for i in item] if isinstance(item, list) else _set_aside(item, part)
-            )
-    return {**known, _EXTRA: unknown}
+            known[name] = _set_aside(item, part)
+    return {**known, _EXTRA: unknown} if unknown else known
 
 
 def _part_in(annotation: Any) -> type[Part] | None:
@@ -170,6 +171,24 @@ def _part_in(annotation: Any) -> type[Part] | None:
         return annotation
     found = (_part_in(argument) for argument in typing.get_args(annotation))
     return next((part for part in found if part is not None), None)
+
+
+def _fields(struct: type[Part]) -> dict[str, type[Part] | None]:
+    """The fields of a part by their names in a file, and the part that each holds, if it holds parts."""
+    fields = {field.encode_name: _part_in(field.type) for field in msgspec.structs.fields(struct)}
+    if (tag := struct.__struct_config__.tag_field) is not None:
+        fields[tag] = None
+    del fields[_EXTRA]
+    return fields
+
+
+def _kinds_of(struct: type[Part]) -> Iterator[type[Part]]:
+    yield struct
+    for derived in struct.__subclasses__():
+        yield from _kinds_of(derived)
+
+
+_FIELDS: Mapping[type[Part], Mapping[str, type[Part] | None]] = {s: _fields(s) for s in _kinds_of(Part)}
 
 
 def _plainly(fault: str) -> str:
