@@ -38,7 +38,7 @@ class Archive:
 
     @classmethod
     def of(cls, context: typer.Context) -> "Archive":
-        """That of this run.
+        """That of this run, with what is left of answers whose processes died.
 
         Raises:
             ChatcliError: a setting makes no sense.
@@ -58,7 +58,10 @@ class Archive:
 
         index = TranscriptIndex(paths.transcripts, paths.index, on_progress=tell)
         store = TranscriptStore(paths.transcripts, index.titled)
-        return cls(invocation, options.settings(invocation.environ, paths), store, index)
+        settings = options.settings(invocation.environ, paths)
+        if settings.log:
+            store.recover()
+        return cls(invocation, settings, store, index)
 
     def read(self, name: str, *, repair: bool) -> "Loaded":
         """A conversation; what was passed over is said on stderr.

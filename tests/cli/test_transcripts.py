@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from chatcli.chat.conversation import Conversation
+from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import assistant, system, user
+from chatcli.chat.transcript_reader import load
 from chatcli.cli.transcript_show import branches
 from chatcli.cli.transcripts import query_of
 from chatcli.errors import ExitCode
@@ -231,6 +232,23 @@ def test_damage_is_told_and_repaired_on_demand(home: Path) -> None:
     assert f"{name}:4" in repaired.stderr
     run(home, "rename", name, "--repair", "Saved")
     assert "Saved" in shown(home, "show", name)
+
+
+def test_a_part_of_a_killed_answer_is_there(home: Path) -> None:
+    """What a crashed process left of its answer is listed, found and shown, without another chat before."""
+    store = TranscriptStore(paths(home).transcripts)
+    conversation, log = store.create()
+    log.append(conversation.append(user("what lives there?")))
+    part = log.answering(Node(2, 1, assistant("")))
+    assert part is not None
+    part.add("Penguins and")
+    part.close()
+    log.close()
+    assert len(load([file_of(home, conversation.id).read_bytes()]).conversation) == 1
+    assert "Penguins and" in shown(home, "search", "penguins")
+    assert "Penguins and" in shown(home, "show", "last")
+    assert len(load([file_of(home, conversation.id).read_bytes()]).conversation) == 2
+    assert re.search(r"  2 +what lives", shown(home, "list"))
 
 
 @pytest.mark.parametrize("kind", ["bare", "json", "sharegpt", "trl", "raw"])
