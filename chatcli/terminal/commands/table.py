@@ -7,7 +7,7 @@ import difflib
 
 from chatcli.errors import UsageError
 from chatcli.terminal.chat import Chat
-from chatcli.terminal.commands import conversation, files, insight, options
+from chatcli.terminal.commands import comparing, conversation, files, insight, options
 from chatcli.terminal.commands.declaration import Completes, SlashCommand
 
 
@@ -47,6 +47,16 @@ COMMANDS: tuple[SlashCommand, ...] = (
         arguments="[at MESSAGE] [next|back|N]",
         words=("next", "back", "at"),
         details="  Without MESSAGE: the newest that has any. The chat goes on from the one you go to.",
+    ),
+    SlashCommand(
+        "/compare",
+        "two answers side by side, blind: choose one with a key",
+        comparing.compare,
+        arguments="[MODEL|ADAPTER] [NAME=VALUE...]",
+        completes=Completes.MODEL,
+        details="  Without arguments the same model answers twice. /compare temperature=1.2 sets the model\n"
+        "  against itself with other parameters. The choice is kept as a judgement, and the chat goes on\n"
+        "  from the better answer; /siblings has the other.",
     ),
     SlashCommand(
         "/system",

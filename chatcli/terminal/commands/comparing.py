@@ -1,0 +1,199 @@
+"""Commands that let the person choose between answers: two side by side, several in order."""
+
+import random
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields
+
+from chatcli.chat.conversation import Node
+from chatcli.chat.message import Generation
+from chatcli.engine.scripted import PREFIX as SCRIPTED
+from chatcli.errors import ModelError, StorageError, UsageError
+from chatcli.feedback.records import Winner
+from chatcli.library.names import find_model
+from chatcli.sampling import SamplingParams
+from chatcli.session.contenders import Contender, Supply, Twin, open_contender, parse_contender, shortage
+from chatcli.session.duel import Duel
+from chatcli.session.session import Session
+from chatcli.terminal.answer import FRAME
+from chatcli.terminal.ballot import BOTH_BAD, LEFT, RIGHT, SKIP, TIE, Key, legend, press
+from chatcli.terminal.chat import Chat, ctrl_c_stops
+
+TITLES = ("1 (left)", "2 (right)")
+_DUEL_KEYS = (LEFT, RIGHT, TIE, BOTH_BAD, SKIP)
+_WINNERS: dict[str, Winner] = {"left": "left", "right": "right", "tie": "tie", "both_bad": "both_bad"}
+
+
+def compare(chat: Chat, argument: str) -> None:
+    """Two answers to the last message, blind, of which the person chooses one."""
+    own = present(chat.session)
+    other = parse_contender(_words(argument), own, "/compare")
+    flipped = bool(random.SystemRandom().getrandbits(1))  # own one on the right
+    with _supplied(chat, own, other) as supply:
+        duel = Duel(chat.session, [(own, chat.session.engine), (other, supply)])
+        try:
+            whole = _watch(chat, duel, flipped)
+        except BaseException:
+            duel.go_back()
+            raise
+    mine, theirs = duel.nodes
+    if duel.unsaved is not None:
+        chat.screen.error(str(duel.unsaved))
+    if not whole or mine is None or theirs is None:
+        duel.go_back()
+        chat.screen.note("(stopped; the chat is where it was, and /siblings has what came)")
+        return
+    if mine.message.content == theirs.message.content:
+        duel.go_back()
+        chat.screen.note("(both gave the same words, so there is nothing to choose)")
+        return
+    _settle(chat, duel, (mine, theirs), (own, other), flipped)
+
+
+def present(session: Session) -> Contender:
+    """The way the chat answers now, with a fresh seed each time."""
+    options = session.options
+    sampling = {**(options.sampling or {}), **({"grammar": options.grammar} if options.grammar else {})}
+    return parse_contender([], Contender(session.engine.settings, sampling, options.thinking), "the chat")
+
+
+def vote(chat: Chat, question: str, keys: Sequence[Key]) -> str:
+    """Ask which is better; returns what the key means.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
+    """
+    look = chat.screen.abilities
+    text = legend(question, keys, unicode=look.unicode)
+    if not look.escapes:
+        chat.screen.note(text)
+    return press(text, keys, shown=look.escapes)
+
+
+def _settle(
+    chat: Chat, duel: Duel, nodes: tuple[Node, Node], contenders: tuple[Contender, Contender], flipped: bool
+) -> None:
+    """Let the person choose, keep the choice, say who is who, and go on from the winner."""
+    try:
+        chosen = vote(chat, "Which is better?", _DUEL_KEYS)
+    except KeyboardInterrupt:
+        duel.go_back()
+        chat.screen.note("(not judged; the chat is where it was, and /siblings has both)")
+        return
+    on_left, on_right = reversed(nodes) if flipped else nodes
+    winner = {"left": on_left, "right": on_right}.get(chosen)
+    if winner is not None:
+        duel.go_on(winner.id)
+    else:
+        duel.go_back()
+    if chosen in _WINNERS:
+        try:
+            chat.judge.compare(
+                chat.session.conversation,
+                (nodes[0].id, nodes[1].id),
+                winner=_WINNERS[chosen],
+                left=1 if flipped else 0,
+                blind=True,
+            )
+        except StorageError as error:
+            chat.screen.error(f"{error}; the judgement is kept and tried again")
+    first, second = reversed(contenders) if flipped else contenders
+    told = _told_apart((on_left, on_right), (first, second))
+    for side, node, text in zip(("left", "right"), (on_left, on_right), told, strict=True):
+        chat.screen.note(f"{'> ' if node is winner else '  '}{side}: {text}")
+    verdict = {"tie": "a tie", "both_bad": "both bad", "skip": "not judged"}.get(chosen, "")
+    where = "the chat goes on from it" if winner is not None else f"{verdict}; the chat is where it was"
+    chat.screen.note(f"({where}; /siblings has all answers)")
+
+
+def _told_apart(nodes: tuple[Node, Node], contenders: tuple[Contender, Contender]) -> list[str]:
+    """What each answer is from, with the parameters that differ."""
+    made = [node.message.generation for node in nodes]
+    differing = _differing([g.parameters for g in made if g is not None])
+    return [_told(c.settings.model, g, differing) for c, g in zip(contenders, made, strict=True)]
+
+
+def _differing(parameters: Sequence[SamplingParams]) -> list[str]:
+    """Names of the parameters that are not the same everywhere; the seed comes last."""
+    names = [f.name for f in fields(SamplingParams) if f.name != "seed"]
+    found = [name for name in names if len({getattr(p, name) for p in parameters}) > 1]
+    return [*found, "seed"]
+
+
+def _told(model: str, generation: Generation | None, names: Sequence[str]) -> str:
+    if generation is None:
+        return model
+    adapter = f" + adapter {generation.model.adapter[:8]}" if generation.model.adapter else ""
+    if adapter and generation.model.adapter_scale != 1:
+        adapter += f" x {generation.model.adapter_scale:g}"
+    values = (f"{name} {getattr(generation.parameters, name)}" for name in names)
+    return f"{model}{adapter} · {', '.join(values)} · {generation.usage.completion_tokens} tokens"
+
+
+@contextmanager
+def _supplied(chat: Chat, own: Contender, other: Contender) -> Iterator[Supply]:
+    """Where the other contender gets its engine from, for as long as the ``with`` block lasts.
+
+    Raises:
+        ModelError: there is no such model, or no room for it.
+    """
+    slot = chat.session.engine
+    engine = slot.engine
+    same = other.weights == own.weights
+    lacking = ""
+    if not other.settings.model.startswith(SCRIPTED):
+        files = find_model(other.settings.model, chat.surroundings.places).files
+        lacking = shortage(files, shared=other.settings.model == own.settings.model)
+    with ExitStack() as stack:
+        if same and (lacking or engine is None or engine.model.adapter):
+            yield slot
+        elif lacking:
+            raise ModelError(
+                f"there is no room for {other.name} beside {own.settings.model}: {lacking}; "
+                f"/model {other.settings.model} goes over to it"
+            )
+        elif same:
+            twin = Twin(slot, other)
+            stack.callback(twin.close)
+            yield twin
+        else:
+            loading = open_contender(other, slot.open_engine)
+            stack.callback(loading.close)
+            yield loading
+
+
+def _watch(chat: Chat, duel: Duel, flipped: bool) -> bool:
+    """Show both answers until they end; returns whether they can be judged."""
+    view = chat.screen.ballot(TITLES)
+    keyboard = chat.screen.keyboard
+    answers = duel.start()
+    try:
+        with ctrl_c_stops(answers), keyboard.held(view.suspend, lambda: view.refresh(at_once=True)):
+            try:
+                while not answers.done:
+                    for said in answers.wait(FRAME):
+                        view.take(1 - said.lane if flipped else said.lane, said.event)
+                    view.refresh()
+                    keyboard.poll()
+            finally:
+                view.finish()
+        return duel.whole and not answers.cancelled
+    finally:
+        answers.end()
+        keep_typed(chat)
+
+
+def keep_typed(chat: Chat) -> None:
+    """What was typed meanwhile goes into the next prompt; a single key was an impatient vote and does not."""
+    keys = {name for key in _DUEL_KEYS for name in key.names}
+    typed = chat.screen.typed()
+    if typed not in keys:
+        chat.draft += typed
+
+
+def _words(argument: str) -> list[str]:
+    try:
+        return shlex.split(argument)
+    except ValueError as error:
+        raise UsageError(f"/compare: {error}; put what holds spaces in quotes") from None
