@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -35,6 +35,7 @@ class Fault:
         ignore_range: everything is sent, whatever was asked for.
         wrong_range: another part is sent than was asked for.
         body: sent instead.
+        then: called when all of the body was sent that will be.
     """
 
     at: str = "content"
@@ -46,6 +47,7 @@ class Fault:
     ignore_range: bool = False
     wrong_range: bool = False
     body: bytes | None = None
+    then: Callable[[], None] | None = None
 
 
 @dataclass(slots=True)
@@ -289,6 +291,8 @@ class _Handler(BaseHTTPRequestHandler):
             if rate:
                 time.sleep(len(block) / rate)
         self.wfile.flush()
+        if fault.then is not None:
+            fault.then()
         if fault.stall is not None:
             self.server.hub.ending.wait(30)
         if ends:

@@ -84,7 +84,7 @@ class RepoCache:
         """Whether the whole content is there."""
         return _size(self.blob(etag)) == size
 
-    def link(self, commit: str, path: str, etag: str) -> Path:
+    def link(self, commit: str, path: str, etag: str, *, symbolic: bool = True) -> Path:
         """Give a blob its name in a commit: a relative link; where there are none a second name or a copy.
 
         Raises:
@@ -95,9 +95,7 @@ class RepoCache:
             pointer.parent.mkdir(parents=True, exist_ok=True)
             temporary = pointer.with_name(f".{secrets.token_hex(8)}{PARTIAL}")
             try:
-                try:
-                    temporary.symlink_to(os.path.relpath(blob, pointer.parent))
-                except OSError:  # FAT, or Windows without the privilege
+                if not (symbolic and _linked(temporary, os.path.relpath(blob, pointer.parent))):
                     _duplicate(blob, temporary)
                 temporary.replace(pointer)
             finally:
@@ -183,6 +181,15 @@ def storing(path: Path) -> Iterator[None]:
             f"cannot write {path}: {reason}; free space or mend its permissions, or set HF_HUB_CACHE to "
             "another folder; what came is kept"
         ) from error
+
+
+def _linked(name: Path, target: str) -> bool:
+    """Whether a symbolic link could be made; not on FAT, nor on Windows without the privilege."""
+    try:
+        name.symlink_to(target)
+    except OSError:
+        return False
+    return True
 
 
 def _duplicate(blob: Path, target: Path) -> None:

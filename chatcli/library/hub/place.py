@@ -23,6 +23,7 @@ class Place:
         offline: not one connection is made.
         timeout: how long a connection may be silent, in seconds.
         anonymous: the token stored on this machine is not sent.
+        symlinks: names in the cache may be links.
     """
 
     endpoint: str
@@ -30,6 +31,7 @@ class Place:
     offline: bool = False
     timeout: float = _TIMEOUT
     anonymous: bool = False
+    symlinks: bool = True
 
     @classmethod
     def of(cls, environ: Mapping[str, str], *, offline: bool = False) -> "Place":
@@ -54,6 +56,7 @@ class Place:
             offline or _is_true(environ, "HF_HUB_OFFLINE") or _is_true(environ, "TRANSFORMERS_OFFLINE"),
             timeout,
             _is_true(environ, "HF_HUB_DISABLE_IMPLICIT_TOKEN"),
+            not _is_true(environ, "HF_HUB_DISABLE_SYMLINKS"),
         )
 
     def token(self) -> str | None:

@@ -205,7 +205,10 @@ class Puller:
     def _name(self, plan: _Plan, fetched: list[Fetched]) -> Pulled:
         """Give the files their names, only now that all parts are here, and that of the first part last."""
         cache, commit = plan.cache, plan.listing.commit
-        paths = [cache.link(commit, file.file.path, file.file.etag) for file in reversed(fetched)][::-1]
+        paths = [
+            cache.link(commit, one.file.path, one.file.etag, symbolic=self.place.symlinks)
+            for one in reversed(fetched)
+        ][::-1]
         revision = plan.reference.revision or DEFAULT_REVISION
         if revision != commit:
             cache.set_commit(revision, commit)

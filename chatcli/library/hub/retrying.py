@@ -12,7 +12,6 @@ from chatcli.library.hub.refusal import LONGEST_WAIT, Passing
 _Result = TypeVar("_Result")
 #: Failures in a row that are forgiven, unless told otherwise.
 RETRIES = 6
-_FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 
 
@@ -63,13 +62,15 @@ class Patience:
 
     Attributes:
         retries: failures in a row, without a byte in between, that are forgiven.
+        first_pause: seconds before the first retry; doubled before each further one.
     """
 
     retries: int = RETRIES
+    first_pause: float = 0.5
 
     def pause(self, failures: int, after: float | None) -> float:
         """Seconds to wait after so many failures in a row; ``after`` is what the server asked for."""
-        return after if after is not None else min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (failures - 1))
+        return after if after is not None else min(_LONGEST_PAUSE, self.first_pause * 2 ** (failures - 1))
 
 
 def retrying(

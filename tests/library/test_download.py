@@ -1,0 +1,422 @@
+"""Downloads over real HTTP, and everything that goes wrong on the way."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from chatcli.errors import ChatcliError, ModelNotFound, NetworkError, StorageError
+from chatcli.library.hub import cached_file, transfer
+from chatcli.library.hub.cache import DAMAGED, PARTIAL, RepoCache
+from chatcli.library.hub.listing import RemoteFile
+from chatcli.library.hub.place import Place
+from chatcli.library.hub.pull import Pulled, Puller
+from chatcli.library.hub.retrying import Patience
+from chatcli.library.reference import parse_reference
+from tests.library.hub_server import Fault, HubServer, Repo, etag_of
+
+CONTENT = hashlib.shake_256(b"weights").digest(1_000_000)
+MODEL = "m-Q4_K_M.gguf"
+HALF = len(CONTENT) // 2
+
+
+@dataclass
+class Recorder:
+    """Keeps what it is told."""
+
+    notes: list[str] = field(default_factory=list)
+    begun: list[tuple[str, int]] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+
+    def begin(self, file: RemoteFile, have: int) -> None:
+        """Keep it."""
+        self.begun.append((file.path, have))
+
+    def advance(self, file: RemoteFile, have: int) -> None:
+        """Never more than there is."""
+        assert have <= file.size
+
+    def end(self, file: RemoteFile) -> None:
+        """Keep it."""
+        self.ended.append(file.path)
+
+    def note(self, text: str) -> None:
+        """Keep it."""
+        self.notes.append(text)
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    """A hub with one model."""
+    with HubServer({"u/r": Repo({MODEL: CONTENT, "README.md": b"# m"})}) as server:
+        yield server
+
+
+@dataclass
+class Machine:
+    """A machine with an empty cache, which pulls from a hub."""
+
+    hub: HubServer
+    root: Path
+    recorder: Recorder = field(default_factory=Recorder)
+
+    @property
+    def cache(self) -> RepoCache:
+        """The folder of its one repository."""
+        return RepoCache(self.root, "u/r")
+
+    def puller(self, *, timeout: float = 5.0, retries: int = 3, projector: bool = True) -> Puller:
+        """What fetches models here."""
+        place = Place(self.hub.endpoint, self.root, timeout=timeout, anonymous=True)
+        return Puller(place, self.recorder, projector, Patience(retries, first_pause=0.01))
+
+    def pull(self, name: str = "u/r", *, timeout: float = 5.0, retries: int = 3) -> Pulled:
+        """Fetch one."""
+        return self.puller(timeout=timeout, retries=retries).pull([parse_reference(name)])[0]
+
+    def leave_partial(self, content: bytes) -> Path:
+        """As if an earlier pull had been killed."""
+        path = self.cache.partial(etag_of(MODEL, CONTENT))
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+        return path
+
+    def starts(self) -> list[int]:
+        """Where the requests for content began."""
+        return [request.start for request in self.hub.requests("content")]
+
+
+@pytest.fixture
+def machine(hub: HubServer, tmp_path: Path) -> Machine:
+    """A machine that never pulled anything."""
+    return Machine(hub, tmp_path / "hub")
+
+
+def test_a_file_arrives_whole(machine: Machine) -> None:
+    """What is here afterwards is what the hub has, under its name, with nothing left over."""
+    pulled = machine.pull()
+    assert pulled.path.read_bytes() == CONTENT
+    assert pulled.path.is_symlink()
+    assert not pulled.path.readlink().is_absolute()
+    assert pulled.files[0].sha256 == hashlib.sha256(CONTENT).hexdigest()
+    assert cached_file(parse_reference("u/r"), machine.root) == pulled.path
+    assert [p.name for p in (machine.cache.folder / "blobs").iterdir()] == [etag_of(MODEL, CONTENT)]
+
+
+def test_what_is_here_is_not_fetched_again(machine: Machine) -> None:
+    """A second pull asks for the listing only."""
+    machine.pull()
+    again = machine.pull()
+    assert (again.files[0].received, len(machine.starts())) == (0, 1)
+
+
+@pytest.mark.parametrize("have", [1, 4096, HALF, len(CONTENT) - 1])
+def test_resumes_at_the_byte_where_it_stopped(machine: Machine, have: int) -> None:
+    """Of a partial file only the rest is asked for."""
+    machine.leave_partial(CONTENT[:have])
+    file = machine.pull().files[0]
+    assert machine.starts() == [have]
+    assert machine.hub.sent == len(CONTENT) - have == file.received
+    assert file.resumed_from == have
+    assert file.path.read_bytes() == CONTENT
+
+
+def test_a_whole_partial_file_needs_no_request(machine: Machine) -> None:
+    """Killed between the last byte and the name: only the name is missing."""
+    machine.leave_partial(CONTENT)
+    assert machine.pull().path.read_bytes() == CONTENT
+    assert machine.starts() == []
+
+
+def test_a_server_without_ranges(machine: Machine) -> None:
+    """It sends everything: what is here already is skipped."""
+    machine.leave_partial(CONTENT[:HALF])
+    machine.hub.fail(Fault(ignore_range=True))
+    assert machine.pull().path.read_bytes() == CONTENT
+    assert machine.hub.sent == len(CONTENT)
+
+
+def test_another_range_than_asked_for_is_refused(machine: Machine) -> None:
+    """Bytes from elsewhere in the file are not put behind what is here."""
+    partial = machine.leave_partial(CONTENT[:HALF])
+    machine.hub.fail(Fault(wrong_range=True))
+    with pytest.raises(NetworkError, match="another part"):
+        machine.pull()
+    assert partial.read_bytes() == CONTENT[:HALF]
+
+
+def test_a_cut_connection_goes_on_where_it_was(machine: Machine) -> None:
+    """Each attempt asks for what is missing then; as long as bytes come, it is not given up."""
+    machine.hub.fail(*[Fault(cut=100_000)] * 6)
+    assert machine.pull(retries=2).path.read_bytes() == CONTENT
+    assert machine.starts() == [100_000 * n for n in range(7)]
+    assert any("cut the connection; trying again" in note for note in machine.recorder.notes)
+
+
+def test_a_stalled_connection_is_left(machine: Machine) -> None:
+    """Silence counts as a cut connection after the time-out."""
+    machine.hub.fail(Fault(stall=300_000), Fault(stall=0))
+    assert machine.pull(timeout=0.3).path.read_bytes() == CONTENT
+    assert machine.starts() == [0, 300_000, 300_000]
+
+
+@pytest.mark.parametrize("at", ["api", "resolve", "content"])
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_passing_trouble_is_waited_out(machine: Machine, at: str, status: int) -> None:
+    """Wherever the trouble is, the same is asked again, after what the server asked to wait."""
+    machine.hub.fail(Fault(at, status=status), Fault(at, status=status, headers={"Retry-After": "0"}))
+    assert machine.pull().path.read_bytes() == CONTENT
+    assert "trying again in 0 s (2 of 3)" in machine.recorder.notes[-1]
+
+
+def test_patience_is_bounded(machine: Machine) -> None:
+    """A server that never recovers is given up, in one line, and what came is kept."""
+    machine.hub.fail(Fault(cut=HALF), *[Fault(status=503)] * 4)
+    with pytest.raises(NetworkError, match=r"has trouble \(503\); given up after 4 times"):
+        machine.pull()
+    assert machine.cache.partial(etag_of(MODEL, CONTENT)).read_bytes() == CONTENT[:HALF]
+
+
+def test_a_long_retry_after_is_not_sat_out(machine: Machine) -> None:
+    """A server that asks for an hour gets it: the program says so and ends."""
+    machine.hub.fail(Fault("api", status=429, headers={"Retry-After": "3600"}))
+    with pytest.raises(NetworkError, match=r"\(429\).*come back in 60 minutes"):
+        machine.pull()
+
+
+def test_an_expired_address_is_asked_for_anew(machine: Machine) -> None:
+    """The content host's 403 means that the signature is too old; the hub gives a new one."""
+    machine.hub.fail(Fault(cut=HALF), Fault(status=403))
+    assert machine.pull().path.read_bytes() == CONTENT
+    assert len(machine.hub.requests("resolve")) == 3
+
+
+def test_a_damaged_download_never_gets_the_name(machine: Machine) -> None:
+    """Same size, another byte: it is put aside, said, and fetched once more."""
+    machine.hub.fail(Fault(corrupt=True))
+    assert machine.pull().path.read_bytes() == CONTENT
+    assert machine.starts() == [0, 0]
+    assert any("arrived damaged" in note for note in machine.recorder.notes)
+
+
+def test_damage_that_stays_is_an_error(machine: Machine) -> None:
+    """A server that sends other bytes twice is not believed a third time."""
+    machine.hub.fail(Fault(corrupt=True), Fault(corrupt=True))
+    with pytest.raises(NetworkError, match=r"arrived damaged.*the second time"):
+        machine.pull()
+    assert cached_file(parse_reference("u/r"), machine.root) is None
+    names = sorted(path.name.rpartition(".")[2] for path in (machine.cache.folder / "blobs").iterdir())
+    assert names == sorted([DAMAGED[1:], PARTIAL[1:]])
+    assert machine.pull().path.read_bytes() == CONTENT
+    assert not list(machine.cache.leftovers())
+
+
+def test_a_damaged_partial_file_is_found_out(machine: Machine) -> None:
+    """What an earlier run left is part of what is verified."""
+    machine.leave_partial(b"\1" + CONTENT[1:HALF])
+    assert machine.pull().path.read_bytes() == CONTENT
+    assert machine.starts() == [HALF, 0]
+
+
+def test_a_tail_of_zeros_counts_as_lost(machine: Machine, tmp_path: Path) -> None:
+    """After a power cut a file may have its length but not its bytes: back to the last fsync."""
+    machine.leave_partial(CONTENT[:HALF] + bytes(8192))
+    assert machine.pull().path.read_bytes() == CONTENT
+    assert machine.starts() == [0]
+    path, size = tmp_path / "partial", transfer.SYNC_EVERY + 10_000
+    with path.open("wb") as file:
+        file.truncate(size)
+    assert transfer.sound_size(path, size, 2 * size) == transfer.SYNC_EVERY
+
+
+def test_a_partial_file_that_is_too_long_is_dropped(machine: Machine) -> None:
+    """It cannot be a beginning of the file."""
+    machine.leave_partial(CONTENT + b"more")
+    assert machine.pull().path.read_bytes() == CONTENT
+    assert machine.starts() == [0]
+
+
+@pytest.mark.parametrize(
+    "body", [CONTENT + b"surplus", CONTENT[:-1], b"<html>log in to the hotel's network</html>"]
+)
+def test_another_size_than_announced_is_refused(machine: Machine, body: bytes) -> None:
+    """Not a byte of it is written."""
+    machine.hub.fail(Fault(body=body))
+    with pytest.raises(NetworkError, match="another size"):
+        machine.pull()
+    assert machine.cache.partial(etag_of(MODEL, CONTENT)).stat().st_size == 0
+
+
+def test_a_file_that_changed_between_attempts_starts_over(machine: Machine) -> None:
+    """The partial of the former content is neither used nor kept."""
+    machine.leave_partial(CONTENT[:HALF])
+    other = CONTENT[::-1]
+    machine.hub.repos["u/r"].files[MODEL] = other
+    assert machine.pull().path.read_bytes() == other
+    assert machine.starts() == [0]
+    assert not list(machine.cache.leftovers())
+    assert any("former version" in note for note in machine.recorder.notes)
+
+
+def test_a_file_that_changes_under_way_is_looked_up_again(machine: Machine) -> None:
+    """The hub's ETag is compared at each attempt, not only in the listing."""
+    other = CONTENT[::-1]
+    machine.hub.fail(Fault(cut=HALF, then=lambda: machine.hub.repos["u/r"].files.update({MODEL: other})))
+    assert machine.pull().path.read_bytes() == other
+    assert machine.recorder.notes.count("the repository changed meanwhile; looking again") == 1
+
+
+def test_an_update_keeps_the_old_commit(machine: Machine) -> None:
+    """A new version is fetched beside the former one, and its name means the new one."""
+    first = machine.pull().path
+    machine.hub.repos["u/r"].files[MODEL] = CONTENT[::-1]
+    second = machine.pull().path
+    assert (first.read_bytes(), second.read_bytes()) == (CONTENT, CONTENT[::-1])
+    assert cached_file(parse_reference("u/r"), machine.root) == second
+
+
+def test_small_files_are_verified_with_gits_checksum(machine: Machine) -> None:
+    """Files the hub keeps in git itself are named by git's hash of them."""
+    machine.hub.repos["u/r"].files["s.small.gguf"] = b"GGUF small"
+    machine.hub.fail(Fault("resolve", corrupt=True))
+    file = machine.pull("u/r/s.small.gguf").files[0]
+    assert file.path.read_bytes() == b"GGUF small"
+    assert file.sha256 == hashlib.sha256(b"GGUF small").hexdigest()
+    assert any("arrived damaged" in note for note in machine.recorder.notes)
+
+
+def test_all_parts_and_the_projector_come_with_a_model(machine: Machine) -> None:
+    """A split model has a name only when all of it is here; the first part is the one to load."""
+    names = [f"big-Q8_0-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
+    parts = {name: CONTENT[: 1000 * n] for n, name in enumerate(names, 1)}
+    machine.hub.repos["u/r"].files = {**parts, "mmproj-F16.gguf": b"eyes", "README.md": b""}
+    machine.hub.fail(*[Fault(status=404)] * 20)
+    with pytest.raises(NetworkError):
+        machine.pull(retries=0)
+    assert not (machine.cache.folder / "snapshots").exists()
+    machine.hub.faults.clear()
+    pulled = machine.pull()
+    assert [file.path.name for file in pulled.files] == [*names, "mmproj-F16.gguf"]
+    assert pulled.path.name == names[0]
+    without = machine.puller(projector=False).pull([parse_reference("u/r:Q8_0")])[0]
+    assert [file.path.name for file in without.files] == names
+
+
+def test_several_models_are_fetched_at_once(machine: Machine) -> None:
+    """Files of several names share the connections; each is fetched once, whatever it is called."""
+    machine.hub.repos["u/s"] = Repo({"s-Q8_0.gguf": CONTENT[:5000]})
+    references = [parse_reference(name) for name in ("u/r", "u/s", "u/r:q4_k_m")]
+    pulled = machine.puller().pull(references)
+    assert [model.path.name for model in pulled] == [MODEL, "s-Q8_0.gguf", MODEL]
+    assert machine.hub.sent == len(CONTENT) + 5000
+
+
+def test_listings_have_pages(machine: Machine) -> None:
+    """All pages are read."""
+    machine.hub.page = 1
+    assert machine.pull().path.read_bytes() == CONTENT
+
+
+def test_a_renamed_repository_is_followed(machine: Machine) -> None:
+    """The hub redirects to a path, without a host."""
+    machine.hub.relative["old/name"] = "u/r"
+    pulled = machine.pull("old/name")
+    assert pulled.path.read_bytes() == CONTENT
+    assert cached_file(parse_reference("old/name"), machine.root) == pulled.path
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../../evil.gguf", "/etc/evil.gguf", "a\\..\\evil.gguf", "C:evil.gguf", "a/\x1b[2J.gguf", "a/./b.gguf"],
+)
+def test_names_from_the_server_are_not_trusted(machine: Machine, path: str, tmp_path: Path) -> None:
+    """A name that leads out of the cache, or that no file should have, ends it before anything is written."""
+    etag = "0" * 64
+    entry = {"type": "file", "path": path, "size": 5, "oid": "1" * 40, "lfs": {"oid": etag, "size": 5}}
+    machine.hub.repos["u/r"].listed[path] = entry
+    with pytest.raises(NetworkError, match="not a file name that can be used safely"):
+        machine.pull()
+    assert not list(tmp_path.rglob("*.gguf"))
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ({"size": -1, "lfs": None}, "without a name or size"),
+        ({"size": "big", "lfs": None}, "without a name or size"),
+        ({"oid": "../../x", "lfs": None}, "no checksum"),
+        ({"oid": None, "lfs": None}, "no checksum"),
+    ],
+)
+def test_a_listing_that_makes_no_sense_is_refused(
+    machine: Machine, entry: dict[str, object], why: str
+) -> None:
+    """Sizes and checksums are what everything hangs on."""
+    machine.hub.repos["u/r"].listed[MODEL] = entry
+    with pytest.raises(NetworkError, match=why):
+        machine.pull()
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[" * 100_000, b'{"sha": "../../x"}', b"[]", b"\xff\xfe"])
+def test_an_answer_that_is_no_hubs_is_refused(machine: Machine, body: bytes) -> None:
+    """A login page, or anything else, in place of the hub's answer: one line."""
+    machine.hub.fail(Fault("api", body=body))
+    with pytest.raises(NetworkError, match="is HF_ENDPOINT a hub"):
+        machine.pull()
+
+
+def test_a_full_disk_is_noticed_before_a_byte_is_fetched(machine: Machine) -> None:
+    """Needed and free are said."""
+    lfs = {"oid": "2" * 64, "size": 2**49, "pointerSize": 1}
+    machine.hub.repos["u/r"].listed[MODEL] = {"lfs": lfs}
+    with pytest.raises(StorageError, match=r"562950\.0 GB are to be fetched, and .* free; make room"):
+        machine.pull()
+    assert not machine.hub.requests("resolve")
+
+
+def test_a_folder_that_cannot_be_written(machine: Machine) -> None:
+    """What is in the way is named."""
+    machine.root.parent.mkdir(exist_ok=True)
+    machine.root.write_text("a file where the cache should be")
+    with pytest.raises(StorageError, match=str(machine.root)):
+        machine.pull()
+
+
+def test_redirects_in_a_circle_end(machine: Machine) -> None:
+    """They are counted."""
+    machine.hub.fail(*[Fault("api", status=307, headers={"Location": "/api/models/u/r/revision/main"})] * 20)
+    with pytest.raises(NetworkError, match="more than 10 times"):
+        machine.pull()
+
+
+def test_what_is_not_there_is_said(machine: Machine) -> None:
+    """An unknown quantization lists those there are, an unknown file the files, and nothing is fetched."""
+    for name, why in {
+        "u/r:Q9": "u/r: there is no Q9.*Q4_K_M",
+        "u/r/x.gguf": "u/r: there is no file x.gguf.*m-Q4_K_M",
+        "u/r@v9": "no such branch",
+        "u/x": "there is no u/x",
+    }.items():
+        with pytest.raises(ModelNotFound, match=why):
+            machine.pull(name)
+    assert not machine.root.exists()
+
+
+def test_where_links_cannot_be_made_there_is_a_copy(machine: Machine) -> None:
+    """On Windows without the privilege, or on FAT, the name leads to the bytes all the same."""
+    puller = machine.puller()
+    puller.place = replace(puller.place, symlinks=False)
+    path = puller.pull([parse_reference("u/r")])[0].path
+    assert not path.is_symlink()
+    assert path.read_bytes() == CONTENT
+    assert cached_file(parse_reference("u/r"), machine.root) == path
+
+
+def test_errors_are_one_line(machine: Machine) -> None:
+    """Whatever the server puts into its message."""
+    machine.hub.fail(Fault("api", status=400, headers={"X-Error-Message": "a" * 5000}))
+    with pytest.raises(ChatcliError) as error:
+        machine.pull()
+    assert len(str(error.value)) < 400
