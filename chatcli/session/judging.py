@@ -2,19 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Literal, Protocol, TypeVar, Unpack
+from typing import Literal, TypeVar, Unpack
 
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import Role
 from chatcli.errors import StorageError, UsageError
 from chatcli.feedback import records
+from chatcli.feedback.judgements import Fate, Succession, trace_of
 from chatcli.feedback.records import (
+    HUMAN,
     Choice,
     Comparison,
     Correction,
-    Event,
-    Judgement,
     JudgementFields,
     Ranking,
     Rating,
@@ -24,27 +23,9 @@ from chatcli.feedback.records import (
     Thumb,
     Winner,
 )
-from chatcli.storage.durable import Locked
-from chatcli.storage.record_search import records_about
+from chatcli.storage.feedback_log import FeedbackLog
 
-E = TypeVar("E", bound=Event)
-
-
-class Log(Protocol):
-    """What keeps records: the feedback log."""
-
-    @property
-    def path(self) -> Path:
-        """Its file."""
-        ...
-
-    def append(self, record: Record) -> None:
-        """Keep a record; when this returns it is on the disk.
-
-        Raises:
-            StorageError: it could not be written.
-        """
-        ...
+R = TypeVar("R", bound=Record)
 
 
 def _no_guideline() -> None:
@@ -64,13 +45,11 @@ class Judge:
         guideline: gives the version of the labelling instructions in force, None for none.
     """
 
-    def __init__(self, log: Log | None, guideline: Callable[[], str | None] = _no_guideline) -> None:
+    def __init__(self, log: FeedbackLog | None, guideline: Callable[[], str | None] = _no_guideline) -> None:
         self._log = log
         self._guideline = guideline
-        self._unsaved: list[Record] = []
         self._since = datetime.now(UTC).replace(microsecond=0)  # as conversations say when they began
-        self._conversation: Conversation | None = None  # the one that ``_known`` is about
-        self._known = _Known()
+        self._known: dict[str | int, _Known] = {}
 
     @property
     def keeps(self) -> bool:
@@ -80,7 +59,7 @@ class Judge:
     @property
     def unsaved(self) -> int:
         """How many records wait to be written."""
-        return len(self._unsaved)
+        return 0 if self._log is None else len(self._log.pending)
 
     # Judging
 
@@ -202,7 +181,7 @@ class Judge:
             self.keep(records.retraction(rating.id), conversation)
         return rating
 
-    def keep(self, record: E, conversation: Conversation | None = None) -> E:
+    def keep(self, record: R, conversation: Conversation | None = None) -> R:
         """Write any record down, after those that wait.
 
         Args:
@@ -211,39 +190,13 @@ class Judge:
         Raises:
             StorageError: it could not be written yet.
         """
-        if self._log is not None:
-            self._unsaved.append(record)  # type: ignore[arg-type]  # every event but the bases is a Record
         try:
+            if self._log is not None:
+                self._log.append(record)
+        finally:
             if conversation is not None:
                 self._of(conversation).take(record)
-        finally:
-            self.save()
         return record
-
-    def save(self) -> None:
-        """Write what waits to be written.
-
-        Raises:
-            StorageError: something could not be written; all that could be, was.
-        """
-        if self._log is None:
-            return
-        waiting, self._unsaved = self._unsaved, []
-        failure: StorageError | None = None
-        for record in waiting:
-            if isinstance(failure, Locked):  # another try would wait as long again
-                self._unsaved.append(record)
-                continue
-            try:
-                self._log.append(record)
-            except StorageError as error:
-                failure = error
-                self._unsaved.append(record)
-            except BaseException:
-                self._unsaved.append(record)
-                raise
-        if failure is not None:
-            raise failure
 
     def close(self) -> None:
         """Try once more what could not be written.
@@ -251,10 +204,12 @@ class Judge:
         Raises:
             StorageError: it still cannot; says how many judgements are lost.
         """
+        if self._log is None:
+            return
         try:
-            self.save()
+            self._log.retry()
         except StorageError as error:
-            count = len(self._unsaved)
+            count = self.unsaved
             what = "a judgement" if count == 1 else f"{count} judgements"
             raise StorageError(f"{what} could not be saved: {error}") from error
 
@@ -277,22 +232,22 @@ class Judge:
         return [node for node, other in rated if other is not None and other.good != own.good]
 
     def _of(self, conversation: Conversation) -> "_Known":
-        if self._conversation is conversation:
-            return self._known
-        known = _Known()
-        # Of a conversation that began under our eyes there is nothing in the log yet.
+        ours = conversation.started >= self._since  # nobody else can have judged it before
+        key = conversation.id or id(conversation)
+        known = self._known.get(key)
+        if known is not None and (ours or known.conversation is conversation):
+            return known
+        known = _Known(conversation)
         complete = True
-        if self._log is not None and conversation.id and conversation.started < self._since:
+        if self._log is not None and conversation.id:
             try:
-                for record in records_about(self._log.path, conversation.id):
-                    known.take(record)
+                former = [] if ours else self._log.of_transcript(conversation.id)
+                known.take(*(r for r in former if isinstance(r, (Rating, Correction))))
             except StorageError:  # writing says it aloud; the next question tries again
                 complete = False
-        for record in self._unsaved:
-            if isinstance(record, Retraction) or _is_about(record, conversation):
-                known.take(record)
+            known.take(*(r for r in self._log.pending if _is_about(r, conversation)))
         if complete:
-            self._conversation, self._known = conversation, known
+            self._known[key] = known
         return known
 
     def _target(self, conversation: Conversation, *node_ids: int) -> Target | None:
@@ -306,21 +261,26 @@ class Judge:
 
 
 class _Known:
-    """The judgements of one conversation that count."""
+    """The judgements of one conversation that count, of the person's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, conversation: Conversation) -> None:
+        self.conversation = conversation
         self.ratings: dict[int | str, Rating] = {}
         self.corrections: dict[int | str, Correction] = {}
+        self._records: dict[str, Record] = {}
 
-    def take(self, record: Event) -> None:
-        """A record that is later than all before."""
-        if isinstance(record, Retraction):
-            self.ratings = {m: r for m, r in self.ratings.items() if r.id != record.retracts}
-            self.corrections = {m: r for m, r in self.corrections.items() if r.id != record.retracts}
-        elif isinstance(record, Rating) and record.target is not None:
-            self.ratings[record.target.messages[0]] = record
-        elif isinstance(record, Correction) and record.target is not None:
-            self.corrections[record.target.messages[0]] = record
+    def take(self, *records: Record) -> None:
+        """Records that are later than all before; one that is known already is the same."""
+        self._records.update((record.id, record) for record in records)
+        succession = Succession()
+        self.ratings, self.corrections = {}, {}
+        for record in reversed(self._records.values()):
+            if succession.fate(trace_of(record)) is not Fate.LIVE or record.judge != HUMAN:
+                continue
+            if isinstance(record, Rating) and record.target is not None:
+                self.ratings[record.target.messages[0]] = record
+            elif isinstance(record, Correction) and record.target is not None:
+                self.corrections[record.target.messages[0]] = record
 
 
 def answer_at(conversation: Conversation, node_id: int) -> Node:
@@ -343,5 +303,6 @@ def _alternatives(conversation: Conversation, node_ids: Sequence[int]) -> list[N
 
 
 def _is_about(record: Record, conversation: Conversation) -> bool:
-    target = record.target if isinstance(record, Judgement) else None
-    return target is not None and target.transcript == conversation.id
+    if isinstance(record, Retraction):
+        return True
+    return record.target is not None and record.target.transcript == conversation.id

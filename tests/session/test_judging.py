@@ -7,24 +7,19 @@ from pathlib import Path
 import pytest
 
 from chatcli.errors import StorageError, UsageError
-from chatcli.feedback import codec
 from chatcli.feedback.answers import generation_of, prompt_key
 from chatcli.feedback.records import Correction, Rating, Record
 from chatcli.session.judging import Judge
 from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
-from chatcli.storage.records import DamagedLine, RecordLog
+from chatcli.storage.feedback_log import FeedbackLog
+from chatcli.storage.records import DamagedLine
 from chatcli.storage.transcripts import TranscriptStore
-
-
-def log_at(path: Path) -> RecordLog[Record]:
-    """A feedback log."""
-    return RecordLog(path, codec.encode, codec.decode)
 
 
 def kept(path: Path) -> list[Record]:
     """The records in a file, every one of them sound."""
-    found = list(log_at(path).read())
+    found = list(FeedbackLog(path).read())
     assert not [item for item in found if isinstance(item, DamagedLine)]
     return [item for item in found if not isinstance(item, DamagedLine)]
 
@@ -48,7 +43,7 @@ def test_a_rating_holds_what_the_transcript_holds(
     session.options = SessionOptions(system="Be brief.")
     say(session, "one", "two")
     answer = session.conversation.path()[2]
-    Judge(log_at(file), lambda: "abc").rate(
+    Judge(FeedbackLog(file), lambda: "abc").rate(
         session.conversation, answer.id, thumb=-1, score=3, reasons=("too_verbose",), comment="long"
     )
     session.close()
@@ -65,12 +60,15 @@ def test_a_rating_holds_what_the_transcript_holds(
     assert (record.guideline, record.origin, record.judge.by) == ("abc", "chat", "human")
 
 
-def test_what_was_rated_is_known_after_resuming(session: Session, store: TranscriptStore, file: Path) -> None:
+@pytest.mark.parametrize("days", [0, 1])
+def test_what_was_rated_is_known_after_resuming(
+    session: Session, store: TranscriptStore, file: Path, days: int
+) -> None:
     """The last rating counts, a retracted one does not, and those of other conversations do not either."""
-    session.conversation.started -= timedelta(days=1)
+    session.conversation.started -= timedelta(days=days)
     say(session, "one", "two")
     first, second = (n.id for n in session.conversation.path() if n.message.generation)
-    judge = Judge(log_at(file))
+    judge = Judge(FeedbackLog(file))
     judge.rate(session.conversation, first, thumb=1)
     judge.rate(session.conversation, first, thumb=-1)
     judge.rate(session.conversation, second, thumb=1)
@@ -80,7 +78,7 @@ def test_what_was_rated_is_known_after_resuming(session: Session, store: Transcr
     session.start_over()
     say(session, "other")
     judge.rate(session.conversation, 2, thumb=1)
-    again = Judge(log_at(file))
+    again = Judge(FeedbackLog(file)) if days else judge
     session.open(name)
     rating = again.rating(session.conversation, first)
     assert rating is not None
@@ -92,7 +90,7 @@ def test_what_was_rated_is_known_after_resuming(session: Session, store: Transcr
 def test_opposite_ratings_of_the_same_question_pair(session: Session, file: Path) -> None:
     """One up and one down among the answers to a message make a pair; their prompts are one."""
     say(session, "one")
-    judge, conversation = Judge(log_at(file)), session.conversation
+    judge, conversation = Judge(FeedbackLog(file)), session.conversation
     first = conversation.path()[-1].id
     judge.rate(conversation, first, thumb=-1)
     list(session.regenerate())
@@ -112,7 +110,7 @@ def test_a_correction_names_both_texts(session: Session, file: Path) -> None:
     node = session.conversation.path()[-1]
     session.edit_answer(node.id, "better")
     edited = session.conversation.path()[-1]
-    judge = Judge(log_at(file))
+    judge = Judge(FeedbackLog(file))
     judge.correct(session.conversation, node.id, edited.id)
     (record,) = kept(file)
     assert isinstance(record, Correction)
@@ -125,7 +123,7 @@ def test_a_correction_names_both_texts(session: Session, file: Path) -> None:
 def test_only_answers_to_one_question_are_compared(session: Session, file: Path) -> None:
     """A message of the user's is no answer, and answers to different messages have no order."""
     say(session, "one", "two")
-    judge, conversation = Judge(log_at(file)), session.conversation
+    judge, conversation = Judge(FeedbackLog(file)), session.conversation
     asked, first, _, second = (n.id for n in conversation.path())
     with pytest.raises(UsageError, match="not an answer"):
         judge.rate(conversation, asked, thumb=1)
@@ -145,7 +143,7 @@ def test_what_cannot_be_written_is_kept_and_tried_again(session: Session, file: 
     conversation = session.conversation
     first, second = (n.id for n in conversation.path() if n.message.generation)
     file.mkdir()  # where the log should be
-    judge = Judge(log_at(file))
+    judge = Judge(FeedbackLog(file))
     with pytest.raises(StorageError):
         judge.rate(conversation, first, thumb=1)
     assert judge.unsaved == 1
