@@ -39,9 +39,9 @@ LENGTHS = ((48, 0.3), (128, 0.3), (256, 0.22), (512, 0.12), (1024, 0.05), (2048,
 # First what is asked: single questions and the beginnings of their answers, many in a batch.
 QUESTIONS = Phase(500, ((24, 0.5), (40, 0.5)), Mixture(whole=0.0, system=0.0, cut=1.0, cut_to=4))
 # Then conversations; long ones are rare but keep long chats working.
-CONVERSATIONS = Phase(1900, LENGTHS, Mixture(cut=0.25))
+CONVERSATIONS = Phase(1900, LENGTHS, Mixture(composed=0.14, cut=0.25))
 # At last questions as people put them: distorted ones leave it in doubt what is meant, and the doubt stays.
-CALM = Phase(1000, LENGTHS, Mixture(whole=0.35, varied=0.35, thinned=0.1, cut=0.25))
+CALM = Phase(1000, LENGTHS, Mixture(whole=0.35, composed=0.14, varied=0.35, thinned=0.1, cut=0.25))
 
 
 @dataclass(frozen=True, slots=True)
