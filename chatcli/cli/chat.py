@@ -8,7 +8,7 @@ from chatcli import __version__
 from chatcli.cli.invocation import Invocation
 from chatcli.cli.leaving import leaves_on_signals
 from chatcli.cli.options import ChatOptions
-from chatcli.cli.wiring import background_engine, new_session
+from chatcli.cli.wiring import background_engine, judge_of, new_session
 from chatcli.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
     from chatcli.session.attachments import read_files
     from chatcli.terminal.chat import Chat, Surroundings
     from chatcli.terminal.commands.conversation import show_where_it_stands
+    from chatcli.terminal.commands.judging import key_hint
     from chatcli.terminal.loop import run
     from chatcli.terminal.screen import Screen
     from chatcli.terminal.status import status_line, waiting_for
@@ -55,15 +56,17 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
             paths,
             lambda name: options.settings(invocation.environ, paths, persona=name),
         )
-        chat = Chat(session, screen, surroundings)
-        prompt = _prompt(chat, settings, invocation, status_line(session, engine))
+        chat = Chat(session, screen, surroundings, judge_of(settings, invocation))
+        keys = (settings.key_good, settings.key_bad)
+        status = status_line(session, engine, verdict=lambda: key_hint(chat, keys))
+        prompt = _prompt(chat, settings, invocation, status)
         if options.conversation is not None:
             show_where_it_stands(chat)
         chat.draft = screen.typed()
         chat.attachments += files
         if files:
             screen.note(f"(in your first message: {', '.join(file.name for file in files)})")
-        with leaves_on_signals(), closing(session):
+        with leaves_on_signals(), closing(chat.judge), closing(session):
             run(chat, prompt)
 
 
@@ -78,6 +81,7 @@ def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Ca
         from chatcli.terminal.plain_prompt import PlainPrompt
 
         return PlainPrompt(invocation.stdin, invocation.stdout)
+    from chatcli.terminal.commands.judging import judge_by_key
     from chatcli.terminal.completion import CommandCompleter
     from chatcli.terminal.prompt import Prompt
 
@@ -88,6 +92,10 @@ def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Ca
         complain=chat.screen.error,
         environ=invocation.environ,
         vi=settings.keys == "vi",
+        gestures=(
+            (settings.key_good, lambda: judge_by_key(chat, 1)),
+            (settings.key_bad, lambda: judge_by_key(chat, -1)),
+        ),
     )
 
 

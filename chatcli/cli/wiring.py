@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from chatcli.cli.invocation import Invocation
 from chatcli.engine.base import Cancellation, Engine, Progress
 from chatcli.session.engine_slot import EngineSlot
+from chatcli.session.judging import Judge
 from chatcli.session.options import SessionOptions, Store
 from chatcli.session.session import Session
 from chatcli.settings import Settings
@@ -84,6 +85,18 @@ def transcript_store(settings: Settings, invocation: Invocation) -> Store:
         return NoTranscripts(store)
     store.recover()
     return store
+
+
+def judge_of(settings: Settings, invocation: Invocation) -> Judge:
+    """Who judges answers here: the person, by the labelling instructions, unless nothing shall be kept."""
+    from chatcli.storage.feedback_log import FeedbackLog
+    from chatcli.storage.guideline_file import GuidelineFile
+
+    paths = invocation.paths
+    if not settings.log:
+        return Judge(None)
+    guideline = GuidelineFile(paths.guideline, paths.former_guidelines)
+    return Judge(FeedbackLog(paths.feedback_log), guideline.version)
 
 
 def state_cache(settings: Settings, invocation: Invocation) -> "StateCache | None":

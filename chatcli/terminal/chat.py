@@ -16,6 +16,7 @@ from chatcli.settings import Paths, Settings
 from chatcli.storage.guideline_file import GuidelineFile
 from chatcli.terminal.editor import edit
 from chatcli.terminal.screen import Screen
+from chatcli.terminal.verdicts import mark_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,11 @@ class Chat:
                 self.screen.follow(answer, begun)
         finally:
             self.draft += self.screen.typed()
+
+    def rating_mark(self, node_id: int) -> str:
+        """How an answer was judged, in a word or a few; empty: it was not."""
+        conversation = self.session.conversation
+        return mark_of(self.judge.rating(conversation, node_id), self.judge.correction(conversation, node_id))
 
     def edit(self, text: str) -> str:
         """A text as the person leaves it in an editor.

@@ -9,6 +9,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from chatcli.errors import ChatcliError
+from chatcli.feedback.reasons import DOWN, UP
 from chatcli.session.parameters import parameter_names
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.declaration import Completes
@@ -33,10 +34,13 @@ class CommandCompleter(Completer):
     def __init__(self, chat: Chat) -> None:
         self._sources: Mapping[Completes, Callable[[], Iterable[Choice]]] = {
             Completes.NOTHING: list,
+            Completes.BAD_REASON: lambda: DOWN.items(),
             Completes.COMMAND: _commands,
+            Completes.GOOD_REASON: lambda: UP.items(),
             Completes.MODEL: lambda: _models(chat),
             Completes.PARAMETER: lambda: ((name, "") for name in parameter_names()),
             Completes.PERSONA: lambda: _personas(chat),
+            Completes.REASON: lambda: {**UP, **DOWN}.items(),
             Completes.TRANSCRIPT: lambda: _transcripts(chat),
         }
 

@@ -2,6 +2,8 @@
 
 - A text of one line that begins with ``/`` and the name of a command is that command.
 - ``//`` at its beginning stands for a ``/`` of a message.
+- A message that is nothing but one character and ``/`` and this character are a command (``/👍``) is that
+  command.
 - A first word with a second slash in it (``/etc/hosts``) is a path, so the text is a message.
 - Any other first word with a slash is taken for a misspelt command: nothing is sent.
 - A text of several lines is a message whatever it begins with, and so is a block in triple double quotes.
@@ -14,6 +16,8 @@ from dataclasses import dataclass
 
 #: Begins and ends a text of several lines.
 BLOCK = '"""'
+# Variation selector and skin tones, which an emoji may be followed by (Unicode Technical Standard 51).
+_EMOJI_VARIANTS = "\ufe0f\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
 _OPENING = re.compile(rf"\s*(/\S+[ \t]+)?{BLOCK}")
 
 
@@ -54,6 +58,9 @@ def parse(typed: str, commands: Container[str]) -> Say | Order | None:
             return Say(inside) if inside.strip() else None
         if name in commands:
             return Order(name, inside)
+    gesture = "/" + text.rstrip(_EMOJI_VARIANTS)
+    if len(gesture) == 2 and not gesture[1:].isascii() and gesture in commands:
+        return Order(gesture, "")
     if not text.startswith("/") or "\n" in text:
         return Say(typed)
     if text.startswith("//"):

@@ -27,7 +27,8 @@ def regenerate(chat: Chat, _argument: str) -> None:
     same = [node for node in found[:-1] if node.message.content == found[-1].message.content]
     if len(found) > 1:
         which = "the same words as before" if same else "all are kept"
-        chat.screen.note(f"(answer {len(found)} of {len(found)}; {which}; /siblings goes through them)")
+        pair = _pair_to_be(chat, found)
+        chat.screen.note(f"(answer {len(found)} of {len(found)}; {which}; /siblings goes through them{pair})")
 
 
 def undo(chat: Chat, _argument: str) -> None:
@@ -115,6 +116,8 @@ def show_where_it_stands(chat: Chat) -> None:
             chat.screen.text(f"> {node.message.content}")
         else:
             chat.screen.answer(node.message.content)
+            if mark := chat.rating_mark(node.id):
+                chat.screen.note(f"({mark})")
 
 
 def messages_of(chat: Chat) -> list[Node]:
@@ -155,6 +158,22 @@ def _newest_with_siblings(chat: Chat) -> Node:
     return next(found, path[-1])
 
 
+def _pair_to_be(chat: Chat, found: list[Node]) -> str:
+    """That the newest of the answers would make a pair with one that is rated."""
+    for number, node in enumerate(found[:-1], start=1):
+        rating = chat.judge.rating(chat.session.conversation, node.id)
+        if rating is not None:
+            word = "bad" if rating.good else "good"
+            return (
+                f"; answer {number} is {chat.rating_mark(node.id)}: if this one is {word}, they make a pair"
+            )
+    return ""
+
+
+def _said(mark: str) -> str:
+    return f" ({mark})" if mark else ""
+
+
 def _index(word: str, here: int, count: int) -> int:
     if word in {"next", "back"}:
         return (here + (1 if word == "next" else -1)) % count
@@ -168,7 +187,10 @@ def _list(chat: Chat, found: list[Node], here: int) -> None:
     if len(found) == 1:
         chat.screen.note("(there is one only; /regen makes another answer, /edit another message)")
         return
-    titles = [f"{'> ' if index == here else ''}{index + 1}" for index in range(len(found))]
+    titles = [
+        f"{'> ' if index == here else ''}{index + 1}{_said(chat.rating_mark(node.id))}"
+        for index, node in enumerate(found)
+    ]
     if len(found) <= _MOST_COLUMNS:
         titled = zip(titles, (node.message.content for node in found), strict=True)
         chat.screen.side_by_side(list(titled))

@@ -11,11 +11,14 @@ class Completes(Enum):
     """What Tab offers for the arguments of a command."""
 
     NOTHING = "nothing"
+    BAD_REASON = "bad reason"
     COMMAND = "command"
     FILE = "file"
+    GOOD_REASON = "good reason"
     MODEL = "model"
     PARAMETER = "parameter"
     PERSONA = "persona"
+    REASON = "reason"
     TRANSCRIPT = "transcript"
 
 

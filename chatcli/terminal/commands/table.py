@@ -7,7 +7,7 @@ import difflib
 
 from chatcli.errors import UsageError
 from chatcli.terminal.chat import Chat
-from chatcli.terminal.commands import comparing, conversation, files, insight, options
+from chatcli.terminal.commands import comparing, conversation, files, insight, judging, options
 from chatcli.terminal.commands.declaration import Completes, SlashCommand
 
 
@@ -57,6 +57,56 @@ COMMANDS: tuple[SlashCommand, ...] = (
         details="  Without arguments the same model answers twice. /compare temperature=1.2 sets the model\n"
         "  against itself with other parameters. The choice is kept as a judgement, and the chat goes on\n"
         "  from the better answer; /siblings has the other.",
+    ),
+    SlashCommand(
+        "/good",
+        "the last answer is good",
+        judging.good,
+        ("/+1", "/👍"),
+        "[REASON|COMMENT]",
+        Completes.GOOD_REASON,
+        details="  A reason, or the beginning of one; several with commas. Anything else is a comment.\n"
+        "  The same again adds to it, /bad replaces it, /unrate takes it back. A message that is nothing\n"
+        "  but a thumb does the same.",
+    ),
+    SlashCommand(
+        "/bad",
+        "the last answer is bad",
+        judging.bad,
+        ("/-1", "/👎"),
+        "[REASON|COMMENT]",
+        Completes.BAD_REASON,
+        details="  As /good. With a good answer to the same message (/regen) it makes a pair to learn from.",
+    ),
+    SlashCommand(
+        "/rate",
+        "give the last answer, or message N, 1 to 10, good or bad",
+        judging.rate,
+        arguments="[N] 1-10|good|bad [REASON|COMMENT]",
+        completes=Completes.REASON,
+        words=("good", "bad"),
+        details="  /rate 8 is the last answer, /rate 4 8 message 4; /context shows the numbers.\n"
+        "  1 is useless, 6 good enough, 10 has nothing to improve.",
+    ),
+    SlashCommand(
+        "/unrate",
+        "take back what was said of the last answer, or of message N",
+        judging.unrate,
+        arguments="[N]",
+    ),
+    SlashCommand(
+        "/fix",
+        "write the last answer, or message N, as it should be, in $EDITOR",
+        judging.fix,
+        arguments="[N]",
+        details="  Your text is kept as preferred to the model's, and the chat goes on from it.",
+    ),
+    SlashCommand(
+        "/guidelines",
+        "what judgements go by; edit makes it your own",
+        judging.guidelines,
+        arguments="[edit]",
+        words=("edit",),
     ),
     SlashCommand(
         "/system",
@@ -151,6 +201,7 @@ KEYS = (
     ("Ctrl-J, Alt-Enter", "a new line; or begin and end a block with three double quotes"),
     ("Ctrl-X Ctrl-E, Ctrl-G", "write the message in $VISUAL or $EDITOR"),
     ("Tab", "complete commands, parameters, models, files, chats, personas"),
+    ("F2, F3", "the last answer is good, is bad (settings: key_good, key_bad)"),
     ("Ctrl-R", "search what you typed before; Right takes the grey suggestion"),
     ("Ctrl-C", "stop the answer and keep what came; at the prompt: clear the line"),
     ("Ctrl-D", "leave, on an empty line"),

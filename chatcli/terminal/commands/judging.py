@@ -1,0 +1,231 @@
+"""Commands that say what the person thinks of an answer: good, bad, a score, what it should have been."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from chatcli.chat.conversation import Node
+from chatcli.chat.message import Role
+from chatcli.errors import ChatcliError, StorageError, UsageError
+from chatcli.feedback.guideline import short, version_of
+from chatcli.feedback.reasons import Reading, opposite, read_reasons
+from chatcli.feedback.records import Thumb
+from chatcli.session.answering import EDITS
+from chatcli.terminal.chat import Chat
+from chatcli.terminal.commands.conversation import message_at, messages_of
+from chatcli.terminal.verdicts import HIGHEST, THUMBS, verdict_of
+
+_THUMBS: dict[str, Thumb] = {"good": 1, "bad": -1, "up": 1, "down": -1, "+1": 1, "-1": -1, "👍": 1, "👎": -1}
+
+
+def good(chat: Chat, argument: str) -> None:
+    """The last answer is good."""
+    rate_answer(chat, last_answer(chat), 1, None, argument)
+
+
+def bad(chat: Chat, argument: str) -> None:
+    """The last answer is bad."""
+    rate_answer(chat, last_answer(chat), -1, None, argument)
+
+
+def rate(chat: Chat, argument: str) -> None:
+    """``8``, ``good``, ``3 bad``, ``3 8``: of the last answer, or of message 3; then reasons or a comment."""
+    words = argument.split(maxsplit=2)
+    if len(words) > 1 and words[0].isdecimal() and _verdict(words[1]) is not None:
+        node, verdict, rest = answer_at(chat, words[0]), words[1], words[2:]
+    else:
+        verdict, rest = (words or [""])[0], [" ".join(words[1:])]
+        if _verdict(verdict) is None:
+            raise UsageError(
+                f"/rate takes good, bad or 1 to {HIGHEST}; before it, the number of an answer that is not "
+                "the last (/context shows the numbers)"
+            )
+        node = last_answer(chat)
+    thumb, score = _verdict(verdict) or (None, None)
+    rate_answer(chat, node, thumb, score, " ".join(rest))
+
+
+def unrate(chat: Chat, argument: str) -> None:
+    """What was said of an answer does not count any more."""
+    node = answer_at(chat, argument) if argument else last_answer(chat)
+    conversation = chat.session.conversation
+    with _said_if_not_saved(chat):
+        rating = chat.judge.retract(conversation, node.id)
+        if rating is None:
+            raise UsageError(f"{_which(chat, node)} is not rated")
+    chat.screen.note(f"({_which(chat, node)} is not rated any more; it was {verdict_of(rating)})")
+
+
+def fix(chat: Chat, argument: str) -> None:
+    """An answer as it should have been: it is chosen over the original, and the chat goes on from it."""
+    session = chat.session
+    node = answer_at(chat, argument) if argument else last_answer(chat)
+    text = chat.edit(node.message.content)
+    if text == node.message.content or not text.strip():
+        chat.screen.note("(empty; nothing was changed)" if not text.strip() else "(unchanged)")
+        return
+    session.edit_answer(node.id, text)
+    edited = session.conversation.path()[-1]
+    with _said_if_not_saved(chat):
+        chat.judge.correct(session.conversation, _original(chat, node).id, edited.id)
+    kept = "" if chat.judge.keeps else "; not kept, because of --no-log"
+    chat.screen.note(
+        f"(your text is preferred to the answer; the chat goes on from it{kept}; /siblings has the answer)"
+    )
+
+
+def guidelines(chat: Chat, argument: str) -> None:
+    """Shows or changes what judgements go by."""
+    file = chat.surroundings.guideline
+    text = file.read()
+    if not argument:
+        chat.screen.answer(text)
+        where = file.path if file.path.exists() else "the program's own; /guidelines edit makes them yours"
+        chat.screen.note(f"(version {short(version_of(text))}, {where})")
+        return
+    if argument != "edit":
+        raise UsageError(f"/guidelines takes nothing, or edit, not {argument!r}")
+    edited = chat.edit(text)
+    if not edited.strip() or version_of(edited) == version_of(text):
+        chat.screen.note("(unchanged)")
+        return
+    file.write(edited)
+    chat.screen.note(f"(version {short(version_of(edited))} from the next judgement on; kept in {file.path})")
+
+
+def judge_by_key(chat: Chat, thumb: Thumb) -> None:
+    """What a key does that is pressed at the prompt: the last answer is good, or bad. Never raises."""
+    try:
+        rate_answer(chat, last_answer(chat), thumb, None, "")
+    except ChatcliError as error:
+        chat.screen.error(str(error))
+
+
+def key_hint(chat: Chat, keys: Sequence[str]) -> str:
+    """What the bottom line says of judging: the verdict on the last answer, or the keys that give one.
+
+    Args:
+        keys: the names of the settings for good and bad.
+    """
+    path = chat.session.conversation.path()
+    if not path or path[-1].message.role is not Role.ASSISTANT:
+        return ""
+    mark = chat.rating_mark(path[-1].id)
+    if mark:
+        return mark
+    named = [(key, word) for key, word in zip(keys, THUMBS.values(), strict=True) if key != "none"]
+    return " ".join(f"{key.title()} {word}" for key, word in named)
+
+
+def rate_answer(chat: Chat, node: Node, thumb: Thumb | None, score: int | None, words: str) -> None:
+    """Keep what somebody thinks of an answer, and say what it comes to.
+
+    What is said again in the same sense is added to what was said before; the opposite replaces it.
+
+    Raises:
+        UsageError: a reason is one for the opposite.
+    """
+    conversation = chat.session.conversation
+    former = chat.judge.rating(conversation, node.id)
+    direction = thumb or (1 if score is not None and score > HIGHEST // 2 else -1)
+    reading = read_reasons(words, direction)
+    _refuse_opposites(words, direction)
+    comment, reasons = reading.comment, reading.reasons
+    if former is not None and former.good == (direction == 1):
+        thumb, score = thumb or former.thumb, score or former.score
+        comment, reasons = comment or former.comment, reasons or former.reasons
+        if (thumb, score, reasons, comment) == (former.thumb, former.score, former.reasons, former.comment):
+            chat.screen.note(
+                f"({_which(chat, node)} is rated {verdict_of(former)} already; /unrate takes it back)"
+            )
+            return
+    with _said_if_not_saved(chat):
+        chat.judge.rate(conversation, node.id, thumb=thumb, score=score, reasons=reasons, comment=comment)
+    _tell(chat, node, reading)
+
+
+def last_answer(chat: Chat) -> Node:
+    """The last answer of the active path.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = (n for n in reversed(messages_of(chat)) if n.message.role is Role.ASSISTANT)
+    node = next(found, None)
+    if node is None:
+        raise UsageError("there is no answer yet")
+    return node
+
+
+def answer_at(chat: Chat, number: str) -> Node:
+    """An answer by its number among the messages.
+
+    Raises:
+        UsageError: there is no such message, or it is the person's own.
+    """
+    node = message_at(chat, number)
+    if node.message.role is not Role.ASSISTANT:
+        raise UsageError(f"message {number} is your own; /context shows the numbers of the answers")
+    return node
+
+
+def _verdict(word: str) -> tuple[Thumb | None, int | None] | None:
+    """The thumb or the score that a word is; None: it is neither."""
+    if word.lower() in _THUMBS:
+        return _THUMBS[word.lower()], None
+    number = word.removesuffix(f"/{HIGHEST}")
+    if number.isdecimal() and len(number) <= 2 and 1 <= int(number) <= HIGHEST:
+        return None, int(number)
+    return None
+
+
+def _refuse_opposites(words: str, thumb: int) -> None:
+    meant = read_reasons(words, -thumb).reasons if words.strip() else ()
+    wrong = opposite(meant, thumb)
+    if wrong and read_reasons(words, thumb).comment is not None:
+        raise UsageError(f"{wrong[0]} is a reason for {THUMBS[-thumb]} answers; nothing was rated")
+
+
+def _original(chat: Chat, node: Node) -> Node:
+    """What the model answered, if this is an edited answer."""
+    conversation = chat.session.conversation
+    while node.extra.get(EDITS, "").isdecimal() and int(node.extra[EDITS]) in conversation:
+        node = conversation.node(int(node.extra[EDITS]))
+    return node
+
+
+@contextmanager
+def _said_if_not_saved(chat: Chat) -> Iterator[None]:
+    """A judgement that cannot be written is no reason not to go on; it is remembered."""
+    try:
+        yield
+    except StorageError as error:
+        count = chat.judge.unsaved
+        waits = "it waits" if count == 1 else f"{count} judgements wait"
+        chat.screen.error(
+            f"not saved yet: {error} ({waits} in memory; the next judgement and the end try again)"
+        )
+
+
+def _tell(chat: Chat, node: Node, reading: Reading) -> None:
+    conversation = chat.session.conversation
+    rating = chat.judge.rating(conversation, node.id)
+    if rating is None:
+        return
+    parts = [f"{_which(chat, node)}: {verdict_of(rating)}"]
+    others = chat.judge.opposites(conversation, node.id)
+    if others:
+        alternatives = [n.id for n in chat.session.alternatives(node.id)]
+        places = [f"answer {alternatives.index(n.id) + 1}" for n in others if n.id in alternatives]
+        which = " and ".join(places) or "another answer"
+        word = THUMBS[-1 if rating.good else 1]
+        parts.append(f"a pair with {which}, which is {word}" if len(others) == 1 else f"pairs with {which}")
+    if reading.hint:
+        parts.append(f"a comment; was {reading.hint} meant?")
+    if not chat.judge.keeps:
+        parts.append("not kept, because of --no-log")
+    chat.screen.note(f"({'; '.join(parts)})")
+
+
+def _which(chat: Chat, node: Node) -> str:
+    path = messages_of(chat)
+    return f"message {path.index(node) + 1}" if node in path else "the answer"
