@@ -34,6 +34,7 @@ RIGHT = Key("right", ("right", "2"), "→/2 right")
 TIE = Key("tie", ("t", "="), "t tie")
 BOTH_BAD = Key("both_bad", ("b",), "b both bad")
 SKIP = Key("skip", ("s",), "s skip")
+UNDO = Key("undo", ("u", "backspace"), "u undo")
 
 
 def legend(question: str, keys: Sequence[Key], *, unicode: bool = True) -> str:

@@ -7,7 +7,7 @@ import difflib
 
 from chatcli.errors import UsageError
 from chatcli.terminal.chat import Chat
-from chatcli.terminal.commands import comparing, conversation, files, insight, judging, options
+from chatcli.terminal.commands import comparing, conversation, files, insight, judging, options, ranking
 from chatcli.terminal.commands.declaration import Completes, SlashCommand
 
 
@@ -57,6 +57,14 @@ COMMANDS: tuple[SlashCommand, ...] = (
         details="  Without arguments the same model answers twice. /compare temperature=1.2 sets the model\n"
         "  against itself with other parameters. The choice is kept as a judgement, and the chat goes on\n"
         "  from the better answer; /siblings has the other.",
+    ),
+    SlashCommand(
+        "/rank",
+        "several answers, put in order by choosing between two at a time",
+        ranking.rank,
+        arguments="3..9",
+        words=("3", "5"),
+        details="  Answers may tie. The order is kept as a judgement, and the chat goes on from the best.",
     ),
     SlashCommand(
         "/good",

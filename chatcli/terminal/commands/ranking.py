@@ -1,0 +1,131 @@
+"""The command that orders several answers by asking which of two is better."""
+
+import secrets
+from collections.abc import Sequence
+
+from chatcli.chat.conversation import Node
+from chatcli.errors import StorageError, UsageError
+from chatcli.feedback.ranking import RankingTask, most_questions
+from chatcli.feedback.records import Choice
+from chatcli.session.duel import Duel
+from chatcli.terminal.answer import FRAME
+from chatcli.terminal.ballot import LEFT, RIGHT, TIE, UNDO
+from chatcli.terminal.chat import Chat, ctrl_c_stops
+from chatcli.terminal.commands.comparing import TITLES, keep_typed, present, vote
+from chatcli.terminal.commands.conversation import excerpt
+
+_FEWEST, _MOST = 3, 9
+
+
+def rank(chat: Chat, argument: str) -> None:
+    """Several answers to the last message, which the person puts in order."""
+    count = _count(argument)
+    own = present(chat.session)
+    duel = Duel(chat.session, [(own, chat.session.engine)] * count)
+    try:
+        whole = _wait(chat, duel, count)
+    except BaseException:
+        duel.go_back()
+        raise
+    duel.go_back()
+    nodes = [node for node in duel.nodes if node is not None]
+    if duel.unsaved is not None:
+        chat.screen.error(str(duel.unsaved))
+    if not whole or len(nodes) < count:
+        chat.screen.note("(stopped; the chat is where it was, and /siblings has what came)")
+        return
+    texts = list(dict.fromkeys(node.message.content for node in nodes))
+    if len(texts) == 1:
+        chat.screen.note(f"(all {count} gave the same words; /set temperature 1 makes them differ)")
+        return
+    try:
+        task = _ask(chat, texts)
+    except KeyboardInterrupt:
+        chat.screen.note("(not judged; the chat is where it was, and /siblings has all answers)")
+        return
+    _settle(chat, duel, nodes, texts, task)
+
+
+def _count(argument: str) -> int:
+    if not argument.isdecimal() or not _FEWEST <= int(argument) <= _MOST:
+        raise UsageError(f"/rank takes how many answers to order, {_FEWEST} to {_MOST}")
+    return int(argument)
+
+
+def _wait(chat: Chat, duel: Duel, count: int) -> bool:
+    """Wait for all answers; returns whether they can be judged."""
+    screen = chat.screen
+    answers = duel.start()
+    former = screen.waiting
+
+    def progress() -> tuple[str, float | None]:
+        done = sum(node is not None for node in duel.nodes)
+        return (
+            former() if former()[0] else (f"writing answer {min(done + 1, count)} of {count}", done / count)
+        )
+
+    screen.waiting = progress
+    screen.begin_answer()
+    try:
+        with ctrl_c_stops(answers), screen.keyboard.held():
+            while not answers.done:
+                answers.wait(FRAME)
+                screen.refresh()
+                screen.keyboard.poll()
+        return duel.whole and not answers.cancelled
+    finally:
+        answers.end()
+        screen.end_answer(None)
+        screen.waiting = former
+        keep_typed(chat)
+
+
+def _ask(chat: Chat, texts: Sequence[str]) -> RankingTask:
+    """Put the texts in order, two by two.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
+    """
+    most = most_questions(len(texts))
+    swaps = [bool(secrets.randbits(1)) for _ in range(most)]
+    task = RankingTask(len(texts), swapped=lambda number: swaps[number])
+    while task.question is not None:
+        left, right = task.question
+        number = len(task.choices) + 1
+        chat.screen.side_by_side([(TITLES[0], texts[left]), (TITLES[1], texts[right])])
+        keys = (LEFT, RIGHT, TIE, *((UNDO,) if task.choices else ()))
+        chosen = vote(chat, f"{number} of at most {most}: which is better?", keys)
+        if chosen == UNDO.means:
+            task.undo()
+        elif chosen == LEFT.means:
+            task.answer("left")
+        elif chosen == RIGHT.means:
+            task.answer("right")
+        else:
+            task.answer("tie")
+        chat.screen.note(f"({number}: {chosen})")
+    return task
+
+
+def _settle(chat: Chat, duel: Duel, nodes: Sequence[Node], texts: Sequence[str], task: RankingTask) -> None:
+    """Keep the order and go on from the best. Answers with the same words share a rank."""
+    contents = [node.message.content for node in nodes]
+    ranks = [task.ranks[texts.index(content)] for content in contents]
+    first = [contents.index(text) for text in texts]
+    choices = [
+        Choice(left=first[choice.left], right=first[choice.right], winner=choice.winner)
+        for choice in task.choices
+    ]
+    best = nodes[ranks.index(1)]
+    duel.go_on(best.id)
+    try:
+        ids = [node.id for node in nodes]
+        chat.judge.rank(chat.session.conversation, ids, ranks=ranks, choices=choices, blind=True)
+    except StorageError as error:
+        chat.screen.error(f"{error}; the judgement is kept and tried again")
+    rows = sorted(zip(ranks, contents, strict=True), key=lambda row: row[0])
+    chat.screen.table([(str(place), excerpt(content)) for place, content in rows], ("rank", "answer"))
+    asked = len(task.choices)
+    chat.screen.note(
+        f"({asked} question{'s' if asked > 1 else ''}; the chat goes on from the best; /siblings has all)"
+    )
