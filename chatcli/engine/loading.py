@@ -14,7 +14,8 @@ from chatcli.engine.native import Native, load
 from chatcli.errors import ModelError, ModelNotFound, UsageError
 
 DEFAULT_CONTEXT_SIZE = 8192
-_KV_TYPES = {
+#: Types the cache may have, by their number in ggml.
+KV_TYPES = {
     "f32": 0,
     "f16": 1,
     "bf16": 30,
@@ -70,8 +71,8 @@ class LoadOptions:
             if value is not None and not 0 < value < 2**31:
                 raise UsageError(f"{name.replace('_', ' ')} must be a positive number, not {value}")
         for kind in (self.kv_type_k, self.kv_type_v):
-            if kind not in _KV_TYPES:
-                raise UsageError(f"no KV cache type {kind}; there are {', '.join(_KV_TYPES)}")
+            if kind not in KV_TYPES:
+                raise UsageError(f"no KV cache type {kind}; there are {', '.join(KV_TYPES)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +215,10 @@ def _create_context(native: Native, model: Any, options: LoadOptions) -> tuple[A
     params = lib.llama_context_default_params()
     params.n_ctx = size
     params.n_batch = params.n_ubatch = min(options.batch_size or (512 if offloads else 256), size)
+    params.n_outputs_max = 1  # of a prompt only the last token's: a row of 128k logits for each takes 130 MB
     params.n_threads = params.n_threads_batch = options.threads or physical_cores()
     params.flash_attn_type = _FLASH_ATTENTION[options.flash_attention]
-    params.type_k, params.type_v = _KV_TYPES[options.kv_type_k], _KV_TYPES[options.kv_type_v]
+    params.type_k, params.type_v = KV_TYPES[options.kv_type_k], KV_TYPES[options.kv_type_v]
     params.swa_full = options.swa_full
     params.no_perf = True
     native.log.clear()
