@@ -80,7 +80,8 @@ class AnswerView:
         self._began = self._drawn = clock()
         self._stale = False  # something came that has not been drawn
         self._progress: PromptProgress | None = None
-        self._thinking_since: float | None = None
+        self._thoughts: _Thoughts | None = None  # the reasoning, while it comes
+        self._unfolded = manner.show_thinking
         self._rows: Rows | None = None
         self._finished: list[Row] = []
         self._return = False  # the text so far ends in a carriage return that may belong to a newline
@@ -133,24 +134,48 @@ class AnswerView:
         self._finish_raw_line([Row()])
         self._area.close()
 
-    def _think(self, text: str) -> None:
-        if self._thinking_since is None:
+    def fold(self) -> bool:
+        """Show the reasoning from here on no more, or all that came of it; returns whether it can be shown.
+
+        What is printed already stays. Once the answer itself has begun nothing happens.
+        """
+        if not self._empty:
+            return self._unfolded
+        self._unfolded = not self._unfolded
+        if self._thoughts is not None and self._unfolded:
+            self._unfold(self._thoughts)
+        elif self._thoughts is not None:
             self._end_rows()
-            self._thinking_since = self._clock()
-            if self._manner.show_thinking:
-                self._finished.append(Row((("thinking…", DIM),)))
-                self._rows = self._new_rows(reasoning=True)
+        self.refresh(at_once=True)
+        return self._unfolded
+
+    def _think(self, text: str) -> None:
+        if self._thoughts is None:
+            self._end_rows()
+            self._thoughts = _Thoughts(self._clock())
+            if self._unfolded:
+                self._unfold(self._thoughts)
                 text = text.lstrip("\n")
+        self._thoughts.count(text)
         if self._rows is not None:
             self._rows.feed(sanitize(text))
+        else:
+            self._thoughts.folded.append(text)
+
+    def _unfold(self, thoughts: "_Thoughts") -> None:
+        self._finished.append(Row((("thinking…", DIM),)))
+        self._rows = self._new_rows(reasoning=True)
+        self._rows.feed(sanitize("".join(thoughts.folded).lstrip("\n")))
+        thoughts.folded.clear()
 
     def _stop_thinking(self) -> None:
-        if self._thinking_since is None:
+        if self._thoughts is None:
             return
         self._end_rows()
-        seconds = self._clock() - self._thinking_since
-        self._finished += [Row(((f"thought for {seconds:.1f} s", DIM),)), Row()]
-        self._thinking_since = None
+        thoughts, self._thoughts = self._thoughts, None
+        count = f", {thoughts.words:,} words; /reasoning shows them" if thoughts.folded else ""
+        seconds = self._clock() - thoughts.since
+        self._finished += [Row(((f"thought for {seconds:.1f} s{count}", DIM),)), Row()]
 
     def _say(self, text: str) -> None:
         self._stop_thinking()
@@ -200,8 +225,9 @@ class AnswerView:
         if now - self._began < PATIENCE or not self._empty:
             return []
         what, share = self._waiting()
-        if self._thinking_since is not None:
-            what, share = f"thinking… {now - self._thinking_since:.0f} s", None
+        if self._thoughts is not None:
+            seconds = now - self._thoughts.since
+            what, share = f"thinking… {seconds:.0f} s, {self._thoughts.words:,} words (Ctrl-O)", None
         elif not what and self._progress is not None and self._progress.done < self._progress.total:
             what = f"reading {self._progress.done:,} of {self._progress.total:,} tokens"
             share = self._progress.done / max(1, self._progress.total)
@@ -213,6 +239,28 @@ class AnswerView:
             frames = _SPINNER[0] if unicode else _SPINNER[1]
             text = f"{frames[int(now / _SPIN) % len(frames)]} {what or 'waiting for the first word'}"
         return [Row(((clipped(text, width), DIM),))]
+
+
+class _Thoughts:
+    """Reasoning that is coming.
+
+    Attributes:
+        since: when it began.
+        words: how many have come.
+        folded: what was not shown.
+    """
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.words = 0
+        self.folded: list[str] = []
+        self._inside_word = False
+
+    def count(self, text: str) -> None:
+        """Count the words of the next piece; a piece may begin inside of one."""
+        if text:
+            self.words += len(text.split()) - (self._inside_word and not text[0].isspace())
+            self._inside_word = not text[-1].isspace()
 
 
 def _left_out(count: int) -> str:

@@ -92,6 +92,17 @@ class Keyboard:
                 return
             self._typed += data[: max(0, _MOST_TYPED - len(self._typed))]
 
+    def caught(self, key: bytes) -> bool:
+        """Whether a key was pressed since the last call, an odd number of times; it is no longer typed then.
+
+        Args:
+            key: a control character.
+        """
+        count = self._typed.count(key)
+        if count:
+            self._typed = self._typed.replace(key, b"")
+        return count % 2 == 1
+
     def take(self) -> str:
         """What was typed since the last call, as it would stand in a line; newlines at its end are
         dropped."""
@@ -138,7 +149,8 @@ class _QuietMode:
             self._former = termios.tcgetattr(self._fd)
             mode = termios.tcgetattr(self._fd)
             mode[0] &= ~termios.ICRNL  # Enter is read as the line editor reads it, not as Ctrl-J
-            mode[3] &= ~(termios.ECHO | termios.ICANON | termios.ISIG)
+            # Without IEXTEN Ctrl-O and Ctrl-V are keys like others; on a Mac the terminal takes them.
+            mode[3] &= ~(termios.ECHO | termios.ICANON | termios.ISIG | termios.IEXTEN)
             mode[3] |= termios.ISIG if self._signals else 0
             mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0  # some systems keep other things there
             termios.tcsetattr(self._fd, termios.TCSANOW, mode)

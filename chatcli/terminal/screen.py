@@ -15,6 +15,8 @@ from chatcli.terminal.live import Abilities, LiveArea, Size, size_of, text_rows
 from chatcli.terminal.rows import BOLD, DIM, PLAIN, RED, Row
 from chatcli.terminal.sanitize import sanitize, sanitize_line
 
+#: Ctrl-O.
+FOLD_KEY = b"\x0f"
 _MARKS = {
     FinishReason.INTERRUPTED: "[stopped; what came is kept]",
     FinishReason.LENGTH: "[cut off: the longest answer or the end of the context was reached]",
@@ -167,6 +169,8 @@ class Screen:
                                 self.show(event)
                         self.refresh()
                         self.keyboard.poll()
+                        if self.keyboard.caught(FOLD_KEY):
+                            self.fold()
                 finally:
                     self.keyboard.poll()
                     self.end_answer(generation)
@@ -194,6 +198,11 @@ class Screen:
         """Draw what came, if a frame is due. To be called several times a second, also when nothing comes."""
         if self._view is not None:
             self._view.refresh()
+
+    def fold(self) -> None:
+        """Hide the reasoning that is coming, or show it; later answers begin the same way."""
+        if self._view is not None:
+            self.show_thinking = self._view.fold()
 
     def end_answer(self, generation: Generation | None) -> None:
         """The answer ended, well or not; ``generation`` says how."""

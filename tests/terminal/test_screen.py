@@ -99,13 +99,36 @@ def test_reasoning_has_a_heading_and_a_duration(tmp_path: Path) -> None:
 
 
 def test_hidden_reasoning_is_one_line(tmp_path: Path) -> None:
-    """Hidden reasoning leaves nothing but how long it took."""
+    """Hidden reasoning leaves nothing but how long it took and how much it was."""
     with _play(tmp_path, "first thoughts, then words", "0.1", "2", "think", "hide") as terminal:
-        terminal.wait_for("thinking…")
+        terminal.wait_for(lambda text: bool(re.search(r"thinking… \d s, \d words", text)))
         text = terminal.wait_for("END")
     assert "first" not in text
     assert "thinking" not in text
-    assert re.search(r"^thought for \d+\.\d s\n\n, then words", text)
+    assert re.search(r"^thought for \d+\.\d s, 2 words; /reasoning shows them\n\n, then words", text)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 10)])
+def test_reasoning_is_folded_and_unfolded_while_it_comes(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Ctrl-O hides it, shows what came meanwhile, and hides it again; nothing printed above is touched."""
+    thoughts = " ".join(f"thought{n:03}" for n in range(100))
+    with _play(tmp_path, thoughts + "A" * len(thoughts), "0.03", "11", "think", size=size) as terminal:
+        terminal.wait_for("thought012")
+        terminal.send("\x0f")
+        terminal.wait_for(lambda text: bool(re.search(r"thinking… \d+ s, [2-9]\d words \(Ctrl-O\)", text)))
+        above = terminal.scrollback.partition("thinking… ")[0].rpartition("\n")[0]
+        assert "thought001" in above
+        hidden = re.findall(r"thought(\d+)", terminal.scrollback)[-1]
+        terminal.send("\x0f")
+        terminal.wait_for(f"thought{int(hidden) + 12:03}")
+        terminal.send("\x0f")
+        terminal.wait_for(lambda text: bool(re.search(r"thinking… \d+ s, \d+ words", text)))
+        text = terminal.wait_for("END", patience=120)
+    assert text.startswith(above)
+    shown = [int(n) for n in re.findall(r"thought(\d+)", text)]
+    assert shown == list(range(len(shown)))
+    assert 12 < len(shown) < 100
+    assert re.search(r"thought for \d+\.\d s, 100 words; /reasoning", " ".join(text.split()))
 
 
 def test_a_long_prompt_has_a_progress_bar_that_goes_away(tmp_path: Path) -> None:
