@@ -71,6 +71,20 @@ def vote(chat: Chat, question: str, keys: Sequence[Key]) -> str:
     return press(text, keys, shown=look.escapes)
 
 
+@contextmanager
+def said_if_not_saved(chat: Chat) -> Iterator[None]:
+    """A judgement that cannot be written is remembered, and no reason not to go on."""
+    try:
+        yield
+    except StorageError as error:
+        chat.screen.error(f"not saved yet: {error} (the next judgement and the end of the chat try again)")
+
+
+def not_kept(chat: Chat) -> str:
+    """That a judgement is not written down, where it is not."""
+    return "" if chat.judge.keeps else "; the judgement is not kept, because of --no-log"
+
+
 def _settle(
     chat: Chat, duel: Duel, nodes: tuple[Node, Node], contenders: tuple[Contender, Contender], flipped: bool
 ) -> None:
@@ -88,7 +102,7 @@ def _settle(
     else:
         duel.go_back()
     if chosen in _WINNERS:
-        try:
+        with said_if_not_saved(chat):
             chat.judge.compare(
                 chat.session.conversation,
                 (nodes[0].id, nodes[1].id),
@@ -96,15 +110,13 @@ def _settle(
                 left=1 if flipped else 0,
                 blind=True,
             )
-        except StorageError as error:
-            chat.screen.error(f"{error}; the judgement is kept and tried again")
     first, second = reversed(contenders) if flipped else contenders
     told = _told_apart((on_left, on_right), (first, second))
     for side, node, text in zip(("left", "right"), (on_left, on_right), told, strict=True):
         chat.screen.note(f"{'> ' if node is winner else '  '}{side}: {text}")
     verdict = {"tie": "a tie", "both_bad": "both bad", "skip": "not judged"}.get(chosen, "")
     where = "the chat goes on from it" if winner is not None else f"{verdict}; the chat is where it was"
-    chat.screen.note(f"({where}; /siblings has all answers)")
+    chat.screen.note(f"({where}{not_kept(chat)}; /siblings has all answers)")
 
 
 def _told_apart(nodes: tuple[Node, Node], contenders: tuple[Contender, Contender]) -> list[str]:

@@ -4,14 +4,21 @@ import secrets
 from collections.abc import Sequence
 
 from chatcli.chat.conversation import Node
-from chatcli.errors import StorageError, UsageError
+from chatcli.errors import UsageError
 from chatcli.feedback.ranking import RankingTask, most_questions
 from chatcli.feedback.records import Choice
 from chatcli.session.duel import Duel
 from chatcli.terminal.answer import FRAME
 from chatcli.terminal.ballot import LEFT, RIGHT, TIE, UNDO
 from chatcli.terminal.chat import Chat, ctrl_c_stops
-from chatcli.terminal.commands.comparing import TITLES, keep_typed, present, vote
+from chatcli.terminal.commands.comparing import (
+    TITLES,
+    keep_typed,
+    not_kept,
+    present,
+    said_if_not_saved,
+    vote,
+)
 from chatcli.terminal.commands.conversation import excerpt
 
 _FEWEST, _MOST = 3, 9
@@ -118,14 +125,10 @@ def _settle(chat: Chat, duel: Duel, nodes: Sequence[Node], texts: Sequence[str],
     ]
     best = nodes[ranks.index(1)]
     duel.go_on(best.id)
-    try:
+    with said_if_not_saved(chat):
         ids = [node.id for node in nodes]
         chat.judge.rank(chat.session.conversation, ids, ranks=ranks, choices=choices, blind=True)
-    except StorageError as error:
-        chat.screen.error(f"{error}; the judgement is kept and tried again")
     rows = sorted(zip(ranks, contents, strict=True), key=lambda row: row[0])
     chat.screen.table([(str(place), excerpt(content)) for place, content in rows], ("rank", "answer"))
-    asked = len(task.choices)
-    chat.screen.note(
-        f"({asked} question{'s' if asked > 1 else ''}; the chat goes on from the best; /siblings has all)"
-    )
+    asked = "1 question" if len(task.choices) == 1 else f"{len(task.choices)} questions"
+    chat.screen.note(f"({asked}; the chat goes on from the best{not_kept(chat)}; /siblings has all)")
