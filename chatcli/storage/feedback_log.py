@@ -211,6 +211,21 @@ class FeedbackLog:
         except ValueError as error:
             raise DataError(f"{self.path}: {ref}: {error}") from None
 
+    def fate(self, event_id: str) -> Fate:
+        """What became of the event with this id.
+
+        Raises:
+            UsageError: there is none.
+            StorageError: the file cannot be read.
+        """
+        succession = Succession()
+        for trace in self.read_backwards(decode_trace):
+            if trace is not None:
+                fate = succession.fate(trace)
+                if trace.id == event_id:
+                    return fate
+        raise UsageError(f"there is no judgement {event_id!r}; chatcli feedback list shows them")
+
     def repair(self) -> int:
         """Move damaged lines, as they are, to the end of ``damaged_path``; returns how many.
 
