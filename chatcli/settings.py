@@ -24,6 +24,10 @@ _WORDS_FOR_TRUE = {"1", "true", "yes", "on"}
 _WORDS_FOR_FALSE = {"0", "false", "no", "off"}
 #: What a persona may set, besides sampling parameters.
 PERSONA_SETTINGS = ("system", "model", "thinking", "ctx_size")
+#: The context size that stands for the largest that fits.
+AUTO_CONTEXT = 0
+#: Types of the KV cache one may choose; a quantized one needs flash attention.
+KV_CACHES = ("f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "f32")
 #: Stands for no persona where one is chosen.
 NO_PERSONA = "none"
 _FREE_KEY = re.compile(r"none|f([1-9]|1[0-9]|2[0-4])|alt-(up|down|left|right|[!-~])")
@@ -138,9 +142,11 @@ class Settings:
     system: str | None = _setting(None, "system prompt")
     assistant_name: str = _setting("lkjsxclm", "tag of the assistant in transcripts")
     ctx_size: int | None = _setting(
-        None, "context size in tokens; default: what the model allows, up to 8192"
+        None, "context size in tokens, or auto: the largest that fits; default: the model's, up to 8192"
     )
     gpu_layers: str = _setting("auto", "layers on the GPU: auto, all or a number")
+    kv_cache: str = _setting("f16", "type of the KV cache: f16, or q8_0, which takes half of the memory")
+    check_memory: bool = _setting(True, "refuse a model that would not fit the memory")
     threads: int | None = _setting(None, "CPU threads; default: the physical cores")
     log: bool = _setting(True, "keep transcripts")
     state_cache_mb: int = _setting(
@@ -253,6 +259,8 @@ def coerce(name: str, raw: Any, wanted: Any, origin: str) -> Any:
     Raises:
         UsageError: it cannot be one; names the setting, the value and where it came from.
     """
+    if name == "ctx_size" and raw == "auto":
+        return AUTO_CONTEXT
     options = typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
     kinds = [o for o in options if o is not types.NoneType]
     if isinstance(raw, str) and raw.lower() == "none" and types.NoneType in options and kinds != [str]:
@@ -318,7 +326,9 @@ def check(settings: Settings) -> None:
     """
     if settings.gpu_layers not in {"auto", "all"} and not settings.gpu_layers.isdigit():
         raise UsageError(f"gpu_layers must be auto, all or a number, not {settings.gpu_layers!r}")
-    if settings.ctx_size is not None and settings.ctx_size < 64:
+    if settings.kv_cache not in KV_CACHES:
+        raise UsageError(f"kv_cache must be one of {', '.join(KV_CACHES)}, not {settings.kv_cache!r}")
+    if settings.ctx_size not in {None, AUTO_CONTEXT} and settings.ctx_size < 64:
         raise UsageError(f"ctx_size must be at least 64 tokens, not {settings.ctx_size}")
     if settings.keys not in {"emacs", "vi"}:
         raise UsageError(f"keys must be emacs or vi, not {settings.keys!r}")

@@ -52,14 +52,14 @@ def _try(settings: Settings, paths: Paths, environ: Mapping[str, str]) -> dict[s
     """The first-load probe's verdict on the model of the settings; tried now if it is not known."""
     from chatcli.engine.probe import probe
     from chatcli.engine.scripted import PREFIX
-    from chatcli.library.opening import load_options, locate
+    from chatcli.library.opening import locate, wanted_options
     from chatcli.library.stores import Places
 
     if settings.model.startswith(PREFIX):
         return {"name": settings.model, "outcome": "ok", "reason": "needs no file"}
     try:
         path = locate(settings.model, Places.of(environ, paths))
-        verdict = probe(path, paths.probe_verdicts, load_options(settings))
+        verdict = probe(path, paths.probe_verdicts, wanted_options(settings))
     except ChatcliError as error:
         return {"name": settings.model, "outcome": "error", "reason": str(error)}
     return {

@@ -48,8 +48,10 @@ class ModelOptions:
         typer.Option("-s", "--system", metavar="TEXT", rich_help_panel=_MODEL, help="System prompt."),
     ] = None
     ctx_size: Annotated[
-        int | None,
-        typer.Option("--ctx-size", metavar="TOKENS", rich_help_panel=_MODEL, help="Context size."),
+        str | None,
+        typer.Option(
+            "--ctx-size", metavar="TOKENS|auto", rich_help_panel=_MODEL, help="Context size; auto: what fits."
+        ),
     ] = None
     gpu_layers: Annotated[
         str | None,

@@ -5,15 +5,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from chatcli.engine.base import Cancellation, Engine, Progress
-from chatcli.engine.loading import LoadOptions
+from chatcli.engine.offload import stepping_down
 from chatcli.engine.scripted import PREFIX as SCRIPTED
 from chatcli.errors import ModelError
 from chatcli.library.checksums import Checksums
+from chatcli.library.fit import Machine, Plan, plan, wanted_options
 from chatcli.library.names import Located, find_model, locate
 from chatcli.library.stores import Places
 from chatcli.settings import Paths, Settings
 
-__all__ = ["load_options", "locate", "open_engine"]
+__all__ = ["locate", "open_engine", "wanted_options"]
 
 #: Told one line about what the user should know of a model that loads.
 Tell = Callable[[str], None]
@@ -48,35 +49,54 @@ def open_engine(
 
         return ScriptedEngine.open(settings.model)
     found = find_model(settings.model, Places.of(environ, paths))
-    from chatcli.engine.llama import LlamaEngine
-    from chatcli.engine.probe import probe
-
-    options = load_options(settings)
     hashing = Hashing(Checksums(paths.checksums), found, cancel)
-    verdict = probe(found.path, paths.probe_verdicts, options, cancel=cancel)
-    verdict.raise_for_failure()
-    sha256 = hashing.result()
+    fitted = _fitted(found, settings)
     if tell is not None:
-        _tell_of_change(settings.model, sha256, Checksums(paths.checksums), tell)
-    return LlamaEngine.open(
-        found.path,
-        replace(options, use_extra_bufts=verdict.use_extra_bufts),
-        name=found.name,
-        sha256=sha256,
-        defaults=found.entry.recommended(thinking=settings.thinking) if found.entry else {},
-        on_progress=on_progress,
-        cancel=cancel,
-    )
+        for line in fitted.notes:
+            tell(line)
+
+    def open_with(layers: int) -> Engine:
+        options = replace(fitted.options, gpu_layers=layers)
+        from chatcli.engine.llama import LlamaEngine
+        from chatcli.engine.probe import probe
+
+        verdict = probe(found.path, paths.probe_verdicts, options, cancel=cancel)
+        verdict.raise_for_failure()
+        return LlamaEngine.open(
+            found.path,
+            replace(options, use_extra_bufts=verdict.use_extra_bufts),
+            name=found.name,
+            sha256=hashing.result(),
+            defaults=found.entry.recommended(thinking=settings.thinking) if found.entry else {},
+            on_progress=on_progress,
+            cancel=cancel,
+        )
+
+    layers = fitted.options.gpu_layers
+    if settings.gpu_layers == "auto" and fitted.offloads:
+        engine = stepping_down(open_with, layers, len(fitted.estimate.blocks), tell, cancel)
+    else:
+        engine = open_with(layers)
+    if tell is not None:
+        _tell_of_change(settings.model, hashing.result(), Checksums(paths.checksums), tell)
+    return engine
 
 
-def load_options(settings: Settings) -> LoadOptions:
-    """How the settings want a model loaded."""
-    layers = {"auto": -1, "all": -1}.get(settings.gpu_layers)
-    return LoadOptions(
-        context_size=settings.ctx_size,
-        gpu_layers=int(settings.gpu_layers) if layers is None else layers,
-        threads=settings.threads,
-    )
+def _fitted(found: Located, settings: Settings) -> Plan:
+    """How to load it here.
+
+    Raises:
+        ModelError: it does not fit.
+        InvalidModel: the header makes no sense.
+    """
+    from chatcli.engine.gguf import check, read_header, read_shards
+    from chatcli.engine.machine import devices
+    from chatcli.engine.memory import memory
+
+    header = read_header(found.path)
+    check(header)
+    free = sum(device.free_memory for device in devices() if device.kind in ("gpu", "igpu"))
+    return plan(read_shards(header), settings, Machine(memory(), free), found.name)
 
 
 class Hashing:
