@@ -13,11 +13,18 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bin
 from prompt_toolkit.output import Output
 
 from chatcli.errors import ChatcliError
+from chatcli.session.past_chats import PastChats
 from chatcli.storage.input_history import InputHistory
 from chatcli.terminal.editor import edit
 from chatcli.terminal.history import SuggestRecent, TypedHistory
 from chatcli.terminal.line import in_open_block
 from chatcli.terminal.long_lines import ShowPartOfLongLines
+from chatcli.terminal.picker import pick
+
+#: What Ctrl-O on an empty line stands for.
+SHOW_REASONING = "/reasoning"
+
+Gesture = tuple[str, Callable[[], Callable[[], None]]]
 
 
 class Prompt:
@@ -31,7 +38,7 @@ class Prompt:
         environ: environment variables; they name the editor.
         vi: the keys of vi instead of those of emacs.
         gestures: what some keys do at any time, whatever has been typed: a key as the settings name it
-            (``f2``, ``alt-up``), and what is called; what that prints appears above the prompt.
+            (``f2``, ``alt-up``), and what is done at once; what that returns prints above the prompt.
         input: where keys come from; None is the terminal.
         output: where the line is drawn; None is the terminal.
     """
@@ -47,7 +54,7 @@ class Prompt:
         complain: Callable[[str], None] = print,
         environ: Mapping[str, str],
         vi: bool = False,
-        gestures: Sequence[tuple[str, Callable[[], None]]] = (),
+        gestures: Sequence[Gesture] = (),
         input: Input | None = None,
         output: Output | None = None,
     ) -> None:
@@ -81,6 +88,14 @@ class Prompt:
         """
         return self._session.prompt("> ", default=default)
 
+    def choose(self, chats: PastChats, text: str = "") -> str | None:
+        """Let the person choose a chat; see ``picker.pick``.
+
+        Raises:
+            StorageError: the chats cannot be listed.
+        """
+        return pick(chats, text, input=self._session.input, output=self._session.output)
+
 
 def _keys(environ: Mapping[str, str], complain: Callable[[str], None]) -> KeyBindings:
     keys = KeyBindings()
@@ -102,6 +117,11 @@ def _keys(environ: Mapping[str, str], complain: Callable[[str], None]) -> KeyBin
         else:
             event.app.exit(exception=KeyboardInterrupt, style="class:aborting")
 
+    @keys.add("c-o", filter=~is_searching & Condition(lambda: not get_app().current_buffer.text))
+    def _(event: KeyPressEvent) -> None:
+        event.current_buffer.text = SHOW_REASONING
+        event.app.exit(result=SHOW_REASONING)  # not through the buffer, whose history it is not for
+
     @keys.add("c-x", "c-e", filter=~is_searching)
     @keys.add("c-g", filter=~is_searching)
     def _(event: KeyPressEvent) -> None:
@@ -120,7 +140,7 @@ def _keys(environ: Mapping[str, str], complain: Callable[[str], None]) -> KeyBin
     return keys
 
 
-def _gestures(gestures: Sequence[tuple[str, Callable[[], None]]]) -> KeyBindings:
+def _gestures(gestures: Sequence[Gesture]) -> KeyBindings:
     """Keys that leave the line as it is. One with Alt comes as Escape and the key, which vi reads as two."""
     keys = KeyBindings()
     for key, act in gestures:
@@ -130,7 +150,7 @@ def _gestures(gestures: Sequence[tuple[str, Callable[[], None]]]) -> KeyBindings
         sequence = ("escape", key.removeprefix("alt-")) if alt else (key,)
 
         @keys.add(*sequence, filter=~is_searching & ~vi_mode if alt else ~is_searching)
-        def _(event: KeyPressEvent, act: Callable[[], None] = act) -> None:
-            run_in_terminal(act)
+        def _(event: KeyPressEvent, act: Callable[[], Callable[[], None]] = act) -> None:
+            run_in_terminal(act())
 
     return keys

@@ -13,11 +13,15 @@ from prompt_toolkit.output import DummyOutput
 from chatcli.engine.base import Cancellation, Engine, Progress
 from chatcli.engine.scripted import ScriptedEngine
 from chatcli.session.engine_slot import EngineSlot
+from chatcli.session.judging import Judge
 from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
 from chatcli.settings import Paths, Settings, load_settings
+from chatcli.storage.feedback_log import FeedbackLog
+from chatcli.storage.guideline_file import GuidelineFile
 from chatcli.storage.transcripts import TranscriptStore
 from chatcli.terminal.chat import Chat, Surroundings
+from chatcli.terminal.commands.judging import judge_by_key
 from chatcli.terminal.completion import CommandCompleter
 from chatcli.terminal.loop import run
 from chatcli.terminal.prompt import Prompt
@@ -76,7 +80,8 @@ def chatting(home: Path, environ: Mapping[str, str] | None = None, *, vi: bool =
     with EngineSlot(open_scripted, settings({})) as slot, create_pipe_input() as keys:
         session = Session(slot, TranscriptStore(paths.transcripts), SessionOptions())
         surroundings = Surroundings(variables, out, paths, lambda name: settings({"persona": name}))
-        chat = Chat(session, screen, surroundings)
+        guideline = GuidelineFile(paths.guideline, paths.former_guidelines)
+        chat = Chat(session, screen, surroundings, Judge(FeedbackLog(paths.feedback_log), guideline.version))
         prompt = Prompt(
             paths.input_history,
             lambda: "",
@@ -84,8 +89,10 @@ def chatting(home: Path, environ: Mapping[str, str] | None = None, *, vi: bool =
             complain=screen.error,
             environ=variables,
             vi=vi,
+            gestures=(("f2", lambda: judge_by_key(chat, 1)), ("alt-down", lambda: judge_by_key(chat, -1))),
             input=keys,
             output=DummyOutput(),
         )
         yield Chatting(chat, prompt, keys, paths, out)
         session.close()
+        chat.judge.close()

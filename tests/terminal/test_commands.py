@@ -25,7 +25,7 @@ def test_names_are_unambiguous() -> None:
     """No two commands share a name, and every name begins with a slash."""
     names = [name for command in COMMANDS for name in command.names]
     assert len(names) == len(set(names)) == len(NAMES)
-    assert all(re.fullmatch(r"/[a-z]+|/\?", name) for name in names)
+    assert all(re.fullmatch(r"/[a-z]+|/[^a-z\s]{1,2}", name) for name in names)
 
 
 def test_every_command_is_helped(home: Path) -> None:

@@ -32,6 +32,11 @@ from chatcli.terminal.line import BLOCK, Order, Say, in_open_block, parse
         (f"/system {BLOCK}one\ntwo{BLOCK}", Order("/system", "one\ntwo")),
         (f"/frob {BLOCK}one\ntwo{BLOCK}", Say(f"/frob {BLOCK}one\ntwo{BLOCK}")),
         ("/?", Order("/?", "")),
+        (" 👍 ", Order("/👍", "")),
+        ("👎\U0001f3fd", Order("/👎", "")),
+        ("👍 thanks", Say("👍 thanks")),
+        ("?", Say("?")),
+        (f"{BLOCK}👍{BLOCK}", Say("👍")),
     ],
 )
 def test_what_is_a_command_and_what_is_said(typed: str, meant: Say | Order | None) -> None:

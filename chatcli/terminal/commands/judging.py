@@ -1,14 +1,14 @@
 """Commands that say what the person thinks of an answer: good, bad, a score, what it should have been."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Role
 from chatcli.errors import ChatcliError, StorageError, UsageError
 from chatcli.feedback.guideline import short, version_of
-from chatcli.feedback.reasons import Reading, opposite, read_reasons
-from chatcli.feedback.records import Thumb
+from chatcli.feedback.reasons import opposite, read_reasons
+from chatcli.feedback.records import LEAST_GOOD_SCORE, Thumb
 from chatcli.session.answering import EDITS
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.conversation import message_at, messages_of
@@ -48,10 +48,11 @@ def unrate(chat: Chat, argument: str) -> None:
     """What was said of an answer does not count any more."""
     node = answer_at(chat, argument) if argument else last_answer(chat)
     conversation = chat.session.conversation
-    with _said_if_not_saved(chat):
-        rating = chat.judge.retract(conversation, node.id)
-        if rating is None:
-            raise UsageError(f"{_which(chat, node)} is not rated")
+    rating = chat.judge.rating(conversation, node.id)
+    if rating is None:
+        raise UsageError(f"{_which(chat, node)} is not rated")
+    with said_if_not_saved(chat):
+        chat.judge.retract(conversation, node.id)
     chat.screen.note(f"({_which(chat, node)} is not rated any more; it was {verdict_of(rating)})")
 
 
@@ -65,7 +66,7 @@ def fix(chat: Chat, argument: str) -> None:
         return
     session.edit_answer(node.id, text)
     edited = session.conversation.path()[-1]
-    with _said_if_not_saved(chat):
+    with said_if_not_saved(chat):
         chat.judge.correct(session.conversation, _original(chat, node).id, edited.id)
     kept = "" if chat.judge.keeps else "; not kept, because of --no-log"
     chat.screen.note(
@@ -92,12 +93,17 @@ def guidelines(chat: Chat, argument: str) -> None:
     chat.screen.note(f"(version {short(version_of(edited))} from the next judgement on; kept in {file.path})")
 
 
-def judge_by_key(chat: Chat, thumb: Thumb) -> None:
-    """What a key does that is pressed at the prompt: the last answer is good, or bad. Never raises."""
+def judge_by_key(chat: Chat, thumb: Thumb) -> Callable[[], None]:
+    """What a key does that is pressed at the prompt: the last answer is good, or bad.
+
+    Returns:
+        What tells about it; to be called when the screen is free. The judgement is kept already.
+    """
     try:
-        rate_answer(chat, last_answer(chat), thumb, None, "")
+        return _judge(chat, last_answer(chat), thumb, None, "")
     except ChatcliError as error:
-        chat.screen.error(str(error))
+        problem = str(error)
+        return lambda: chat.screen.error(problem)
 
 
 def key_hint(chat: Chat, keys: Sequence[str]) -> str:
@@ -124,23 +130,16 @@ def rate_answer(chat: Chat, node: Node, thumb: Thumb | None, score: int | None, 
     Raises:
         UsageError: a reason is one for the opposite.
     """
-    conversation = chat.session.conversation
-    former = chat.judge.rating(conversation, node.id)
-    direction = thumb or (1 if score is not None and score > HIGHEST // 2 else -1)
-    reading = read_reasons(words, direction)
-    _refuse_opposites(words, direction)
-    comment, reasons = reading.comment, reading.reasons
-    if former is not None and former.good == (direction == 1):
-        thumb, score = thumb or former.thumb, score or former.score
-        comment, reasons = comment or former.comment, reasons or former.reasons
-        if (thumb, score, reasons, comment) == (former.thumb, former.score, former.reasons, former.comment):
-            chat.screen.note(
-                f"({_which(chat, node)} is rated {verdict_of(former)} already; /unrate takes it back)"
-            )
-            return
-    with _said_if_not_saved(chat):
-        chat.judge.rate(conversation, node.id, thumb=thumb, score=score, reasons=reasons, comment=comment)
-    _tell(chat, node, reading)
+    _judge(chat, node, thumb, score, words)()
+
+
+@contextmanager
+def said_if_not_saved(chat: Chat) -> Iterator[None]:
+    """Inside, a judgement that cannot be written is said aloud and remembered, and the chat goes on."""
+    with _remembered_if_not_saved(chat) as problems:
+        yield
+    for problem in problems:
+        chat.screen.error(problem)
 
 
 def last_answer(chat: Chat) -> Node:
@@ -193,37 +192,62 @@ def _original(chat: Chat, node: Node) -> Node:
     return node
 
 
+def _judge(chat: Chat, node: Node, thumb: Thumb | None, score: int | None, words: str) -> Callable[[], None]:
+    """As ``rate_answer``, but leaves it to the caller when to say what it comes to."""
+    conversation = chat.session.conversation
+    former = chat.judge.rating(conversation, node.id)
+    direction = thumb or (1 if score is not None and score >= LEAST_GOOD_SCORE else -1)
+    reading = read_reasons(words, direction)
+    _refuse_opposites(words, direction)
+    comment, reasons = reading.comment, reading.reasons
+    if former is not None and former.good == (direction == 1):
+        thumb, score = thumb or former.thumb, score or former.score
+        comment, reasons = comment or former.comment, reasons or former.reasons
+        if (thumb, score, reasons, comment) == (former.thumb, former.score, former.reasons, former.comment):
+            already = f"({_which(chat, node)} is rated {verdict_of(former)} already; /unrate takes it back)"
+            return lambda: chat.screen.note(already)
+    with _remembered_if_not_saved(chat) as problems:
+        chat.judge.rate(conversation, node.id, thumb=thumb, score=score, reasons=reasons, comment=comment)
+
+    def tell() -> None:
+        chat.screen.note(_summary(chat, node, reading.hint))
+        for problem in problems:
+            chat.screen.error(problem)
+
+    return tell
+
+
 @contextmanager
-def _said_if_not_saved(chat: Chat) -> Iterator[None]:
-    """A judgement that cannot be written is no reason not to go on; it is remembered."""
+def _remembered_if_not_saved(chat: Chat) -> Iterator[list[str]]:
+    """Gives the list that says what could not be written, once that is known."""
+    problems: list[str] = []
     try:
-        yield
+        yield problems
     except StorageError as error:
         count = chat.judge.unsaved
         waits = "it waits" if count == 1 else f"{count} judgements wait"
-        chat.screen.error(
+        problems.append(
             f"not saved yet: {error} ({waits} in memory; the next judgement and the end try again)"
         )
 
 
-def _tell(chat: Chat, node: Node, reading: Reading) -> None:
+def _summary(chat: Chat, node: Node, hint: str | None) -> str:
+    """What an answer is rated now, and the pairs that this makes."""
     conversation = chat.session.conversation
     rating = chat.judge.rating(conversation, node.id)
-    if rating is None:
-        return
-    parts = [f"{_which(chat, node)}: {verdict_of(rating)}"]
+    parts = [f"{_which(chat, node)}: {verdict_of(rating) if rating else 'rated'}"]
     others = chat.judge.opposites(conversation, node.id)
-    if others:
+    if others and rating is not None:
         alternatives = [n.id for n in chat.session.alternatives(node.id)]
         places = [f"answer {alternatives.index(n.id) + 1}" for n in others if n.id in alternatives]
         which = " and ".join(places) or "another answer"
         word = THUMBS[-1 if rating.good else 1]
         parts.append(f"a pair with {which}, which is {word}" if len(others) == 1 else f"pairs with {which}")
-    if reading.hint:
-        parts.append(f"a comment; was {reading.hint} meant?")
+    if hint:
+        parts.append(f"the words are a comment; was {hint} meant?")
     if not chat.judge.keeps:
         parts.append("not kept, because of --no-log")
-    chat.screen.note(f"({'; '.join(parts)})")
+    return f"({'; '.join(parts)})"
 
 
 def _which(chat: Chat, node: Node) -> str:
