@@ -4,7 +4,6 @@ A million whole records take a minute to decode; the fields below a third of tha
 use them, so that what the first counts, the second writes.
 """
 
-from collections.abc import Hashable
 from datetime import datetime
 from typing import Literal
 
@@ -136,8 +135,8 @@ def prompt_hash(sketch: Sketch) -> int:
     return hash(tuple([(m.role, m.content) for m in sketch.prompt]))
 
 
-def text_hash(text: str) -> Hashable:
-    """The same for texts that differ in white space only."""
+def text_hash(text: str) -> int:
+    """A number, the same within this process, and for texts that differ in white space only."""
     return hash(" ".join(text.split()))
 
 
