@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from chatcli.errors import UsageError
+from chatcli.errors import NetworkError, UsageError
 
 #: The hub, unless ``HF_ENDPOINT`` names a mirror.
 ENDPOINT = "https://huggingface.co"
-_TIMEOUT = 30.0
+_TIMEOUT = 30
 _TRUE = {"1", "on", "yes", "true"}
 
 
@@ -44,28 +44,32 @@ class Place:
         if not endpoint.startswith(("http://", "https://")):
             raise UsageError(f"HF_ENDPOINT must begin with https://, it is {endpoint!r}")
         seconds = environ.get("HF_HUB_DOWNLOAD_TIMEOUT") or str(_TIMEOUT)
-        try:
-            timeout = float(seconds)
-        except ValueError:
-            timeout = 0.0
-        if not 0 < timeout < 86400:
-            raise UsageError(f"HF_HUB_DOWNLOAD_TIMEOUT must be a number of seconds, it is {seconds!r}")
+        # huggingface_hub reads it with int().
+        if not seconds.isascii() or not seconds.isdigit() or not 0 < int(seconds) < 86400:
+            raise UsageError(f"HF_HUB_DOWNLOAD_TIMEOUT must be whole seconds, it is {seconds!r}")
         return cls(
             endpoint,
             cache_root(environ),
             offline or _is_true(environ, "HF_HUB_OFFLINE") or _is_true(environ, "TRANSFORMERS_OFFLINE"),
-            timeout,
+            float(seconds),
             _is_true(environ, "HF_HUB_DISABLE_IMPLICIT_TOKEN"),
             not _is_true(environ, "HF_HUB_DISABLE_SYMLINKS"),
         )
 
     def token(self) -> str | None:
-        """The token of this machine: ``HF_TOKEN``, or what ``hf auth login`` stored. May ask the network."""
+        """The token of this machine: ``HF_TOKEN``, or what ``hf auth login`` stored. May ask the network.
+
+        Raises:
+            NetworkError: huggingface_hub cannot tell.
+        """
         if self.anonymous:
             return None
-        from huggingface_hub import get_token
+        try:
+            from huggingface_hub import get_token
 
-        return get_token()
+            return get_token()
+        except Exception as error:  # its settings, its files, or a log-in that must be renewed
+            raise NetworkError(f"huggingface_hub cannot read your token ({error}); set HF_TOKEN") from error
 
 
 def cache_root(environ: Mapping[str, str]) -> Path:
