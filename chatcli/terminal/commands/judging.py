@@ -208,9 +208,10 @@ def _judge(chat: Chat, node: Node, thumb: Thumb | None, score: int | None, words
             return lambda: chat.screen.note(already)
     with _remembered_if_not_saved(chat) as problems:
         chat.judge.rate(conversation, node.id, thumb=thumb, score=score, reasons=reasons, comment=comment)
+    summary = _summary(chat, node, reading.hint)
 
     def tell() -> None:
-        chat.screen.note(_summary(chat, node, reading.hint))
+        chat.screen.note(summary)
         for problem in problems:
             chat.screen.error(problem)
 
