@@ -18,8 +18,6 @@ from chatcli.settings import Settings, check, coerce, refuse_unknown
 
 _LOADING = ("ctx_size", "gpu_layers", "threads")
 _ADAPTER, _SCALE, _THINKING = "adapter", "scale", "thinking"
-# Beside its file, a model needs room for what it remembers of a prompt, and for its computations.
-_SHARE_OF_FILE, _BESIDE_FILE = 0.25, 256 * 2**20
 
 
 class Supply(Protocol):
@@ -69,9 +67,10 @@ class Contender:
         return " ".join(dict.fromkeys((self.settings.model, *self.words)))
 
     @property
-    def weights(self) -> tuple[Settings, Path | None, float]:
-        """What has to be loaded for it."""
-        return self.settings, self.adapter, self.scale
+    def weights(self) -> tuple[object, ...]:
+        """Tells what has to be loaded for it from what others need."""
+        loading = (getattr(self.settings, name) for name in _LOADING)
+        return (self.settings.model, *loading, self.adapter, self.scale)
 
     def parameters(self, engine: Engine) -> SamplingParams:
         """Its sampling parameters for one answer; the seed is fresh unless it is one of them.
@@ -168,23 +167,6 @@ class Twin:
     def close(self) -> None:
         """Free the second."""
         self._second.close()
-
-
-def shortage(files: Sequence[Path], *, shared: bool = False) -> str:
-    """Why a model does not fit the memory that is left; empty: it does, as far as one can tell.
-
-    Args:
-        files: of the model.
-        shared: its weights are in memory already.
-    """
-    from chatcli.engine.memory import memory
-
-    size = sum(path.stat().st_size for path in files)
-    needed = int(size * _SHARE_OF_FILE) + _BESIDE_FILE + (0 if shared else size)
-    left = memory().available
-    if not left or needed <= left:
-        return ""
-    return f"it needs about {needed / 2**30:.1f} GiB and {left / 2**30:.1f} GiB are free"
 
 
 def _names() -> set[str]:

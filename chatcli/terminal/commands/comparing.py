@@ -3,17 +3,17 @@
 import random
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import fields
 
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Generation
 from chatcli.engine.scripted import PREFIX as SCRIPTED
-from chatcli.errors import ModelError, StorageError, UsageError
+from chatcli.errors import StorageError, UsageError
 from chatcli.feedback.records import Winner
 from chatcli.library.names import find_model
 from chatcli.sampling import SamplingParams
-from chatcli.session.contenders import Contender, Supply, Twin, open_contender, parse_contender, shortage
+from chatcli.session.contenders import Contender, Supply, Twin, open_contender, parse_contender
 from chatcli.session.duel import Duel
 from chatcli.session.session import Session
 from chatcli.terminal.answer import FRAME
@@ -148,31 +148,19 @@ def _supplied(chat: Chat, own: Contender, other: Contender) -> Iterator[Supply]:
     """Where the other contender gets its engine from, for as long as the ``with`` block lasts.
 
     Raises:
-        ModelError: there is no such model, or no room for it.
+        ModelNotFound: there is no such model.
     """
     slot = chat.session.engine
     engine = slot.engine
-    same = other.weights == own.weights
-    lacking = ""
+    if other.weights == own.weights and (engine is None or engine.model.adapter):
+        yield slot  # one after the other
+        return
     if not other.settings.model.startswith(SCRIPTED):
-        files = find_model(other.settings.model, chat.surroundings.places).files
-        lacking = shortage(files, shared=other.settings.model == own.settings.model)
-    with ExitStack() as stack:
-        if same and (lacking or engine is None or engine.model.adapter):
-            yield slot
-        elif lacking:
-            raise ModelError(
-                f"there is no room for {other.name} beside {own.settings.model}: {lacking}; "
-                f"/model {other.settings.model} goes over to it"
-            )
-        elif same:
-            twin = Twin(slot, other)
-            stack.callback(twin.close)
-            yield twin
-        else:
-            loading = open_contender(other, slot.open_engine)
-            stack.callback(loading.close)
-            yield loading
+        find_model(other.settings.model, chat.surroundings.places)
+    same = other.weights == own.weights
+    supply = Twin(slot, other) if same else open_contender(other, slot.open_engine)
+    with closing(supply):
+        yield supply
 
 
 def _watch(chat: Chat, duel: Duel, flipped: bool) -> bool:
