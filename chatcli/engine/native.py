@@ -8,7 +8,7 @@ import functools
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -25,10 +25,14 @@ class NativeLog:
     def __init__(self, keep: int = 200) -> None:
         self._lines: deque[tuple[int, str]] = deque(maxlen=keep)
         self._level = 0
+        #: Called with each piece of log text as it comes, in the thread that llama.cpp works in.
+        self.listener: Callable[[str], None] | None = None
 
     def feed(self, level: int, text: bytes | None, _user_data: Any) -> None:
         """Receive one piece of log text (llama.cpp's ``ggml_log_callback``)."""
         piece = (text or b"").decode("utf-8", "replace")
+        if self.listener is not None:
+            self.listener(piece)
         if level == _CONT and self._lines:
             last_level, last = self._lines[-1]
             self._lines[-1] = (last_level, last + piece)

@@ -86,6 +86,11 @@ class Checksums:
             hashes.append(sha256)
         return _combined(hashes)
 
+    def recorded(self, file: Path) -> str:
+        """What was computed of the file at that place, whatever happened to it since; '' if nothing was."""
+        entry = read_cache(self._path, _File).files.get(_key(_place(file)))
+        return entry.sha256 if entry is not None else ""
+
     def remember(self, file: Path, sha256: str) -> None:
         """Take over what somebody else computed from all bytes of a file, such as a download."""
         stamp = _stamp(file)

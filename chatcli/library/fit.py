@@ -68,7 +68,8 @@ def plan(shards: Sequence[Header], settings: Settings, machine: Machine, name: s
         size = largest_context(shards, options, room, offloads=offloads) if room else 0
         if size >= _LEAST_CONTEXT or (size and size == shards[0].context_length):
             options = replace(options, context_size=size)
-            notes.append(f"the context has {size} tokens, the most that fits")
+            if size < shards[0].context_length:
+                notes.append(f"the context has {size} tokens, the most that fits")
     guess = estimate(shards, options, offloads=offloads)
     if offloads and settings.gpu_layers == "auto":
         layers = layers_that_fit(guess, machine.gpu)

@@ -26,13 +26,13 @@ class Located:
         name: what to call it: as the user did, or a path's file name without ending.
         files: its GGUF files, the one to load first.
         entry: its entry in the catalogue; None: it is not there.
-        sha256: as the store claims; '' where it does not.
+        model: as its store has it; None: the bundled model, or a file of no store.
     """
 
     name: str
     files: tuple[Path, ...]
     entry: CatalogEntry | None = None
-    sha256: str = ""
+    model: LocalModel | None = None
 
     @property
     def path(self) -> Path:
@@ -75,7 +75,8 @@ def find_model(name: str, places: Places) -> Located:
         return Located(name, (bundled_model(),))
     located = _by_path(wanted)
     if located is not None:
-        return Located(name if wanted != name else split_stem(located[0].name), located)
+        shown = name if wanted != name else split_stem(located[0].name)
+        return Located(shown, located, *_known(located[0], places))
     models = local_models(places)
     found = _choose(name, _candidates(wanted, models))
     entry = catalog.find(wanted)
@@ -87,7 +88,13 @@ def find_model(name: str, places: Places) -> Located:
         raise ModelNotFound(
             f"{name}: parts of the model are missing: {_listed(found.missing)}; {_again(found)}"
         )
-    return Located(name, found.files, entry or _entry_of(found), found.sha256)
+    return Located(name, found.files, entry or _entry_of(found), found)
+
+
+def _known(path: Path, places: Places) -> tuple[CatalogEntry | None, LocalModel | None]:
+    """What is known of a file that was named by its path."""
+    model = next((m for m in local_models(places) if m.path == path), None)
+    return (_entry_of(model), model) if model is not None else (None, None)
 
 
 def _by_path(name: str) -> tuple[Path, ...] | None:

@@ -14,13 +14,13 @@ from chatcli.library.stores.folders import files_below
 from chatcli.library.stores.local_model import (
     LocalModel,
     Store,
+    claimed_sha256,
     grouped,
     size_of,
     split_stem,
 )
 
 _FOLDER = re.compile(r"^models--(?P<user>[^/]+?)--(?P<repo>[^/]+)$", re.DOTALL)
-_SHA256 = re.compile(r"^[0-9a-f]{64}$")
 _MOST = 5000  # repositories
 
 
@@ -61,7 +61,7 @@ def _models(folder: Path, repo: str) -> Iterator[LocalModel]:
             Store.HUB,
             repo=repo,
             tag=tag,
-            sha256=_claimed(model.files),
+            sha256=claimed_sha256(model.path) if len(model.files) == 1 else "",
             missing=model.missing,
             also=(f"{repo}/{place}", split_stem(model.file)),
         )
@@ -84,11 +84,3 @@ def _modified(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _claimed(files: tuple[Path, ...]) -> str:
-    """The name of the blob a snapshot's link leads to: for large files their sha256."""
-    if len(files) != 1:
-        return ""
-    name = Path(os.path.realpath(files[0])).name
-    return name if _SHA256.match(name) else ""

@@ -1,5 +1,6 @@
 """A model that lies on this disk, and what its file's name tells."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 
 _SHARD = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf$", re.IGNORECASE | re.DOTALL)
+
+_BLOB = re.compile(r"^(?:sha256-)?([0-9a-f]{64})$")
 
 
 class Store(StrEnum):
@@ -98,6 +101,12 @@ def size_of(files: Iterable[Path]) -> int:
         except OSError:
             continue
     return total
+
+
+def claimed_sha256(file: Path) -> str:
+    """What a store claims by the name of the blob a file is, or is a link to; '' where it claims nothing."""
+    found = _BLOB.match(Path(os.path.realpath(file)).name)
+    return found[1] if found else ""
 
 
 def shards_beside(path: Path) -> tuple[tuple[Path, ...], tuple[str, ...]] | None:
