@@ -1,97 +1,20 @@
 """Downloads over real HTTP, and everything that goes wrong on the way."""
 
+import contextlib
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from chatcli.errors import ChatcliError, ModelNotFound, NetworkError, StorageError
+from chatcli.errors import ChatcliError, NetworkError, StorageError
 from chatcli.library.hub import cached_file, transfer
-from chatcli.library.hub.cache import DAMAGED, PARTIAL, RepoCache
-from chatcli.library.hub.listing import RemoteFile
-from chatcli.library.hub.place import Place
-from chatcli.library.hub.pull import Pulled, Puller
-from chatcli.library.hub.retrying import Patience
+from chatcli.library.hub.cache import DAMAGED, PARTIAL
 from chatcli.library.reference import parse_reference
-from tests.library.hub_server import Fault, HubServer, Repo, etag_of
-
-CONTENT = hashlib.shake_256(b"weights").digest(1_000_000)
-MODEL = "m-Q4_K_M.gguf"
-HALF = len(CONTENT) // 2
-
-
-@dataclass
-class Recorder:
-    """Keeps what it is told."""
-
-    notes: list[str] = field(default_factory=list)
-    begun: list[tuple[str, int]] = field(default_factory=list)
-    ended: list[str] = field(default_factory=list)
-
-    def begin(self, file: RemoteFile, have: int) -> None:
-        """Keep it."""
-        self.begun.append((file.path, have))
-
-    def advance(self, file: RemoteFile, have: int) -> None:
-        """Never more than there is."""
-        assert have <= file.size
-
-    def end(self, file: RemoteFile) -> None:
-        """Keep it."""
-        self.ended.append(file.path)
-
-    def note(self, text: str) -> None:
-        """Keep it."""
-        self.notes.append(text)
-
-
-@pytest.fixture
-def hub() -> Iterator[HubServer]:
-    """A hub with one model."""
-    with HubServer({"u/r": Repo({MODEL: CONTENT, "README.md": b"# m"})}) as server:
-        yield server
-
-
-@dataclass
-class Machine:
-    """A machine with an empty cache, which pulls from a hub."""
-
-    hub: HubServer
-    root: Path
-    recorder: Recorder = field(default_factory=Recorder)
-
-    @property
-    def cache(self) -> RepoCache:
-        """The folder of its one repository."""
-        return RepoCache(self.root, "u/r")
-
-    def puller(self, *, timeout: float = 5.0, retries: int = 3, projector: bool = True) -> Puller:
-        """What fetches models here."""
-        place = Place(self.hub.endpoint, self.root, timeout=timeout, anonymous=True)
-        return Puller(place, self.recorder, projector, Patience(retries, first_pause=0.01))
-
-    def pull(self, name: str = "u/r", *, timeout: float = 5.0, retries: int = 3) -> Pulled:
-        """Fetch one."""
-        return self.puller(timeout=timeout, retries=retries).pull([parse_reference(name)])[0]
-
-    def leave_partial(self, content: bytes) -> Path:
-        """As if an earlier pull had been killed."""
-        path = self.cache.partial(etag_of(MODEL, CONTENT))
-        path.parent.mkdir(parents=True)
-        path.write_bytes(content)
-        return path
-
-    def starts(self) -> list[int]:
-        """Where the requests for content began."""
-        return [request.start for request in self.hub.requests("content")]
-
-
-@pytest.fixture
-def machine(hub: HubServer, tmp_path: Path) -> Machine:
-    """A machine that never pulled anything."""
-    return Machine(hub, tmp_path / "hub")
+from tests.library.hub_server import Fault, HubServer, etag_of
+from tests.library.machine import CONTENT, HALF, MODEL, Machine
 
 
 def test_a_file_arrives_whole(machine: Machine) -> None:
@@ -287,84 +210,51 @@ def test_small_files_are_verified_with_gits_checksum(machine: Machine) -> None:
     assert any("arrived damaged" in note for note in machine.recorder.notes)
 
 
-def test_all_parts_and_the_projector_come_with_a_model(machine: Machine) -> None:
-    """A split model has a name only when all of it is here; the first part is the one to load."""
-    names = [f"big-Q8_0-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
-    parts = {name: CONTENT[: 1000 * n] for n, name in enumerate(names, 1)}
-    machine.hub.repos["u/r"].files = {**parts, "mmproj-F16.gguf": b"eyes", "README.md": b""}
-    machine.hub.fail(*[Fault(status=404)] * 20)
-    with pytest.raises(NetworkError):
-        machine.pull(retries=0)
-    assert not (machine.cache.folder / "snapshots").exists()
+FAULTS = st.builds(
+    Fault,
+    at=st.sampled_from(["content", "content", "content", "resolve", "api"]),
+    status=st.sampled_from([0, 0, 0, 403, 404, 416, 429, 500, 503]),
+    cut=st.none() | st.integers(0, len(CONTENT)),
+    corrupt=st.booleans(),
+    ignore_range=st.booleans(),
+    wrong_range=st.booleans(),
+    body=st.sampled_from([None, None, None, CONTENT[:-1], b"", CONTENT[::-1]]),
+)
+
+
+def _survives(hub: HubServer, root: Path, faults: list[Fault], left: bytes) -> None:
+    machine = Machine(hub, root)
+    machine.leave_partial(left)
+    machine.hub.faults[:] = faults
+    for _ in range(len(faults) + 1):
+        with contextlib.suppress(ChatcliError):
+            assert machine.pull(retries=1).path.read_bytes() == CONTENT
+            return
+        assert cached_file(parse_reference("u/r"), root) is None
+        assert not machine.cache.blob(etag_of(MODEL, CONTENT)).exists()
     machine.hub.faults.clear()
-    pulled = machine.pull()
-    assert [file.path.name for file in pulled.files] == [*names, "mmproj-F16.gguf"]
-    assert pulled.path.name == names[0]
-    without = machine.puller(projector=False).pull([parse_reference("u/r:Q8_0")])[0]
-    assert [file.path.name for file in without.files] == names
-
-
-def test_several_models_are_fetched_at_once(machine: Machine) -> None:
-    """Files of several names share the connections; each is fetched once, whatever it is called."""
-    machine.hub.repos["u/s"] = Repo({"s-Q8_0.gguf": CONTENT[:5000]})
-    references = [parse_reference(name) for name in ("u/r", "u/s", "u/r:q4_k_m")]
-    pulled = machine.puller().pull(references)
-    assert [model.path.name for model in pulled] == [MODEL, "s-Q8_0.gguf", MODEL]
-    assert machine.hub.sent == len(CONTENT) + 5000
-
-
-def test_listings_have_pages(machine: Machine) -> None:
-    """All pages are read."""
-    machine.hub.page = 1
     assert machine.pull().path.read_bytes() == CONTENT
 
 
-def test_a_renamed_repository_is_followed(machine: Machine) -> None:
-    """The hub redirects to a path, without a host."""
-    machine.hub.relative["old/name"] = "u/r"
-    pulled = machine.pull("old/name")
-    assert pulled.path.read_bytes() == CONTENT
-    assert cached_file(parse_reference("old/name"), machine.root) == pulled.path
-
-
-@pytest.mark.parametrize(
-    "path",
-    ["../../evil.gguf", "/etc/evil.gguf", "a\\..\\evil.gguf", "C:evil.gguf", "a/\x1b[2J.gguf", "a/./b.gguf"],
-)
-def test_names_from_the_server_are_not_trusted(machine: Machine, path: str, tmp_path: Path) -> None:
-    """A name that leads out of the cache, or that no file should have, ends it before anything is written."""
-    etag = "0" * 64
-    entry = {"type": "file", "path": path, "size": 5, "oid": "1" * 40, "lfs": {"oid": etag, "size": 5}}
-    machine.hub.repos["u/r"].listed[path] = entry
-    with pytest.raises(NetworkError, match="not a file name that can be used safely"):
-        machine.pull()
-    assert not list(tmp_path.rglob("*.gguf"))
-
-
-@pytest.mark.parametrize(
-    ("entry", "why"),
-    [
-        ({"size": -1, "lfs": None}, "without a name or size"),
-        ({"size": "big", "lfs": None}, "without a name or size"),
-        ({"oid": "../../x", "lfs": None}, "no checksum"),
-        ({"oid": None, "lfs": None}, "no checksum"),
-    ],
-)
-def test_a_listing_that_makes_no_sense_is_refused(
-    machine: Machine, entry: dict[str, object], why: str
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(FAULTS, max_size=5), st.binary(max_size=100) | st.integers(0, len(CONTENT)))
+def test_whatever_goes_wrong(
+    hub: HubServer, tmp_path_factory: pytest.TempPathFactory, faults: list[Fault], left: bytes | int
 ) -> None:
-    """Sizes and checksums are what everything hangs on."""
-    machine.hub.repos["u/r"].listed[MODEL] = entry
-    with pytest.raises(NetworkError, match=why):
-        machine.pull()
+    """Any faults in any order, on top of any leftover: an error of ours and nothing to load, or the file."""
+    before = CONTENT[:left] if isinstance(left, int) else left
+    _survives(hub, tmp_path_factory.mktemp("machine"), faults, before)
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[" * 100_000, b'{"sha": "../../x"}', b"[]", b"\xff\xfe"])
-def test_an_answer_that_is_no_hubs_is_refused(machine: Machine, body: bytes) -> None:
-    """A login page, or anything else, in place of the hub's answer: one line."""
-    machine.hub.fail(Fault("api", body=body))
-    with pytest.raises(NetworkError, match="is HF_ENDPOINT a hub"):
-        machine.pull()
+@pytest.mark.soak
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(FAULTS, max_size=8), st.binary(max_size=100) | st.integers(0, len(CONTENT)))
+def test_whatever_goes_wrong_at_length(
+    hub: HubServer, tmp_path_factory: pytest.TempPathFactory, faults: list[Fault], left: bytes | int
+) -> None:
+    """The same, a thousand times."""
+    before = CONTENT[:left] if isinstance(left, int) else left
+    _survives(hub, tmp_path_factory.mktemp("machine"), faults, before)
 
 
 def test_a_full_disk_is_noticed_before_a_byte_is_fetched(machine: Machine) -> None:
@@ -384,26 +274,6 @@ def test_a_folder_that_cannot_be_written(machine: Machine) -> None:
         machine.pull()
 
 
-def test_redirects_in_a_circle_end(machine: Machine) -> None:
-    """They are counted."""
-    machine.hub.fail(*[Fault("api", status=307, headers={"Location": "/api/models/u/r/revision/main"})] * 20)
-    with pytest.raises(NetworkError, match="more than 10 times"):
-        machine.pull()
-
-
-def test_what_is_not_there_is_said(machine: Machine) -> None:
-    """An unknown quantization lists those there are, an unknown file the files, and nothing is fetched."""
-    for name, why in {
-        "u/r:Q9": "u/r: there is no Q9.*Q4_K_M",
-        "u/r/x.gguf": "u/r: there is no file x.gguf.*m-Q4_K_M",
-        "u/r@v9": "no such branch",
-        "u/x": "there is no u/x",
-    }.items():
-        with pytest.raises(ModelNotFound, match=why):
-            machine.pull(name)
-    assert not machine.root.exists()
-
-
 def test_where_links_cannot_be_made_there_is_a_copy(machine: Machine) -> None:
     """On Windows without the privilege, or on FAT, the name leads to the bytes all the same."""
     puller = machine.puller()
@@ -412,11 +282,3 @@ def test_where_links_cannot_be_made_there_is_a_copy(machine: Machine) -> None:
     assert not path.is_symlink()
     assert path.read_bytes() == CONTENT
     assert cached_file(parse_reference("u/r"), machine.root) == path
-
-
-def test_errors_are_one_line(machine: Machine) -> None:
-    """Whatever the server puts into its message."""
-    machine.hub.fail(Fault("api", status=400, headers={"X-Error-Message": "a" * 5000}))
-    with pytest.raises(ChatcliError) as error:
-        machine.pull()
-    assert len(str(error.value)) < 400

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from chatcli.errors import ChatcliError, ModelNotFound, NetworkError, StorageError
 from chatcli.library.hub.amount import amount
-from chatcli.library.hub.cache import DEFAULT_REVISION, RepoCache, cached_files, free_space, total_size
+from chatcli.library.hub.cache import (
+    DEFAULT_REVISION,
+    RepoCache,
+    cached_files,
+    free_space,
+    storing,
+    total_size,
+)
 from chatcli.library.hub.connection import Client
 from chatcli.library.hub.listing import Listing, RemoteFile, read_listing
 from chatcli.library.hub.lock import only_writer
@@ -135,7 +142,8 @@ class Puller:
         ordered = sorted(transfers, key=lambda key: -transfers[key].file.size)
         fetched = dict(zip(ordered, self._run([transfers[key].run for key in ordered]), strict=True))
         return [
-            self._name(plan, [fetched[plan.cache.repo, file.etag] for file in plan.files]) for plan in plans
+            self._name(plan, [(file.path, fetched[plan.cache.repo, file.etag]) for file in plan.files])
+            for plan in plans
         ]
 
     def _plan(self, client: Client, reference: Reference) -> _Plan:
@@ -158,7 +166,8 @@ class Puller:
             for file in plan.files
             if not plan.cache.has(file.etag, file.size)
         }
-        needed, free = sum(missing.values()), free_space(self.place.cache)
+        with storing(self.place.cache):
+            needed, free = sum(missing.values()), free_space(self.place.cache)
         if missing and needed + _SPARE > free:
             raise StorageError(
                 f"{amount(needed)} are to be fetched, and {self.place.cache} has {amount(free)} free; "
@@ -202,12 +211,12 @@ class Puller:
             raise
         return [results[number] for number in range(len(works))]
 
-    def _name(self, plan: _Plan, fetched: list[Fetched]) -> Pulled:
+    def _name(self, plan: _Plan, fetched: list[tuple[str, Fetched]]) -> Pulled:
         """Give the files their names, only now that all parts are here, and that of the first part last."""
         cache, commit = plan.cache, plan.listing.commit
         paths = [
-            cache.link(commit, one.file.path, one.file.etag, symbolic=self.place.symlinks)
-            for one in reversed(fetched)
+            cache.link(commit, path, one.file.etag, symbolic=self.place.symlinks)
+            for path, one in reversed(fetched)
         ][::-1]
         revision = plan.reference.revision or DEFAULT_REVISION
         if revision != commit:
@@ -218,7 +227,7 @@ class Puller:
             plan.reference,
             tuple(
                 PulledFile(path, one.sha256, one.file.size, one.resumed_from, one.received)
-                for path, one in zip(paths, fetched, strict=True)
+                for path, (_, one) in zip(paths, fetched, strict=True)
             ),
         )
 

@@ -140,11 +140,13 @@ class Transfer:
 
     def _restart(self) -> None:
         self._have = 0
-        self._checksum, self._sha256 = self.file.checksum(), hashlib.sha256()
+        self._checksum = self.file.checksum()
+        self._sha256 = self._checksum if self._checksum.name == "sha256" else hashlib.sha256()
 
     def _count(self, data: bytes) -> None:
         self._checksum.update(data)
-        self._sha256.update(data)
+        if self._sha256 is not self._checksum:
+            self._sha256.update(data)
         self._have += len(data)
 
     def _fetch(self) -> None:
