@@ -2,6 +2,7 @@
 
 ChatcliError                 1  something failed; the message says what and what to do
 ├── UsageError               2  the command line or a setting makes no sense
+│   └── AmbiguousReference   2  more than one conversation could be meant
 ├── ModelError               3  the model cannot be used
 │   ├── ModelNotFound        3  no such file or name
 │   ├── InvalidModel         3  the file is not a sane GGUF (the header check says why)
@@ -44,6 +45,10 @@ class UsageError(ChatcliError):
     """The command line, a slash command or a setting makes no sense."""
 
     exit_code = ExitCode.USAGE
+
+
+class AmbiguousReference(UsageError):
+    """More than one conversation could be meant; the message lists them."""
 
 
 class ModelError(ChatcliError):

@@ -1,14 +1,15 @@
 """``chatcli`` on a terminal: the interactive chat."""
 
 from collections.abc import Callable
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from chatcli import __version__
 from chatcli.cli.invocation import Invocation
 from chatcli.cli.leaving import leaves_on_signals
 from chatcli.cli.options import ChatOptions
-from chatcli.cli.wiring import background_engine, judge_of, new_session
+from chatcli.cli.wiring import background_engine, judge_of, new_session, transcript_store
+from chatcli.errors import AmbiguousReference, UsageError
 from chatcli.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,7 +50,10 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
     with held, background_engine(settings, invocation) as engine:
         screen.keyboard.poll()  # before the terminal was held, Enter and Ctrl-J were the same
         screen.waiting = waiting_for(engine)
-        session = new_session(settings, invocation, engine, resume=options.conversation)
+        resumed = _resumed(options, settings, invocation)
+        if resumed == "":
+            return
+        session = new_session(settings, invocation, engine, resume=resumed)
         surroundings = Surroundings(
             invocation.environ,
             invocation.stdout,
@@ -60,7 +64,7 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
         keys = (settings.key_good, settings.key_bad)
         status = status_line(session, engine, verdict=lambda: key_hint(chat, keys))
         prompt = _prompt(chat, settings, invocation, status)
-        if options.conversation is not None:
+        if resumed is not None:
             show_where_it_stands(chat)
         chat.draft = screen.typed()
         chat.attachments += files
@@ -68,6 +72,38 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
             screen.note(f"(in your first message: {', '.join(file.name for file in files)})")
         with leaves_on_signals(), closing(chat.judge), closing(session):
             run(chat, prompt)
+
+
+def _resumed(options: ChatOptions, settings: Settings, invocation: Invocation) -> str | None:
+    """The conversation to go on with, chosen by the person where none, or more than one, is named.
+
+    Returns:
+        Its name; None: a new one; empty: the person did not choose.
+
+    Raises:
+        UsageError: there is none that is meant.
+    """
+    from chatcli.session.past_chats import PastChats
+
+    if options.pick and (options.continue_last or options.resume is not None):
+        raise UsageError("--pick excludes -c and -r")
+    if not options.pick:
+        named = options.conversation
+        if named is None:
+            return None
+        with suppress(AmbiguousReference):
+            return transcript_store(settings, invocation).resolve(named)
+    with PastChats(invocation.paths) as chats:
+        if not chats.find(""):
+            raise UsageError("there is no conversation yet to choose from")
+        text = options.resume or ""
+        if _reads_lines(settings, invocation):
+            from chatcli.terminal.plain_prompt import PlainPrompt
+
+            return PlainPrompt(invocation.stdin, invocation.stdout).choose(chats, text) or ""
+        from chatcli.terminal.picker import pick
+
+        return pick(chats, text) or ""
 
 
 def _reads_lines(settings: Settings, invocation: Invocation) -> bool:

@@ -167,7 +167,7 @@ class ModelOptions:
             if not equals:
                 raise UsageError(f"-o takes KEY=VALUE, not {pair!r}")
             flags[name.strip().replace("-", "_")] = value
-        special = {"option", "no_log", "no_color", "continue_last", "resume", "file"}
+        special = {"option", "no_log", "no_color", "continue_last", "resume", "pick", "file"}
         for f in fields(self):
             if f.name not in special and getattr(self, f.name) is not None:
                 flags[f.name] = getattr(self, f.name)
@@ -199,6 +199,10 @@ class ChatOptions(ModelOptions):
             autocompletion=completing.transcripts,
         ),
     ] = None
+    pick: Annotated[
+        bool | None,
+        typer.Option("--pick", rich_help_panel=_CHAT, help="Choose the conversation to go on with."),
+    ] = None
     file: Annotated[
         list[str] | None,
         typer.Option(
@@ -215,8 +219,10 @@ class ChatOptions(ModelOptions):
         """The conversation to go on with; None: a new one.
 
         Raises:
-            UsageError: two are named.
+            UsageError: two are named, or it is to be chosen by a person.
         """
+        if self.pick:
+            raise UsageError("--pick needs a chat on a terminal; name the conversation with -r")
         if self.continue_last and self.resume is not None:
             raise UsageError("-c and -r exclude each other")
         return LAST if self.continue_last else self.resume

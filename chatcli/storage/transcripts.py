@@ -12,7 +12,7 @@ from typing import NamedTuple
 from chatcli.chat.conversation import DEFAULT_ASSISTANT, EPOCH, Conversation
 from chatcli.chat.scanner import Damage
 from chatcli.chat.transcript_reader import Loaded, load
-from chatcli.errors import ChatcliError, StorageError, TranscriptError, UsageError
+from chatcli.errors import AmbiguousReference, ChatcliError, StorageError, TranscriptError, UsageError
 from chatcli.storage import layout
 from chatcli.storage.durable import AppendFile, Locked, remove_file, storage_error
 from chatcli.storage.partial import journal_path, journals, missing_node, read_part
@@ -179,7 +179,8 @@ class TranscriptStore:
             ref: a name, the beginning of one or of its last part, if no other begins so; a title; ``last``.
 
         Raises:
-            UsageError: there is none, or more than one; the candidates are listed.
+            UsageError: there is none.
+            AmbiguousReference: there is more than one; the candidates are listed.
         """
         if ref == LAST:
             name = layout.newest(self.folder)
@@ -202,7 +203,7 @@ class TranscriptStore:
             raise UsageError(f"there is no conversation {ref!r}; `chatcli transcripts list` shows them")
         found.sort(reverse=True)
         more = f" and {len(found) - _MOST_CANDIDATES} more" if len(found) > _MOST_CANDIDATES else ""
-        raise UsageError(
+        raise AmbiguousReference(
             f"{ref!r} could be {len(found)} conversations: {', '.join(found[:_MOST_CANDIDATES])}{more}; "
             "say which"
         )

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, TextIO
 
+from chatcli.errors import UsageError
 from chatcli.library.stores import Places
 from chatcli.session.attachments import Attachment, enclose
 from chatcli.session.background import Background, BackgroundAnswer
 from chatcli.session.judging import Judge
+from chatcli.session.past_chats import PastChats
 from chatcli.session.session import Session
 from chatcli.settings import Paths, Settings
 from chatcli.storage.guideline_file import GuidelineFile
@@ -59,6 +61,8 @@ class Chat:
         attachments: files that go into the next message.
         draft: what the next prompt begins with.
         leaving: the chat is to end.
+        choose: lets the person choose one of the chats that are kept, beginning with those that a text finds;
+            returns its name, or None. The loop sets it: how depends on where lines come from.
     """
 
     def __init__(
@@ -71,6 +75,22 @@ class Chat:
         self.attachments: list[Attachment] = []
         self.draft = ""
         self.leaving = False
+        self.choose: Callable[[PastChats, str], str | None] = _nothing_chosen
+
+    def choose_chat(self, text: str = "") -> str | None:
+        """Let the person choose one of the chats that are kept; returns its name, None if they choose none.
+
+        Args:
+            text: what is searched for at first.
+
+        Raises:
+            UsageError: there is none to choose from.
+            StorageError: they cannot be listed.
+        """
+        with PastChats(self.surroundings.paths) as chats:
+            if not chats.find(""):
+                raise UsageError("there is no chat yet that could be loaded")
+            return self.choose(chats, text)
 
     def say(self, text: str) -> None:
         """Send a message with the attachments and show the answer. If nothing comes, all is as before.
@@ -113,6 +133,10 @@ class Chat:
         """
         with self.screen.keyboard.released():
             return edit(text, self.surroundings.environ)
+
+
+def _nothing_chosen(_chats: PastChats, _text: str) -> None:
+    """Nobody can be asked."""
 
 
 @contextmanager

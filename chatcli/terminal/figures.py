@@ -4,14 +4,17 @@ harmless."""
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from chatcli.session.past_chats import Found
 from chatcli.terminal.live import bar, clipped
 from chatcli.terminal.markdown.stream import MarkdownStream
 from chatcli.terminal.markdown.table import Layout, body_rows, head_rows
 from chatcli.terminal.rows import BOLD, DIM, PLAIN, Row, cells, pad, wrap
+from chatcli.terminal.sanitize import sanitize_line
 
 _NARROWEST_COLUMN = 30  # cells; answers in narrower columns cannot be read
 _GAP = " │ "
 _WIDEST_BAR = 40
+_ROOM_FOR_A_DATE = 60
 
 
 def table(rows: Sequence[Sequence[str]], head: Sequence[str], width: int) -> list[Row]:
@@ -87,6 +90,14 @@ def tree(nodes: Sequence[tuple[int, str, bool]], width: int, *, unicode: bool) -
         line = clipped(f"{indent}{here if current else elsewhere} {text}", width)
         rows.append(Row(((line, PLAIN if current else DIM),)))
     return rows
+
+
+def chat_line(found: Found, width: int) -> str:
+    """A chat on one line, not cut: when it was written, what it is called, what was found in it."""
+    written = found.summary.written.astimezone()
+    date = f"{written:%Y-%m-%d %H:%M}" if width >= _ROOM_FOR_A_DATE else f"{written:%m-%d}"
+    title = sanitize_line(found.summary.title) or found.summary.name
+    return f"{date}  {title}" + (f": {sanitize_line(found.snippet)}" if found.snippet else "")
 
 
 def _titled(title: str, text: str, width: int, *, markdown: bool, unicode: bool) -> list[Row]:

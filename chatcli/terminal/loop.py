@@ -4,6 +4,7 @@ from contextlib import nullcontext
 from typing import Protocol
 
 from chatcli.errors import ChatcliError, UsageError
+from chatcli.session.past_chats import PastChats
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.table import NAMES, find
 from chatcli.terminal.line import Say, parse
@@ -27,10 +28,19 @@ class Lines(Protocol):
         """
         ...
 
+    def choose(self, chats: PastChats, text: str = "") -> str | None:
+        """Let the person choose one of the chats that are kept; None: none was chosen.
+
+        Raises:
+            StorageError: they cannot be listed.
+        """
+        ...
+
 
 def run(chat: Chat, prompt: Lines) -> None:
     """Chat until the person leaves. Whatever fails is one line, and the chat goes on."""
     keyboard = chat.screen.keyboard
+    chat.choose = prompt.choose
     with keyboard.held(signals=False) if prompt.reads_keys else nullcontext():
         _run(chat, prompt)
 

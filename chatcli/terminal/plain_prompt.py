@@ -2,8 +2,12 @@
 
 from typing import IO, TextIO
 
+from chatcli.session.past_chats import PastChats
+from chatcli.terminal.figures import chat_line
 from chatcli.terminal.line import in_open_block
 from chatcli.terminal.sanitize import sanitize_line
+
+_MOST_CHATS = 9
 
 
 class PlainPrompt:
@@ -39,6 +43,33 @@ class PlainPrompt:
             except EOFError:
                 break
         return text if text.strip() else default
+
+    def choose(self, chats: PastChats, text: str = "") -> str | None:
+        """Let the person choose a chat by its number; words search for others. Returns its name.
+
+        Args:
+            chats: to choose from.
+            text: what is searched for at first.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C.
+            StorageError: the chats cannot be listed.
+        """
+        while True:
+            found = chats.find(text)
+            for number, chat in enumerate(found[:_MOST_CHATS], start=1):
+                self._out.write(f"{number} {chat_line(chat, 80)}\n")
+            more = f"the newest {_MOST_CHATS} of {len(found)}; " if len(found) > _MOST_CHATS else ""
+            self._out.write(f"({more if found else 'nothing was found; '}a number opens a chat, ")
+            self._out.write("words search, an empty line leaves)\n")
+            try:
+                text = self._line("? ").strip()
+            except EOFError:
+                return None
+            if not text:
+                return None
+            if text.isdecimal() and 1 <= int(text) <= len(found[:_MOST_CHATS]):
+                return found[int(text) - 1].summary.name
 
     def _line(self, mark: str) -> str:
         self._out.write(mark)

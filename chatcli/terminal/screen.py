@@ -119,6 +119,15 @@ class Screen:
         clean = [[sanitize_line(cell) for cell in row] for row in rows]
         self._print(figures.table(clean, [sanitize_line(cell) for cell in head], self.width))
 
+    def found(self, label: str, snippet: str, matches: Sequence[tuple[int, int]]) -> None:
+        """A part of a text with what was searched for in it (ranges of characters) marked."""
+        pieces = [(sanitize_line(label), DIM)]
+        at = 0
+        for begin, end in matches:
+            pieces += [(sanitize_line(snippet[at:begin]), PLAIN), (sanitize_line(snippet[begin:end]), BOLD)]
+            at = end
+        self._print([Row((*pieces, (sanitize_line(snippet[at:]), PLAIN)))])
+
     def side_by_side(self, answers: Sequence[tuple[str, str]]) -> None:
         """Answers, each with a title, in columns, or one below the other where the screen is narrow."""
         clean = [(sanitize_line(title), sanitize(text)) for title, text in answers]

@@ -160,9 +160,54 @@ def test_conversations(home: Path) -> None:
         assert "The first" in shown
         assert "I heard: one" in shown
         assert "is the one that is open" in c.type("/load " + first[-5:])
-        assert "/load takes" in c.type("/load")
         assert "there is no conversation" in c.type("/load nowhere")
         assert "The first" in load([(c.chat.session.transcript or Path()).read_bytes()]).conversation.title
+
+
+def test_what_was_said_is_listed_and_shown(home: Path) -> None:
+    """Numbered as ``/edit`` counts; one message or all in full; alternatives are counted."""
+    with chatting(home) as c:
+        assert "nothing has been said yet" in c.type("/history")
+        long = "a message that is much longer than what fits into one line of a list, so it is cut"
+        c.type("/system Be kind.", "one", "/regen", long)
+        shown = c.type("/history")
+        assert re.search(r"1\W+you\W+one\b", shown)
+        assert re.search(r"2\W+answer\W.*\+1", shown)
+        assert "Be kind." not in shown
+        assert long not in shown
+        assert f"> {long}" in c.type("/history 3")
+        assert c.said[-1] in c.type("/history 4")
+        shown = c.type("/history all")
+        assert all(text in shown for text in c.said[1:])
+        assert "there is no message 9" in c.type("/history 9")
+
+
+def test_reasoning_is_shown_afterwards(home: Path) -> None:
+    """That of the last answer or of any; Ctrl-O on an empty line is short for it."""
+    with chatting(home) as c:
+        assert "there is no answer yet" in c.type("/reasoning")
+        c.chat.screen.show_thinking = False
+        shown = c.type("think about rain")
+        assert "8 words; /reasoning shows them" in shown
+        assert "not hard" not in shown
+        assert "The subject is rain\nThat was not hard." in c.type("/reasoning")
+        assert "not hard" in c.press("\x0f\x04")
+        assert "not hard" not in c.press("x\x0f\x15\x04")
+        c.type("hi")
+        assert "no reasoning before the last answer" in c.type("/reasoning")
+        assert "not hard" in c.type("/reasoning 2")
+        assert "no reasoning before message 1" in c.type("/reasoning 1")
+
+
+def test_searching_all_chats(home: Path) -> None:
+    """By what was said in any of them; what makes no sense is explained."""
+    with chatting(home) as c:
+        c.type("tell me of penguins", "/rename Birds", "/clear", "rice")
+        shown = c.type("/search penguins role:user")
+        assert re.search(r"\S+  Birds\n  1 user: tell me of penguins\n", shown)
+        assert "nothing was found" in c.type("/search nowhere")
+        assert "/search takes" in c.type("/search")
+        assert "after" in c.type("/search after:never")
 
 
 def test_the_system_prompt(home: Path) -> None:

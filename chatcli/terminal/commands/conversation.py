@@ -1,8 +1,10 @@
 """Commands that move in the conversation: again, back, on, elsewhere."""
 
+from contextlib import suppress
+
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Role
-from chatcli.errors import UsageError
+from chatcli.errors import AmbiguousReference, UsageError
 from chatcli.terminal.chat import Chat
 
 _EXCERPT = 60
@@ -88,10 +90,17 @@ def siblings(chat: Chat, argument: str) -> None:
 
 
 def load(chat: Chat, argument: str) -> None:
-    """Another conversation of the transcripts folder."""
-    if not argument:
-        raise UsageError("/load takes the id of a conversation, its beginning, its title, or last")
-    opened = chat.session.open(argument)
+    """Another conversation of the transcripts folder; where none, or more than one, is named the person
+    chooses."""
+    opened = None
+    with suppress(AmbiguousReference):
+        opened = chat.session.open(argument) if argument else None
+    if opened is None:
+        chosen = chat.choose_chat(argument)
+        if chosen is None:
+            chat.screen.note("(nothing was chosen; the chat goes on)")
+            return
+        opened = chat.session.open(chosen)
     for problem in opened.problems:
         chat.screen.note(f"(line {problem.line}: {problem.problem}; passed over)")
     show_where_it_stands(chat)

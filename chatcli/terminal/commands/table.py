@@ -7,7 +7,16 @@ import difflib
 
 from chatcli.errors import UsageError
 from chatcli.terminal.chat import Chat
-from chatcli.terminal.commands import comparing, conversation, files, insight, judging, options, ranking
+from chatcli.terminal.commands import (
+    comparing,
+    conversation,
+    files,
+    insight,
+    judging,
+    options,
+    ranking,
+    reading,
+)
 from chatcli.terminal.commands.declaration import Completes, SlashCommand
 
 
@@ -155,6 +164,13 @@ COMMANDS: tuple[SlashCommand, ...] = (
         details="  A persona is a table [personas.NAME] of config.toml: system, model, thinking, ctx_size\n"
         "  and sampling parameters.",
     ),
+    SlashCommand(
+        "/reasoning",
+        "show the reasoning before the last answer, or before message N",
+        reading.reasoning,
+        arguments="[N]",
+        details="  While reasoning arrives Ctrl-O folds and unfolds it.",
+    ),
     SlashCommand("/think", "let the model reason before it answers", options.think),
     SlashCommand("/nothink", "let the model answer at once", options.nothink),
     SlashCommand(
@@ -168,10 +184,24 @@ COMMANDS: tuple[SlashCommand, ...] = (
     ),
     SlashCommand(
         "/load",
-        "go on with another chat",
+        "go on with another chat; choose one from a list, or name it",
         conversation.load,
-        arguments="ID|TITLE|last",
+        arguments="[ID|TITLE|last]",
         completes=Completes.TRANSCRIPT,
+    ),
+    SlashCommand(
+        "/history",
+        "list what was said in this chat; show message N, or all, in full",
+        reading.history,
+        arguments="[N|all]",
+        words=("all",),
+    ),
+    SlashCommand(
+        "/search",
+        "find what was said, in all chats",
+        reading.search,
+        arguments="WORDS",
+        details='  Words, "phrases", begin*, role:user, model:NAME, after:2026-11, before:DATE, rated:good.',
     ),
     SlashCommand(
         "/save",
@@ -211,6 +241,7 @@ KEYS = (
     ("Tab", "complete commands, parameters, models, files, chats, personas"),
     ("F2, F3", "the last answer is good, is bad (settings: key_good, key_bad)"),
     ("Ctrl-R", "search what you typed before; Right takes the grey suggestion"),
+    ("Ctrl-O", "fold and unfold the reasoning that is coming; at the prompt: show the last"),
     ("Ctrl-C", "stop the answer and keep what came; at the prompt: clear the line"),
     ("Ctrl-D", "leave, on an empty line"),
 )

@@ -1,0 +1,194 @@
+"""Choosing one of the chats that are kept: search as you type, and the end of the chat below the list."""
+
+import asyncio
+
+from prompt_toolkit.application import Application
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.input import Input
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.layout import BufferControl, FormattedTextControl, HSplit, Layout, Window
+from prompt_toolkit.layout.processors import BeforeInput
+from prompt_toolkit.output import Output
+
+from chatcli.chat.message import Role
+from chatcli.errors import StorageError
+from chatcli.session.past_chats import Found, PastChats
+from chatcli.terminal.figures import chat_line
+from chatcli.terminal.live import clipped
+from chatcli.terminal.rows import PLAIN, wrap
+from chatcli.terminal.sanitize import sanitize
+
+_PAUSE = 0.1  # seconds without a key before it is searched: a search of 100,000 chats takes as long
+_ESCAPE = 0.1  # seconds after which a lone Escape is no longer the beginning of another key
+_MOST_WORDS = 2000  # characters of a message in the preview
+_MOST_MESSAGES = 8
+
+
+def pick(
+    chats: PastChats, text: str = "", *, input: Input | None = None, output: Output | None = None
+) -> str | None:
+    """Let the person choose a chat on a screen of its own; the scrollback stays as it is.
+
+    Args:
+        chats: to choose from.
+        text: what is searched for at first.
+        input: where keys come from; None is the terminal.
+        output: where it is drawn; None is the terminal.
+
+    Returns:
+        The name of the chat; None: none was chosen.
+
+    Raises:
+        StorageError: the chats cannot be listed.
+    """
+    return _Picker(chats, text, input, output).run()
+
+
+class _Picker:
+    """The screen and what it shows.
+
+    Attributes:
+        found: the chats in the list.
+        at: which of them is marked.
+    """
+
+    def __init__(self, chats: PastChats, text: str, input: Input | None, output: Output | None) -> None:
+        self.found: list[Found] = chats.find(text)
+        self.at = 0
+        self._top = 0  # the first line of the list that is seen
+        self._chats = chats
+        self._pending: asyncio.TimerHandle | None = None
+        self._previews: dict[str, list[tuple[str, str]]] = {}
+        self._buffer = Buffer(
+            document=Document(text), multiline=False, on_text_changed=lambda _: self._look_soon()
+        )
+        self._app: Application[str | None] = Application(
+            layout=self._layout(),
+            key_bindings=self._keys(),
+            full_screen=True,
+            input=input,
+            output=output,
+        )
+        self._app.ttimeoutlen = _ESCAPE
+
+    def run(self) -> str | None:
+        """Wait for the choice."""
+        return self._app.run()
+
+    def _look_soon(self) -> None:
+        if self._pending is not None:
+            self._pending.cancel()
+        self._pending = asyncio.get_running_loop().call_later(_PAUSE, self._look)
+
+    def _look(self) -> None:
+        """Search for what is typed."""
+        if self._pending is not None:
+            self._pending.cancel()
+        self._pending = None
+        try:
+            self.found, self.at, self._top = self._chats.find(self._buffer.text), 0, 0
+        except StorageError as error:
+            self._app.exit(exception=error)
+        self._app.invalidate()
+
+    def _layout(self) -> Layout:
+        search = Window(BufferControl(self._buffer, input_processors=[BeforeInput("Which chat? ")]), height=1)
+        shown = Window(FormattedTextControl(self._list), height=self._list_height)
+        rule = Window(height=1, char="─", style="class:rule")
+        below = Window(FormattedTextControl(self._preview))
+        keys = Window(FormattedTextControl(self._help), height=1, style="class:bottom-toolbar")
+        return Layout(HSplit([search, shown, rule, below, keys]), focused_element=search)
+
+    def _size(self) -> tuple[int, int]:
+        size = self._app.output.get_size()
+        return size.columns, size.rows
+
+    def _list_height(self) -> int:
+        return max(2, (self._size()[1] - 3) // 2)
+
+    def _list(self) -> StyleAndTextTuples:
+        width, height = self._size()[0], self._list_height()
+        self._top = max(min(self._top, self.at), self.at - height + 1)
+        if not self.found:
+            return [("class:rule", "nothing was found")]
+        lines: StyleAndTextTuples = []
+        for index, found in enumerate(self.found[self._top : self._top + height], start=self._top):
+            marked = index == self.at
+            line = clipped(f"{'>' if marked else ' '} {chat_line(found, width)}", width - 1)
+            lines.append(("reverse" if marked else "", line + "\n"))
+        return lines
+
+    def _preview(self) -> StyleAndTextTuples:
+        """The end of what was said in the marked chat, as much as fits."""
+        width, height = self._size()
+        if not self.found:
+            return []
+        room = max(1, height - 3 - self._list_height())
+        summary = self.found[self.at].summary
+        rows = [
+            (style, row.text)
+            for style, text in self._words_of(summary.name)
+            for row in wrap([(text, PLAIN)], max(1, width - 1))
+        ]
+        return [(style, text + "\n") for style, text in rows[-room:]]
+
+    def _words_of(self, name: str) -> list[tuple[str, str]]:
+        if name not in self._previews:
+            nodes = self._chats.last_words(name, _MOST_MESSAGES)
+            self._previews[name] = [
+                (
+                    "bold" if node.message.role is Role.USER else "",
+                    ("> " if node.message.role is Role.USER else "")
+                    + sanitize(node.message.content[-_MOST_WORDS:]).expandtabs().strip("\n"),
+                )
+                for node in nodes
+            ] or [("class:rule", "(too long to be shown here, or not readable)")]
+        return self._previews[name]
+
+    def _help(self) -> str:
+        wide = f" Enter opens · Esc leaves · Up, Down: {self.at + 1} of {len(self.found)}"
+        return wide if len(wide) < self._size()[0] else " Enter opens, Esc leaves"
+
+    def _move(self, by: int) -> None:
+        if self._pending is not None:
+            self._look()
+        self.at = max(0, min(len(self.found) - 1, self.at + by))
+
+    def _keys(self) -> KeyBindings:
+        keys = KeyBindings()
+
+        @keys.add("up")
+        @keys.add("c-p")
+        def _(event: KeyPressEvent) -> None:
+            self._move(-1)
+
+        @keys.add("down")
+        @keys.add("c-n")
+        def _(event: KeyPressEvent) -> None:
+            self._move(1)
+
+        @keys.add("pageup")
+        def _(event: KeyPressEvent) -> None:
+            self._move(-self._list_height())
+
+        @keys.add("pagedown")
+        def _(event: KeyPressEvent) -> None:
+            self._move(self._list_height())
+
+        @keys.add("enter")
+        def _(event: KeyPressEvent) -> None:
+            if self._pending is not None:
+                self._look()
+            if self.found:
+                event.app.exit(result=self.found[self.at].summary.name)
+
+        @keys.add("escape", eager=True)
+        @keys.add("c-c")
+        @keys.add("c-d")
+        @keys.add("c-g")
+        def _(event: KeyPressEvent) -> None:
+            event.app.exit(result=None)
+
+        return keys
