@@ -79,6 +79,11 @@ class Paths:
         return self.data / "feedback.jsonl"
 
     @property
+    def arena(self) -> Path:
+        """Folder of the answers that arenas compare, so that none is generated twice."""
+        return self.data / "arena"
+
+    @property
     def guideline(self) -> Path:
         """The labelling instructions, if they were edited."""
         return self.config / "guidelines.md"

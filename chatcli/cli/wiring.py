@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from chatcli.cli.invocation import Invocation
 from chatcli.engine.base import Cancellation, Engine, Progress
-from chatcli.session.engine_slot import EngineSlot
+from chatcli.session.engine_slot import EngineSlot, Open
 from chatcli.session.judging import Judge
 from chatcli.session.options import SessionOptions, Store
 from chatcli.session.session import Session
@@ -31,6 +31,12 @@ def background_engine(
     if tell is None and not invocation.interactive:
         tell = lambda line: invocation.note(f"chatcli: {line}")  # noqa: E731
 
+    return EngineSlot(opener(invocation, tell), settings)
+
+
+def opener(invocation: Invocation, tell: Callable[[str], None] | None = None) -> Open:
+    """What opens the model of some settings; ``tell`` as for ``background_engine``, None: nobody is told."""
+
     def open_model(wanted: Settings, cancel: Cancellation, progress: Progress) -> Engine:
         from chatcli.library.opening import open_engine
 
@@ -38,7 +44,7 @@ def background_engine(
             wanted, invocation.paths, invocation.environ, on_progress=progress, cancel=cancel, tell=tell
         )
 
-    return EngineSlot(open_model, settings)
+    return open_model
 
 
 def new_session(

@@ -139,10 +139,13 @@ class Arena:
         """A duel is not to come again now: it was skipped, or there is nothing to choose."""
         self._aside.add((pairing.prompt, pairing.pair))
 
-    def upcoming(self, count: int) -> list[Pairing]:
-        """The next duels, if all goes on; at most ``count``. Sides that may be either are drawn anew."""
+    def upcoming_after(self, queued: Sequence[Pairing], count: int) -> list[Pairing]:
+        """The duels that come after those that are queued, at most ``count``.
+
+        Pairs that are equally far take turns at random, and so do sides.
+        """
         draw = random.SystemRandom()
-        taken = list(self._done)
+        taken = [*self._done, *queued]
         found: list[Pairing] = []
         while len(found) < count:
             pairing = self._next(taken, draw)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chatcli.terminal.rows import wrap
+from chatcli.terminal.screen import Screen
 
 if TYPE_CHECKING:
     from prompt_toolkit.input import Input
@@ -28,6 +29,8 @@ class Key:
     shown: str
 
 
+#: Of two answers, as they are shown.
+TITLES = ("1 (left)", "2 (right)")
 #: Which of two answers is better. The arrows come first, since they say where they point.
 LEFT = Key("left", ("left", "1"), "←/1 left")
 RIGHT = Key("right", ("right", "2"), "→/2 right")
@@ -35,12 +38,26 @@ TIE = Key("tie", ("t", "="), "t tie")
 BOTH_BAD = Key("both_bad", ("b",), "b both bad")
 SKIP = Key("skip", ("s",), "s skip")
 UNDO = Key("undo", ("u", "backspace"), "u undo")
+QUIT = Key("quit", ("q",), "q quit")
 
 
-def legend(question: str, keys: Sequence[Key], *, unicode: bool = True) -> str:
-    """The question and its keys, as one line."""
-    text = " ".join(part for part in (question, _SEPARATOR.join(key.shown for key in keys)) if part)
-    return text if unicode else text.replace("←/", "").replace("→/", "").replace("·", "-")
+def vote(screen: Screen, question: str, keys: Sequence[Key], output: "Output | None" = None) -> str:
+    """Ask a question that one of the keys answers; returns what it means.
+
+    Args:
+        screen: where the question stands; a plain one shows it as a line, since nothing may move there.
+        output: where prompt_toolkit draws it; None is the terminal.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, or Ctrl-D.
+    """
+    look = screen.abilities
+    text = f"{question} {_SEPARATOR.join(key.shown for key in keys)}"
+    if not look.unicode:
+        text = text.replace("←/", "").replace("→/", "").replace("·", "-")
+    if not look.escapes:
+        screen.note(text)
+    return press(text, keys, shown=look.escapes, output=output)
 
 
 def press(

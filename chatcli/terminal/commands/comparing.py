@@ -17,10 +17,9 @@ from chatcli.session.contenders import Contender, Supply, Twin, open_contender, 
 from chatcli.session.duel import Duel
 from chatcli.session.session import Session
 from chatcli.terminal.answer import FRAME
-from chatcli.terminal.ballot import BOTH_BAD, LEFT, RIGHT, SKIP, TIE, Key, legend, press
+from chatcli.terminal.ballot import BOTH_BAD, LEFT, RIGHT, SKIP, TIE, TITLES, vote
 from chatcli.terminal.chat import Chat, ctrl_c_stops
 
-TITLES = ("1 (left)", "2 (right)")
 _DUEL_KEYS = (LEFT, RIGHT, TIE, BOTH_BAD, SKIP)
 _WINNERS: dict[str, Winner] = {"left": "left", "right": "right", "tie": "tie", "both_bad": "both_bad"}
 
@@ -58,19 +57,6 @@ def present(session: Session) -> Contender:
     return parse_contender([], Contender(session.engine.settings, sampling, options.thinking), "the chat")
 
 
-def vote(chat: Chat, question: str, keys: Sequence[Key]) -> str:
-    """Ask which is better; returns what the key means.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C.
-    """
-    look = chat.screen.abilities
-    text = legend(question, keys, unicode=look.unicode)
-    if not look.escapes:
-        chat.screen.note(text)
-    return press(text, keys, shown=look.escapes)
-
-
 @contextmanager
 def said_if_not_saved(chat: Chat) -> Iterator[None]:
     """A judgement that cannot be written is remembered, and no reason not to go on."""
@@ -90,7 +76,7 @@ def _settle(
 ) -> None:
     """Let the person choose, keep the choice, say who is who, and go on from the winner."""
     try:
-        chosen = vote(chat, "Which is better?", _DUEL_KEYS)
+        chosen = vote(chat.screen, "Which is better?", _DUEL_KEYS)
     except KeyboardInterrupt:
         duel.go_back()
         chat.screen.note("(not judged; the chat is where it was, and /siblings has both)")

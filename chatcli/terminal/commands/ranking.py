@@ -9,15 +9,13 @@ from chatcli.feedback.ranking import RankingTask, most_questions
 from chatcli.feedback.records import Choice
 from chatcli.session.duel import Duel
 from chatcli.terminal.answer import FRAME
-from chatcli.terminal.ballot import LEFT, RIGHT, TIE, UNDO
+from chatcli.terminal.ballot import LEFT, RIGHT, TIE, TITLES, UNDO, vote
 from chatcli.terminal.chat import Chat, ctrl_c_stops
 from chatcli.terminal.commands.comparing import (
-    TITLES,
     keep_typed,
     not_kept,
     present,
     said_if_not_saved,
-    vote,
 )
 from chatcli.terminal.commands.conversation import excerpt
 
@@ -101,7 +99,7 @@ def _ask(chat: Chat, texts: Sequence[str]) -> RankingTask:
         number = len(task.choices) + 1
         chat.screen.side_by_side([(TITLES[0], texts[left]), (TITLES[1], texts[right])])
         keys = (LEFT, RIGHT, TIE, *((UNDO,) if task.choices else ()))
-        chosen = vote(chat, f"{number} of at most {most}: which is better?", keys)
+        chosen = vote(chat.screen, f"{number} of at most {most}: which is better?", keys)
         if chosen == UNDO.means:
             task.undo()
         elif chosen == LEFT.means:
