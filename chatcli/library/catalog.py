@@ -28,6 +28,7 @@ class CatalogEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         file: the file's name when this was written, the first of a split model.
         size: bytes of all its files, about.
         license: SPDX identifier or the licence's own name.
+        year: of its release.
         context: tokens it was trained for.
         good_for: what one would take it for, in a few words.
         kind: ``chat`` or ``embedding``.
@@ -45,6 +46,7 @@ class CatalogEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     file: str
     size: int
     license: str
+    year: int
     context: int
     good_for: str
     kind: Kind = "chat"

@@ -73,7 +73,7 @@ def find_model(name: str, places: Places) -> Located:
     wanted = registry.aliases.get(name, name)
     if wanted == BUNDLED:
         return Located(name, (bundled_model(),))
-    located = _by_path(wanted)
+    located = files_at(wanted)
     if located is not None:
         shown = name if wanted != name else split_stem(located[0].name)
         return Located(shown, located, *_known(located[0], places))
@@ -97,8 +97,8 @@ def _known(path: Path, places: Places) -> tuple[CatalogEntry | None, LocalModel 
     return (_entry_of(model), model) if model is not None else (None, None)
 
 
-def _by_path(name: str) -> tuple[Path, ...] | None:
-    """The files a path names.
+def files_at(name: str) -> tuple[Path, ...] | None:
+    """The files of the model a path names, the first one first; None: there is no such file.
 
     Raises:
         ModelNotFound: it is a folder, or lacks parts.
@@ -169,6 +169,11 @@ def _of_reference(reference: Reference, models: list[LocalModel]) -> list[LocalM
         if preferred:
             return preferred
     return of_repo
+
+
+def is_here(entry: CatalogEntry, models: list[LocalModel]) -> bool:
+    """Whether a model of the catalogue is among those on this disk, whole."""
+    return any(not model.missing for model in _of_entry(entry, models))
 
 
 def _of_entry(entry: CatalogEntry, models: list[LocalModel]) -> list[LocalModel]:

@@ -17,6 +17,7 @@ tag = "Q4_K_M"
 file = "one-Q4_K_M.gguf"
 size = 1_000_000_000
 license = "MIT"
+year = 2025
 context = 4096
 good_for = "tests"
 """

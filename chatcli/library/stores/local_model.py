@@ -71,6 +71,12 @@ def split_stem(name: str) -> str:
     return shard["stem"] if shard else re.sub(r"\.gguf$", "", name, flags=re.IGNORECASE)
 
 
+def renamed(file: str, stem: str) -> str:
+    """The name of a file, or of a part of one, under another stem: ``new-00001-of-00003.gguf``."""
+    shard = _SHARD.match(file)
+    return f"{stem}-{shard['number']}-of-{shard['count']}.gguf" if shard else f"{stem}.gguf"
+
+
 def grouped(paths: Iterable[Path]) -> Iterator[tuple[tuple[Path, ...], tuple[str, ...]]]:
     """Files of models put together: those of each model that are there, and the names of those missing.
 

@@ -1,0 +1,170 @@
+"""``chatcli models``: what is on this machine, what would suit it, and what to call it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chatcli.chat.formats.json_text import json_text
+from chatcli.cli import completing
+from chatcli.cli.models_make import import_, quantize
+from chatcli.cli.models_recommend import recommend
+from chatcli.cli.models_rm import rm
+from chatcli.cli.models_shelf import AsJson, Shelf, gigabytes, table, tokens
+from chatcli.cli.models_show import show
+from chatcli.cli.models_verify import verify
+from chatcli.errors import ChatcliError, UsageError
+from chatcli.library.bundled import NAME as BUNDLED
+from chatcli.library.bundled import bundled_model
+
+if TYPE_CHECKING:
+    from chatcli.library.stores import LocalModel
+
+app = typer.Typer(
+    help="Models: list, show, recommend, verify, remove, name, import, quantize.", no_args_is_help=True
+)
+
+
+@app.command("list")
+def list_(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the models on this machine, other programs' too: size, quantization, kind, context, store."""
+    from chatcli.library.registry import read_registry
+    from chatcli.library.stores import LocalModel, Store, local_models
+
+    shelf = Shelf.of(context)
+    file = bundled_model()
+    own = LocalModel(BUNDLED, (file,), file.stat().st_size, Store.CHATCLI)
+    records = [_record(m, shelf.settings.model) for m in (own, *local_models(shelf.places))]
+    aliases = read_registry(shelf.places.registry).aliases
+    if as_json:
+        shelf.invocation.write_bytes(
+            json_text({"models": records, "aliases": dict(aliases)}, indent=2).encode()
+        )
+        return
+    page = shelf.page()
+    rows = [
+        (
+            f"{'*' if r['default'] else ' '} {r['name']}",
+            gigabytes(r["size"]),
+            r["quantization"] or "",
+            r["architecture"] or "",
+            tokens(r["context"]) if r["context"] else "",
+            r["store"],
+            r["problem"] or "",
+        )
+        for r in records
+    ]
+    table(page, rows, numbers=(1, 4))
+    for alias, target in aliases.items():
+        page.line((f"  {alias} is {target}", ()))
+    page.show()
+    if len(records) == 1:
+        shelf.note("there is no other model yet; chatcli models recommend names some that suit this machine")
+
+
+def _record(model: "LocalModel", default: str) -> dict[str, Any]:
+    """What is known of a model, its header's facts included; a header that cannot be read is a problem."""
+    from chatcli.engine.gguf import read_header
+
+    record: dict[str, Any] = {
+        "name": model.name,
+        "store": str(model.store) if model.name != BUNDLED else "bundled",
+        "size": model.size,
+        "quantization": model.tag or None,
+        "architecture": None,
+        "context": None,
+        "default": model.name == default,
+        "files": [str(file) for file in model.files],
+        "repo": model.repo or None,
+        "sha256": model.sha256 or None,
+        "problem": f"lacks {', '.join(model.missing[:3])}" if model.missing else None,
+    }
+    if model.missing and not model.path.is_file():
+        return record
+    try:
+        header = read_header(model.path)
+    except ChatcliError as error:
+        return record | {"problem": str(error)}
+    return record | {
+        "quantization": header.quantization or record["quantization"],
+        "architecture": header.architecture or None,
+        "context": header.context_length or None,
+    }
+
+
+app.command("show")(show)
+app.command("recommend")(recommend)
+app.command("verify")(verify)
+app.command("rm")(rm)
+
+
+@app.command("default")
+def default(
+    context: typer.Context,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="The model to chat with from now on; without it: print the present one.",
+            autocompletion=completing.models,
+        ),
+    ] = None,
+) -> None:
+    """Print or set the model that is used where none is named (the setting model in config.toml)."""
+    shelf = Shelf.of(context)
+    if name is None:
+        shelf.invocation.write(f"{shelf.settings.model}\n")
+        return
+    from chatcli.storage.config_file import set_value
+
+    found = shelf.find(name)
+    lasting = str(found.path.absolute()) if Path(name).is_file() and name != BUNDLED else name
+    set_value(shelf.invocation.paths.config_file, "model", lasting)
+    shelf.note(f"the model is {lasting} from now on ({shelf.invocation.paths.config_file})")
+    origin = shelf.settings.origins.get("model", "")
+    if origin.startswith(("CHATCLI_", "persona")):
+        shelf.note(f"here {origin} says otherwise, and goes before it")
+
+
+@app.command("alias")
+def alias(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="[ALIAS]", help="The new name.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]", help="The model it shall stand for.", autocompletion=completing.models
+        ),
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Forget the alias.")] = False,
+) -> None:
+    """Give a model another name; without arguments: list those names."""
+    from chatcli.library.registry import decode_registry, read_registry
+    from chatcli.storage.registry_file import update
+
+    shelf = Shelf.of(context)
+    file = shelf.places.registry
+    present = read_registry(file).aliases
+    if name is None or (target is None and not remove):
+        if name is not None and name not in present:
+            raise UsageError(f"there is no alias {name!r}; chatcli models alias {name} NAME makes one")
+        shown = present if name is None else {name: present[name]}
+        shelf.invocation.write("".join(f"{a} = {t}\n" for a, t in shown.items()))
+        return
+    if remove:
+        if name not in present:
+            raise UsageError(f"there is no alias {name!r}")
+        update(file, lambda data: decode_registry(data, str(file)).without(name).encode())
+        shelf.note(f"{name} is no alias any more")
+        return
+    assert target is not None
+    if name in (BUNDLED, target):
+        raise UsageError(f"{name} is the name of a model already")
+    found = shelf.find(target)
+    meant = str(found.path.absolute()) if found.model is None and target != BUNDLED else target
+    update(file, lambda data: decode_registry(data, str(file)).with_alias(name, meant).encode())
+    shelf.note(f"{name} is {meant} from now on")
+
+
+app.command("import")(import_)
+app.command("quantize")(quantize)
