@@ -45,7 +45,7 @@ def stats(
         page.show()
         if found.damaged:
             journal.invocation.note(
-                f"chatcli: {found.damaged:,} damaged lines are not counted; "
+                f"chatcli: {found.damaged:,} lines cannot be read and are not counted; "
                 "chatcli feedback validate names them"
             )
 

@@ -95,12 +95,14 @@ def json_schema() -> dict[str, Any]:
     for component in components.values():
         component["properties"].pop(_EXTRA, None)
         component["additionalProperties"] = True
-    return {
+    schema: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A record of chatcli's feedback log",
         **reference,
         "$defs": components,
     }
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(schema))  # defaults are tuples
+    return plain
 
 
 def _parts(value: Any) -> Iterator[Part]:
@@ -195,6 +197,7 @@ def _plainly(fault: str) -> str:
     """msgspec's words, the place first: ``score: Expected `int` <= 10``."""
     match = _FAULT.fullmatch(fault)
     if match is None:
-        return fault
+        return fault.replace("`", "")
     place = re.sub(r"\[\.\.\.\]", ".*", match["place"])
-    return f"{place}: {match['what'].replace('`', '')}" if place else match["what"]
+    what = match["what"].replace("`", "")
+    return f"{place}: {what}" if place else what

@@ -20,12 +20,12 @@ def findings(found: Statistics) -> list[tuple[str, str]]:
     ratings = found.good + found.bad
     lines = [
         ("judgements that count", f"{sum(found.kinds.values()):,}"),
-        ("of them", ", ".join(f"{n:,} {kind}s" for kind, n in found.kinds.most_common()) or "none"),
-        ("not counted", ", ".join(f"{n:,} {f}" for f, n in found.fates.items() if f not in ("live", "mark"))),
+        ("of them", ", ".join(f"{kind}s {n:,}" for kind, n in found.kinds.most_common())),
+        ("not counted", ", ".join(f"{f} {n:,}" for f, n in found.fates.items() if f not in ("live", "mark"))),
         ("judged by", ", ".join(f"{by} {n:,}" for by, n in found.judges.most_common())),
         ("judged in", ", ".join(f"{where} {n:,}" for where, n in found.origins.most_common())),
         ("good ratings", percent(found.balance) if ratings else ""),
-        ("comparisons", ", ".join(f"{n:,} {o.replace('_', ' ')}" for o, n in found.outcomes.most_common())),
+        ("comparisons", ", ".join(f"{o.replace('_', ' ')} {n:,}" for o, n in found.outcomes.most_common())),
         ("left one won", percent(found.left_won) if found.left_won.whole else ""),
         ("longer one won", percent(found.longer_won) if found.longer_won.whole else ""),
         ("length, good and bad", _lengths(found)),
