@@ -32,9 +32,10 @@ def test_pulled_and_answering(hub: HubServer, home: Path) -> None:
     assert done.code == 0, done.stderr
     assert Path(done.stdout.removesuffix("\n")).read_bytes() == MODEL.read_bytes()
     assert "checksum verified" in done.stderr
-    answer = run(home, "ask", "-m", done.stdout.removesuffix("\n"), "hello")
-    assert answer.code == 0, answer.stderr
-    assert answer.stdout.strip()
+    for name in (done.stdout.removesuffix("\n"), REPO, f"hf.co/{REPO}:q8_0"):
+        answer = run(home, "ask", "-m", name, "hello", env=environment(hub, home / "hub"))
+        assert answer.code == 0, answer.stderr
+        assert answer.stdout.strip()
 
 
 def test_json_says_what_came(hub: HubServer, fresh_home: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from chatcli.library.hub import cached_file
 from chatcli.library.hub.cache import RepoCache
@@ -151,6 +152,19 @@ def test_a_pull_takes_over_from_one_that_died(hub: HubServer, fresh_home: Path) 
     assert second.returncode == 0
     assert len(hub.requests("content")) == 2
     assert hub.requests("content")[1].start > 0
+
+
+def test_huggingface_hub_and_we_wait_for_each_other(hub: HubServer, fresh_home: Path) -> None:
+    """The lock of a download is the one huggingface_hub takes (``filelock``, at the same path)."""
+    lock = RepoCache(fresh_home / "hub", REPO).lock(ETAG)
+    lock.parent.mkdir(parents=True)
+    with FileLock(lock):
+        process = _start(hub, fresh_home, REPO)
+        assert process.stderr is not None
+        assert "another program is fetching" in process.stderr.readline()
+        assert hub.requests("content") == []
+    process.communicate(timeout=60)
+    assert process.returncode == 0
 
 
 def test_parts_are_fetched_side_by_side(hub: HubServer, fresh_home: Path) -> None:

@@ -1,10 +1,13 @@
 """Names of repositories, and which of their files are meant."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.errors import ChatcliError, ModelNotFound, UsageError
+from chatcli.library.catalog import CatalogEntry, entries
 from chatcli.library.reference import (
     Reference,
     choose_file,
@@ -242,3 +245,15 @@ def test_what_is_chosen_is_in_the_listing(listing: list[str], tag: str | None) -
 def test_quantization_of_a_name(name: str, expected: str | None) -> None:
     """A file's name tells its quantization, if it does."""
     assert quantization(name) == expected
+
+
+@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)
+def test_the_catalogue_means_its_files(entry: CatalogEntry) -> None:
+    """Among other quantizations and a projector, every entry's reference picks the file it names."""
+    count = re.search(r"-of-(\d{5})\.gguf$", entry.file)
+    parts = int(count[1]) if count else 1
+    own = [entry.file.replace("-00001-of-", f"-{n:05}-of-") for n in range(1, parts + 1)]
+    others = ["mmproj-model-f16.gguf", "README.md", "x-Q2_K.gguf", "x-BF16.gguf"]
+    reference = parse_reference(entry.reference)
+    assert reference.repo == entry.repo
+    assert choose_files([*others, *own], reference.tag).files == tuple(own)
