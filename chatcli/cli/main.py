@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from chatcli import __version__
-from chatcli.cli import config, transcripts
+from chatcli.cli import arena, config, feedback, models, transcripts
 from chatcli.cli.ask import ask
 from chatcli.cli.doctor import doctor
 from chatcli.cli.invocation import Invocation
@@ -60,7 +60,10 @@ def chat(
 app.command("ask")(ask)
 app.command("doctor")(doctor)
 app.command("pull")(pull)
+app.add_typer(arena.app, name="arena")
 app.add_typer(config.app, name="config")
+app.add_typer(feedback.app, name="feedback")
+app.add_typer(models.app, name="models")
 app.add_typer(transcripts.app, name="transcripts")
 
 
