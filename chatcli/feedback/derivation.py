@@ -1,13 +1,23 @@
 """From a survey of the log to the rows of a dataset: which there are, and, in a second pass, their texts."""
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 from chatcli.feedback.derivation_rules import SOURCES, Rules
-from chatcli.feedback.derivation_sketch import Said, Sketch, SketchedAnswer, decode_sketch, prompt_hash
+from chatcli.feedback.derivation_sketch import (
+    Said,
+    Sketch,
+    SketchedAnswer,
+    SketchedModel,
+    decode_sketch,
+    prompt_hash,
+)
 from chatcli.feedback.derivation_survey import Survey, key_of
 from chatcli.feedback.lengths import Lengths
 from chatcli.feedback.pairs import labels_of, pairs_of
@@ -190,19 +200,24 @@ class Plan:
 
 
 def rows(
-    plan: Plan, read: Callable[[int], bytes], rules: Rules, rewrite: Rewrite | None = None
+    plan: Plan,
+    read: Callable[[int], bytes],
+    rules: Rules,
+    rewrite: Rewrite | None = None,
+    models: Counter[SketchedModel | None] | None = None,
 ) -> Iterator[tuple[str, Row]]:
     """The rows with their texts, in order, each with the split it belongs to.
 
     Args:
         read: the line of the log at a position.
         rules: those of the plan.
-        rewrite: applied to every text, e.g. to redact it; not to a whole judgement.
+        rewrite: applied to every text, e.g. to redact it.
+        models: here the answers are counted by who gave them.
     """
     positions = plan.survey.positions
     # Rows that follow each other often come from the same judgements.
     sketch = lru_cache(maxsize=64)(lambda event: decode_sketch(read(positions[event])))
-    shown = _Shown(rules, rewrite or (lambda text: text))
+    shown = _Shown(rules, rewrite, models)
     for split, row in plan:
         if plan.unit is Unit.PAIRS:
             first, first_at, second, second_at, source = plan.pair(row)
@@ -227,20 +242,25 @@ def rows(
             source = plan.survey.judged(event).source
             yield split, LabelRow(shown.prompt(record), shown.answer(record.judged[at]), good, source)
         else:
-            line = read(positions[plan.event(row)])
-            yield split, EventRow(decode_sketch(line), line)
+            yield split, shown.event(read(positions[plan.event(row)]))
 
 
 class _Shown:
     """Texts as the rules want them."""
 
-    def __init__(self, rules: Rules, rewrite: Rewrite) -> None:
+    def __init__(
+        self, rules: Rules, rewrite: Rewrite | None, models: Counter[SketchedModel | None] | None
+    ) -> None:
         self._reasoning = rules.reasoning
         self._rewrite = rewrite
+        self._models = models
 
     def prompt(self, sketch: Sketch) -> tuple[Said, ...]:
         """What the model saw. Templates take earlier reasoning out, so it is not wrapped into the words."""
         keep, rewrite = self._reasoning == "keep", self._rewrite
+        if rewrite is None and (keep or not any(m.reasoning for m in sketch.prompt)):
+            return sketch.prompt
+        rewrite = rewrite or _unchanged
         return tuple(
             [
                 Said(m.role, rewrite(m.content), rewrite(m.reasoning) if keep and m.reasoning else None)
@@ -250,10 +270,42 @@ class _Shown:
 
     def answer(self, answer: SketchedAnswer) -> Text:
         """What was answered."""
-        content = self._rewrite(answer.content)
+        if self._models is not None:
+            self._models[answer.model] += 1
+        rewrite = self._rewrite or _unchanged
+        content = rewrite(answer.content)
         if not answer.reasoning or self._reasoning == "drop":
             return Text(content, None)
-        reasoning = self._rewrite(answer.reasoning)
+        reasoning = rewrite(answer.reasoning)
         if self._reasoning == "keep":
             return Text(content, reasoning)
         return Text(f"<think>\n{reasoning}\n</think>\n\n{content}", None)
+
+    def event(self, line: bytes) -> EventRow:
+        """A whole judgement."""
+        if self._rewrite is not None:
+            line = msgspec.json.encode(_rewritten(msgspec.json.decode(line), self._rewrite))
+        sketch = decode_sketch(line)
+        if self._models is not None:
+            self._models.update(answer.model for answer in sketch.judged)
+        return EventRow(sketch, line)
+
+
+#: The fields of a record that hold what people and models wrote.
+_WORDS = frozenset({"content", "reasoning", "edited", "comment", "principle"})
+
+
+def _unchanged(text: str) -> str:
+    return text
+
+
+def _rewritten(value: Any, rewrite: Rewrite) -> Any:
+    """Decoded JSON of a record with all words rewritten."""
+    if isinstance(value, list):
+        return [_rewritten(item, rewrite) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: rewrite(item) if name in _WORDS and isinstance(item, str) else _rewritten(item, rewrite)
+        for name, item in value.items()
+    }

@@ -26,7 +26,7 @@ class Said(msgspec.Struct, gc=False, omit_defaults=True):
     reasoning: str | None = None
 
 
-class SketchedModel(msgspec.Struct, gc=False):
+class SketchedModel(msgspec.Struct, gc=False, frozen=True):
     """Which weights answered."""
 
     name: str

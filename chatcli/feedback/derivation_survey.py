@@ -26,6 +26,8 @@ from chatcli.feedback.judgements import Fate, Succession, located
 from chatcli.feedback.pairs import Judged
 from chatcli.feedback.splits import TRAIN, VALIDATION, Splitter, draw
 
+#: What the funnel calls lines that are no records.
+UNREADABLE = "damaged, or of a newer version"
 #: A place that is worse than this is taken for this.
 _WORST_PLACE = 2**16 - 1
 #: Targets of these names are not conversations: their judgements are split by prompt.
@@ -176,7 +178,7 @@ def survey(
             conversation = "" if sketch.target is None else sketch.target.transcript
             located(sketch, line)
         except (ValueError, RecursionError):
-            fates["damaged, or of a newer version"] += 1
+            fates[UNREADABLE] += 1
             if len(found.faults) < Survey.MOST_FAULTS:
                 found.faults.append(position)
             continue

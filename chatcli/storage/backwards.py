@@ -6,15 +6,18 @@ from typing import BinaryIO
 _BLOCK = 2**18
 
 
-def lines_backwards(file: BinaryIO, longest: int, block: int = _BLOCK) -> Iterator[bytes | None]:
+def lines_backwards(
+    file: BinaryIO, longest: int, block: int = _BLOCK, *, end: int | None = None
+) -> Iterator[bytes | None]:
     r"""The lines of a file without their ends, the last one first.
 
     Args:
         file: open for reading, at any place.
         longest: in bytes; in the place of a line that is longer stands None.
         block: bytes read at a time.
+        end: position to begin at; None: where the file ends now.
     """
-    at = file.seek(0, 2)
+    at = file.seek(0, 2) if end is None else end
     tail: list[bytes] = []  # pieces of the line that goes on before what was read, the last piece first
     length, too_long, first = 0, False, True
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from chatcli.feedback.derivation import EventRow, Unit
 from chatcli.feedback.derivation_sketch import GOOD, SketchedAnswer
-from chatcli.feedback.formats.declaration import Format, decoded, message, messages
+from chatcli.feedback.formats.declaration import Format, decoded, message
 
 UNKNOWN = "unknown"
 _WINNERS = {"left": "model_a", "right": "model_b", "tie": "tie", "both_bad": "tie (bothbad)"}
@@ -14,7 +14,7 @@ def _arena(row: EventRow, _marks: bool) -> dict[str, Any]:
     """Model A is the one shown on the left, so that a preference for a side can be measured."""
     sketch = row.sketch
     a, b = sketch.answers if sketch.left == 0 else sketch.answers[::-1]
-    asked = messages(sketch.prompt)
+    asked = [message(m.role, m.content) for m in sketch.prompt]
     return {
         "question_id": sketch.id,
         "model_a": _name(a),
@@ -30,7 +30,7 @@ def _arena(row: EventRow, _marks: bool) -> dict[str, Any]:
 
 def _openwebui(row: EventRow, _marks: bool) -> dict[str, Any]:
     sketch, answer = row.sketch, row.sketch.judged[0]
-    said = [*messages(sketch.prompt), message("assistant", answer.content)]
+    said = [*[message(m.role, m.content) for m in sketch.prompt], message("assistant", answer.content)]
     ids = [f"{sketch.id}-{at}" for at in range(1, len(said) + 1)]
     chat = sketch.target.transcript if sketch.target else ""
     history = {
