@@ -12,7 +12,7 @@ from chatcli.library.bundled import bundled_model
 from chatcli.library.catalog import CatalogEntry
 from chatcli.library.reference import PREFERRED_TAGS, Reference, parse_reference
 from chatcli.library.registry import read_registry
-from chatcli.library.stores import LocalModel, Places, local_models
+from chatcli.library.stores import LocalModel, Places, Store, local_models
 from chatcli.library.stores.local_model import shards_beside, split_stem
 
 _MOST_LISTED = 8
@@ -193,11 +193,18 @@ def _choose(name: str, found: list[LocalModel]) -> LocalModel | None:
         ModelNotFound: they differ.
     """
     whole = [m for m in found if not m.missing] or found
-    different = {(m.size, m.file) if m.store != "ollama" else (m.size, "") for m in whole}
-    if len({size for size, _ in different}) > 1:
+    if not all(_same(whole[0], other) for other in whole[1:]):
         listed = [f"{m.name} ({m.size / 1e9:.2f} GB, {m.store}, {m.path})" for m in whole]
         raise ModelNotFound(f"{name} could be any of {_listed(listed)}; name one by its full name or path")
     return whole[0] if whole else None
+
+
+def _same(one: LocalModel, other: LocalModel) -> bool:
+    """Whether two stores keep the same file, as far as can be told without reading it."""
+    if one.sha256 and other.sha256:
+        return one.sha256 == other.sha256
+    blob = Store.OLLAMA in (one.store, other.store)  # has no name of its own
+    return one.size == other.size and (blob or one.file == other.file)
 
 
 def _not_here(
@@ -209,17 +216,17 @@ def _not_here(
         return ModelNotFound(
             f"{called} is not on this machine; `chatcli pull {entry.name}` fetches it ({size})"
         )
-    near = difflib.get_close_matches(
-        wanted.lower(), {n.lower(): None for n in _all_names(places, models)}, n=1
-    )
-    reference = _reference(wanted) if not wanted.lower().endswith(".gguf") else None
+    names = {n.lower(): n for n in _all_names(places, models)}
+    near = difflib.get_close_matches(wanted.lower(), names, n=1)
     looks_like_a_path = wanted.startswith((".", "/", "~", "\\")) or wanted.lower().endswith(".gguf")
-    if reference is not None and not looks_like_a_path and not near:
-        of_repo = sorted({m.tag for m in models if m.repo.lower() == reference.repo.lower() and m.tag})
-        there = f"; of this repository there are here: {', '.join(of_repo)}" if of_repo else ""
+    reference = _reference(wanted) if not looks_like_a_path else None
+    of_repo = [m for m in models if reference and m.repo.lower() == reference.repo.lower()]
+    if reference is not None and (of_repo or not near):
+        tags = ", ".join(sorted({m.tag for m in of_repo if m.tag}))
+        there = f"; of this repository there are here: {tags}" if tags else ""
         return ModelNotFound(f"{called} is not on this machine; `chatcli pull {reference}` fetches it{there}")
     if near:
-        return ModelNotFound(f"there is no model {called!r}; did you mean {near[0]}?")
+        return ModelNotFound(f"there is no model {called!r}; did you mean {names[near[0]]}?")
     if looks_like_a_path or Path(wanted).parent != Path():
         return ModelNotFound(f"no model file at {called}")
     known = known_models(places)

@@ -1,0 +1,73 @@
+"""Removing a model frees what was its own, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from chatcli.errors import UsageError
+from chatcli.library.removal import plan_removal, remove
+from chatcli.library.stores import LocalModel, local_models
+from tests.library.disks import gguf, in_hub_cache, in_ollama, places, put
+
+
+def _models(root: Path) -> dict[str, LocalModel]:
+    return {m.name: m for m in local_models(places(root))}
+
+
+def test_our_own(tmp_path: Path) -> None:
+    """All parts go; the size is what is free again."""
+    for number in (1, 2):
+        put(tmp_path / f"chatcli/models/m-0000{number}-of-00002.gguf", b"x" * 100)
+    keep = put(tmp_path / "chatcli/models/n.gguf")
+    models = _models(tmp_path)
+    plan = plan_removal(models["m"], list(models.values()), foreign=False)
+    remove(plan)
+    assert plan.freed == 200
+    assert list(keep.parent.iterdir()) == [keep]
+
+
+def test_a_blob_goes_with_its_last_link(tmp_path: Path) -> None:
+    """In a cache of the hub all snapshots' links to the file go, and the blob if nobody else needs it."""
+    cache = tmp_path / ".cache/huggingface/hub"
+    old = in_hub_cache(cache, "u/r", "r-Q8_0.gguf", gguf("a"), commit="a" * 40)
+    new = in_hub_cache(cache, "u/r", "r-Q8_0.gguf", gguf("a"), commit="b" * 40)
+    other = in_hub_cache(cache, "u/r", "copy-Q4_0.gguf", gguf("a"), commit="b" * 40)
+    models = _models(tmp_path)
+    first = plan_removal(models["u/r:Q8_0"], list(models.values()), foreign=False)
+    assert first.freed == 0
+    remove(first)
+    assert not old.is_symlink()
+    assert not new.is_symlink()
+    assert other.exists()
+    models = _models(tmp_path)
+    last = plan_removal(models["u/r:Q4_0"], list(models.values()), foreign=False)
+    assert last.freed == len(gguf("a"))
+    remove(last)
+    assert not list((cache / "models--u--r/blobs").iterdir())
+
+
+def test_other_programs_files_need_a_word(tmp_path: Path) -> None:
+    """LM Studio's go with --foreign only; Ollama's never, since it keeps more than the file."""
+    file = put(tmp_path / ".lmstudio/models/p/r/x-Q4_0.gguf")
+    in_ollama(tmp_path / ".ollama/models", "library/m:latest")
+    models = _models(tmp_path)
+    with pytest.raises(UsageError, match="--foreign"):
+        plan_removal(models["p/r:Q4_0"], [], foreign=False)
+    with pytest.raises(UsageError, match="ollama rm m:latest"):
+        plan_removal(models["m:latest"], [], foreign=True)
+    remove(plan_removal(models["p/r:Q4_0"], [], foreign=True))
+    assert not file.exists()
+
+
+def test_links_of_ours_to_elsewhere(tmp_path: Path) -> None:
+    """A link in our folder goes, and what it leads to stays."""
+    target = put(tmp_path / "big.gguf")
+    link = tmp_path / "chatcli/models/l.gguf"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(target)
+    models = _models(tmp_path)
+    plan = plan_removal(models["l"], list(models.values()), foreign=False)
+    remove(plan)
+    assert plan.freed == 0
+    assert target.exists()
+    assert not link.is_symlink()
