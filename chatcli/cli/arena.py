@@ -71,14 +71,14 @@ def duels(
     from chatcli.session.arena_prompts import read_prompts
 
     invocation = Invocation.from_process()
-    settings = (context.obj or ChatOptions()).settings(invocation.environ, invocation.paths)
+    settings = (context.find_root().obj or ChatOptions()).settings(invocation.environ, invocation.paths)
     arena = Arena(read_prompts(prompts, settings.system), _contenders(contender, settings, invocation))
     shown_on = invocation.stderr if as_json else invocation.stdout
     if not (invocation.stdin.isatty() and shown_on.isatty()):
         raise UsageError("an arena needs a terminal: somebody must read the answers and press a key")
     outcome = _hold(arena, settings, invocation, most, as_json=as_json)
     _conclude(arena, outcome, settings, invocation, as_json=as_json)
-    if outcome.stopped:
+    if outcome.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
 
 
@@ -115,7 +115,7 @@ def leaderboard(
     elif html is None:
         from chatcli.terminal.ballot_board import board_lines
 
-        settings = (context.obj or ChatOptions()).settings(invocation.environ, invocation.paths)
+        settings = (context.find_root().obj or ChatOptions()).settings(invocation.environ, invocation.paths)
         screen = _screen(invocation, settings)
         lines = board_lines(board, screen.width, unicode=screen.abilities.unicode)
         invocation.write("".join(f"{line}\n" for line in lines))

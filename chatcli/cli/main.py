@@ -14,6 +14,7 @@ from chatcli.cli.doctor import doctor
 from chatcli.cli.invocation import Invocation
 from chatcli.cli.options import ChatOptions, takes_model_options
 from chatcli.cli.pull import pull
+from chatcli.cli.rate import rate
 from chatcli.errors import ChatcliError, ExitCode
 from chatcli.terminal.sanitize import sanitize_line
 
@@ -60,6 +61,7 @@ def chat(
 app.command("ask")(ask)
 app.command("doctor")(doctor)
 app.command("pull")(pull)
+app.command("rate")(rate)
 app.add_typer(arena.app, name="arena")
 app.add_typer(config.app, name="config")
 app.add_typer(feedback.app, name="feedback")

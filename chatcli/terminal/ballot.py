@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.output import Output
 
 _SEPARATOR = " · "
+_PLAIN = (("←/", ""), ("→/", ""), ("↑", "up"), ("↓", "down"), ("·", "-"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Key:
     Attributes:
         means: the answer it gives.
         names: the keys, as prompt_toolkit calls them.
-        shown: how the question names it, with what it means.
+        shown: how the question names it, with what it means; empty: not at all.
     """
 
     means: str
@@ -52,9 +53,10 @@ def vote(screen: Screen, question: str, keys: Sequence[Key], output: "Output | N
         KeyboardInterrupt: Ctrl-C, or Ctrl-D.
     """
     look = screen.abilities
-    text = f"{question} {_SEPARATOR.join(key.shown for key in keys)}"
+    text = f"{question} {_SEPARATOR.join(key.shown for key in keys if key.shown)}"
     if not look.unicode:
-        text = text.replace("←/", "").replace("→/", "").replace("·", "-")
+        for fancy, plain in _PLAIN:
+            text = text.replace(fancy, plain)
     if not look.escapes:
         screen.note(text)
     return press(text, keys, shown=look.escapes, output=output)

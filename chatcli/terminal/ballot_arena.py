@@ -34,14 +34,14 @@ class Outcome:
         skipped: duels that were put off.
         same: duels that were not shown, since both answers have the same words.
         unanswered: duels that were not shown, since a contender cannot answer; the reasons.
-        stopped: the person left before the end.
+        interrupted: Ctrl-C ended it.
     """
 
     judged: int
     skipped: int
     same: int
     unanswered: list[str]
-    stopped: bool = False
+    interrupted: bool = False
 
 
 class ArenaSession:
@@ -92,8 +92,7 @@ class ArenaSession:
                     self._writer.want(self._queue)
                     self._one(self._queue[0])
             except KeyboardInterrupt:
-                self._stop = True
-        self._outcome.stopped = self._stop
+                self._stop = self._outcome.interrupted = True
         return self._outcome
 
     def _one(self, pairing: Pairing) -> None:
@@ -189,7 +188,7 @@ class ArenaSession:
         """Ctrl-C ends the session between two steps, never inside one."""
 
         def stop(_number: int, _frame: FrameType | None) -> None:
-            self._stop = True
+            self._stop = self._outcome.interrupted = True
 
         former = signal.signal(signal.SIGINT, stop)
         try:

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from chatcli.feedback.bradley_terry import Standing
 from chatcli.session.arena_board import Board
-from chatcli.terminal.live import clipped
-from chatcli.terminal.rows import Row, cells, pad
+from chatcli.terminal.rows import Row, cells, pad, wrap
 from chatcli.terminal.sanitize import sanitize_line
 
 _WIDEST_NAME = 36
@@ -19,6 +18,7 @@ def board_lines(board: Board, width: int, *, unicode: bool = True) -> Iterator[s
         yield "no duels yet"
         return
     yield f"{board.duels} duel{'s' if board.duels != 1 else ''}, {board.both_bad} of them both bad"
+    yield "Elo, its 95% interval, and duels won-lost-tied:"
     yield ""
     yield from _chart(board, width, unicode=unicode)
     yield ""
@@ -30,15 +30,23 @@ def board_lines(board: Board, width: int, *, unicode: bool = True) -> Iterator[s
 
 
 def _chart(board: Board, width: int, *, unicode: bool) -> Iterator[str]:
-    """A line each: place, name, Elo, a 95% interval drawn to scale, and wins, losses, ties."""
+    """A line each: place, name, Elo, a 95% interval drawn to scale, and wins, losses, ties.
+
+    Names that are too long stand above, in full.
+    """
     names = [_named(place, s) for place, s in enumerate(board.standings, 1)]
-    column = min(max(map(cells, names)), max(8, min(_WIDEST_NAME, width // 3)))
+    column = max(map(cells, names))
+    if column > max(8, min(_WIDEST_NAME, width // 3)):
+        yield from (row.text for name in names for row in wrap([(name, ())], width))
+        yield ""
+        names = [f"{place}." for place in range(1, len(names) + 1)]
+        column = len(names[-1])
     results = [f"{s.wins}-{s.losses}-{s.ties}" for s in board.standings]
     last = max(map(len, results))
     room = min(_WIDEST_CHART, width - column - last - 8)
     low, high = min(s.low for s in board.standings), max(s.high for s in board.standings)
     for name, standing, result in zip(names, board.standings, results, strict=True):
-        label = "".join(text for text, _ in pad(Row(((clipped(name, column), ()),)), column))
+        label = "".join(text for text, _ in pad(Row(((name, ()),)), column))
         drawn = f" {_interval(standing, low, high, room, unicode)}" if room >= _NARROWEST_CHART else ""
         yield f"{label} {standing.elo:5.0f}{drawn} {result:>{last}}"
     if len({s.group for s in board.standings}) > 1:
@@ -67,20 +75,16 @@ def _interval(standing: Standing, low: float, high: float, room: int, unicode: b
 def _matrix(board: Board, width: int) -> Iterator[str]:
     """Wins of each row over each column; a tie is half a win."""
     count = len(board.standings)
-    column = max(5, *(len(f"{wins:g}") + 1 for row in board.matrix for wins in row))
-    label = min(
-        max(cells(sanitize_line(s.name)) for s in board.standings) + 3, max(8, width - count * column)
-    )
+    column = max(6, *(len(f"{wins:g}") + 2 for row in board.matrix for wins in row))
+    label = len(f"{count}.") + 1
     if count > _MOST_COLUMNS or label + count * column > width:
         yield "(who beat whom: --json or --html has the matrix)"
         return
-    yield " " * label + "".join(f"{f'{place}.':>{column}}" for place in range(1, count + 1)) + "  <- beat"
-    for place, (standing, row) in enumerate(zip(board.standings, board.matrix, strict=True), 1):
-        text = clipped(f"{place}. {sanitize_line(standing.name)}", label - 1)
-        name = "".join(piece for piece, _ in pad(Row(((text, ()),)), label))
-        yield name + "".join(
-            f"{'.' if index + 1 == place else f'{wins:g}':>{column}}" for index, wins in enumerate(row)
-        )
+    yield "who (row) beat whom (column), ties as half:"
+    yield " " * label + "".join(f"{f'{place}.':>{column}}" for place in range(1, count + 1))
+    for place, row in enumerate(board.matrix, 1):
+        wins = (f"{won:g}" if index != place else "." for index, won in enumerate(row, 1))
+        yield f"{f'{place}.':<{label}}" + "".join(f"{text:>{column}}" for text in wins)
 
 
 def _bias(board: Board) -> str:

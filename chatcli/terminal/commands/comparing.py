@@ -9,7 +9,7 @@ from dataclasses import fields
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Generation
 from chatcli.engine.scripted import PREFIX as SCRIPTED
-from chatcli.errors import StorageError, UsageError
+from chatcli.errors import UsageError
 from chatcli.feedback.records import Winner
 from chatcli.library.names import find_model
 from chatcli.sampling import SamplingParams
@@ -19,6 +19,7 @@ from chatcli.session.session import Session
 from chatcli.terminal.answer import FRAME
 from chatcli.terminal.ballot import BOTH_BAD, LEFT, RIGHT, SKIP, TIE, TITLES, vote
 from chatcli.terminal.chat import Chat, ctrl_c_stops
+from chatcli.terminal.commands.judging import said_if_not_saved
 
 _DUEL_KEYS = (LEFT, RIGHT, TIE, BOTH_BAD, SKIP)
 _WINNERS: dict[str, Winner] = {"left": "left", "right": "right", "tie": "tie", "both_bad": "both_bad"}
@@ -55,15 +56,6 @@ def present(session: Session) -> Contender:
     options = session.options
     sampling = {**(options.sampling or {}), **({"grammar": options.grammar} if options.grammar else {})}
     return parse_contender([], Contender(session.engine.settings, sampling, options.thinking), "the chat")
-
-
-@contextmanager
-def said_if_not_saved(chat: Chat) -> Iterator[None]:
-    """A judgement that cannot be written is remembered, and no reason not to go on."""
-    try:
-        yield
-    except StorageError as error:
-        chat.screen.error(f"not saved yet: {error} (the next judgement and the end of the chat try again)")
 
 
 def not_kept(chat: Chat) -> str:

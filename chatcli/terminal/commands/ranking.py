@@ -15,9 +15,9 @@ from chatcli.terminal.commands.comparing import (
     keep_typed,
     not_kept,
     present,
-    said_if_not_saved,
 )
 from chatcli.terminal.commands.conversation import excerpt
+from chatcli.terminal.commands.judging import said_if_not_saved
 
 _FEWEST, _MOST = 3, 9
 
