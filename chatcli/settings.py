@@ -167,6 +167,9 @@ class Settings:
     keys: str = _setting("emacs", "keys of the line editor: emacs or vi")
     key_good: str = _setting("f2", "key that calls the last answer good: f1 to f24, alt-KEY or none")
     key_bad: str = _setting("f3", "key that calls the last answer bad: f1 to f24, alt-KEY or none")
+    titles: str = _setting(
+        "first-message", "titles of chats: first-message, or model: written by it while you are idle"
+    )
     persona: str | None = _setting(None, "persona to begin with, one of the [personas.NAME] tables")
     sampling: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -342,6 +345,8 @@ def check(settings: Settings) -> None:
             raise UsageError(f"{name} must be f1 to f24, alt- and a key, or none, not {key!r}")
     if settings.key_good == settings.key_bad != "none":
         raise UsageError(f"key_good and key_bad must be two keys, not both {settings.key_good}")
+    if settings.titles not in {"first-message", "model"}:
+        raise UsageError(f"titles must be first-message or model, not {settings.titles!r}")
     if settings.state_cache_mb < 0:
         raise UsageError(f"state_cache_mb must be 0 or more, not {settings.state_cache_mb}")
     if settings.threads is not None and settings.threads < 1:

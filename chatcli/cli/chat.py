@@ -117,6 +117,7 @@ def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Ca
         from chatcli.terminal.plain_prompt import PlainPrompt
 
         return PlainPrompt(invocation.stdin, invocation.stdout)
+    from chatcli.session.titling import Titler
     from chatcli.terminal.commands.judging import judge_by_key
     from chatcli.terminal.completion import CommandCompleter
     from chatcli.terminal.prompt import Prompt
@@ -128,6 +129,7 @@ def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Ca
         complain=chat.screen.error,
         environ=invocation.environ,
         vi=settings.keys == "vi",
+        idle=Titler(chat.session) if settings.titles == "model" else None,
         gestures=(
             (settings.key_good, lambda: judge_by_key(chat, 1)),
             (settings.key_bad, lambda: judge_by_key(chat, -1)),

@@ -23,6 +23,7 @@ class KeptState:
         self._resumed = ""
         self._engine: Engine | None = None
         self._tokens = 0
+        self._aside: memoryview | None = None  # of this conversation, while the engine does something else
 
     def resume(self, name: str) -> None:
         """This conversation goes on; its state is loaded when the engine is needed."""
@@ -30,6 +31,7 @@ class KeptState:
 
     def prepare(self, engine: Engine) -> None:
         """Load the state of a conversation that was resumed, in the thread that uses the engine."""
+        self.put_back(engine)
         name, self._resumed = self._resumed, ""
         if self._cache is None or not name:
             return
@@ -42,6 +44,25 @@ class KeptState:
         self._engine = engine
         self._tokens = usage.prompt_tokens + usage.completion_tokens
 
+    def set_aside(self, engine: Engine) -> bool:
+        """Keep what the engine has read of the present conversation while it does something else.
+
+        Returns:
+            Whether it is kept; otherwise the engine should not do anything else.
+        """
+        if self._aside is None and engine is self._engine:
+            try:
+                self._aside = engine.save_state()
+            except ChatcliError:
+                return False
+        return self._aside is not None
+
+    def put_back(self, engine: Engine) -> None:
+        """Give the engine back what was set aside, if anything was."""
+        blob, self._aside = self._aside, None
+        if blob is not None and engine is self._engine:
+            engine.load_state(blob)
+
     def leave(self, name: str, engine: Engine | None) -> None:
         """Save the state of the conversation that is left, if it is worth it. Nothing must be generating.
 
@@ -49,10 +70,11 @@ class KeptState:
             engine: the one in use; None: it is not there.
         """
         answered, self._engine, self._resumed = self._engine, None, ""
+        aside, self._aside = self._aside, None
         if self._cache is None or engine is None or engine is not answered or self._tokens < LEAST_TOKENS:
             return
         try:
-            blob = engine.save_state()
+            blob = engine.save_state() if aside is None else aside
         except ChatcliError:
             return
         if blob is not None:

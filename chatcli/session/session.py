@@ -38,6 +38,7 @@ class Session:
     Attributes:
         options: how it answers; replace it to change that.
         last: how the last answer came to be.
+        kept: what the engine has read of the chat.
         came: whether the last request to the model brought anything, so that the chat went on.
     """
 
@@ -53,7 +54,7 @@ class Session:
         self.last: Generation | None = None
         self.came = False
         self._store = store
-        self._kept = KeptState(states)
+        self.kept = KeptState(states)
         self._running: BackgroundAnswer | None = None
         self._told: set[tuple[str, int, int]] = set()
         self._written = WrittenConversation(*store.create(assistant=self.options.assistant))
@@ -235,7 +236,7 @@ class Session:
             raise UsageError(f"conversation {name} is the one that is open")
         opened = self._store.open(name)
         self._replace(opened.conversation, opened.log)
-        self._kept.resume(opened.conversation.id)
+        self.kept.resume(opened.conversation.id)
         path = [node.message for node in opened.conversation.path()]
         system = next((m.content for m in reversed(path) if m.role is Role.SYSTEM), None)
         self.options = replace(self.options, system=system or None)
@@ -262,7 +263,7 @@ class Session:
         """
         self._keep_state()
         self.engine.switch(settings)
-        self._kept.resume(self.conversation.id)
+        self.kept.resume(self.conversation.id)
 
     def close(self) -> None:
         """Stop the answer that is coming, if any, keep its part, and let go of the transcript.
@@ -288,7 +289,7 @@ class Session:
 
     def _keep_state(self) -> None:
         if self.transcript is not None:
-            self._kept.leave(self.conversation.id, self.engine.engine)
+            self.kept.leave(self.conversation.id, self.engine.engine)
 
     def _last_answer(self) -> Node:
         path = self.conversation.path()
@@ -344,7 +345,7 @@ class Session:
             parameters = self.parameters(engine)
             if request.new_seed:
                 parameters = replace(parameters, seed=None)
-            self._kept.prepare(engine)
+            self.kept.prepare(engine)
             draft.begin(
                 self._unfinished(request, Generation(engine.model, _DIED, parameters)), self._written.log
             )
@@ -354,7 +355,7 @@ class Session:
                 draft.take(event)
                 if isinstance(event, Finished):
                     finished = True
-                    self._kept.note(engine, event.generation.usage)
+                    self.kept.note(engine, event.generation.usage)
                     try:
                         self._keep(request, draft, event.generation)
                     except StorageError:

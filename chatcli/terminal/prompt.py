@@ -1,7 +1,9 @@
 """The line editor of the chat, on prompt_toolkit."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app, run_in_terminal
@@ -27,6 +29,19 @@ SHOW_REASONING = "/reasoning"
 Gesture = tuple[str, Callable[[], Callable[[], None]]]
 
 
+class Idle(Protocol):
+    """Something that is done while nobody types, such as ``Titler``."""
+
+    def begin(self) -> None:
+        """Begin, if there is something to do; returns at once."""
+
+    def stop(self) -> None:
+        """Ask it to stop; returns at once."""
+
+    def end(self) -> None:
+        """Stop it, and wait until it has."""
+
+
 class Prompt:
     """Asks for the next message.
 
@@ -39,6 +54,8 @@ class Prompt:
         vi: the keys of vi instead of those of emacs.
         gestures: what some keys do at any time, whatever has been typed: a key as the settings name it
             (``f2``, ``alt-up``), and what is done at once; what that returns prints above the prompt.
+        idle: what is done while the line is empty and no key is pressed; None: nothing.
+        patience: seconds without a key until it begins.
         input: where keys come from; None is the terminal.
         output: where the line is drawn; None is the terminal.
     """
@@ -55,6 +72,8 @@ class Prompt:
         environ: Mapping[str, str],
         vi: bool = False,
         gestures: Sequence[Gesture] = (),
+        idle: Idle | None = None,
+        patience: float = 3.0,
         input: Input | None = None,
         output: Output | None = None,
     ) -> None:
@@ -75,6 +94,11 @@ class Prompt:
             input=input,
             output=output,
         )
+        self._idle = idle
+        self._patience = patience
+        self._timer: asyncio.TimerHandle | None = None
+        if idle is not None:
+            self._session.app.key_processor.before_key_press += lambda _: self._key_pressed()
 
     def read(self, default: str = "") -> str:
         """Wait for the next message, as it was typed.
@@ -86,7 +110,14 @@ class Prompt:
             EOFError: Ctrl-D on an empty line.
             KeyboardInterrupt: Ctrl-C on an empty line.
         """
-        return self._session.prompt("> ", default=default)
+        if self._idle is None:
+            return self._session.prompt("> ", default=default)
+        try:
+            return self._session.prompt("> ", default=default, pre_run=self._key_pressed)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._idle.end()
 
     def choose(self, chats: PastChats, text: str = "") -> str | None:
         """Let the person choose a chat; see ``picker.pick``.
@@ -95,6 +126,18 @@ class Prompt:
             StorageError: the chats cannot be listed.
         """
         return pick(chats, text, input=self._session.input, output=self._session.output)
+
+    def _key_pressed(self) -> None:
+        """The person is there: what was begun stops, and begins again after a while without a key."""
+        assert self._idle is not None
+        self._idle.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(self._patience, self._begin_idle)
+
+    def _begin_idle(self) -> None:
+        if self._idle is not None and not self._session.default_buffer.text:
+            self._idle.begin()
 
 
 def _keys(environ: Mapping[str, str], complain: Callable[[str], None]) -> KeyBindings:

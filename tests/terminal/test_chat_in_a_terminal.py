@@ -321,6 +321,22 @@ def test_the_first_run_says_what_the_bundled_model_is(home: Path) -> None:
         assert "tiny model that comes with the program" in shown
 
 
+def test_the_model_writes_a_title_while_nobody_types(home: Path) -> None:
+    """With ``titles = "model"``, some seconds after an answer; leaving does not wait for another."""
+    (home / "config.toml").write_text('titles = "model"\n')
+    with Terminal(home, "-m", "scripted:") as t:
+        ready(t)
+        t.send("hello\r")
+        t.wait_for("I heard: hello\n>")
+        (file,) = (home / "transcripts").rglob("*.txt")
+        t.wait_for(lambda _: bool(load([file.read_bytes()]).conversation.title))
+        t.send("/show info\r")
+        t.wait_for("Give the conversation below")  # what this engine says is what it was asked
+        ready(t)
+        leave(t)
+    assert run(home, "ask", "-o", "titles=both", "hi").code == ExitCode.USAGE
+
+
 def test_what_is_typed_before_the_prompt_is_not_lost(home: Path) -> None:
     """Keys pressed while the program starts stand in the first prompt; Enter never becomes a line break."""
     with Terminal(home, "-m", "scripted:") as terminal:

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
 
 from chatcli.storage.input_history import LONGEST, InputHistory
 from chatcli.terminal.history import SuggestRecent, TypedHistory
+from chatcli.terminal.prompt import Prompt
 from tests.terminal.chatting import Chatting, chatting
 
 PASTE = "\x1b[200~{}\x1b[201~"
@@ -52,6 +55,56 @@ def test_ctrl_c_twice_leaves(home: Path) -> None:
     with chatting(home) as c:
         shown = c.press("\x03\x03")
         assert "Ctrl-D or /exit leaves" in shown
+
+
+class Dreamer:
+    """Something to do while nobody types, which writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.began = threading.Event()
+
+    def begin(self) -> None:
+        """Told."""
+        self.told.append("begin")
+        self.began.set()
+
+    def stop(self) -> None:
+        """Told."""
+        self.told.append("stop")
+
+    def end(self) -> None:
+        """Told."""
+        self.told.append("end")
+
+
+def test_idle_time_is_used_and_given_back() -> None:
+    """Begun when no key was pressed for a while and the line is empty; stopped by any key, ended by Enter."""
+    dreamer = Dreamer()
+    with create_pipe_input() as keys:
+        prompt = Prompt(None, str, environ={}, idle=dreamer, patience=0.05, input=keys, output=DummyOutput())
+
+        def type_later() -> None:
+            dreamer.began.wait(60)
+            keys.send_text("x")
+            time.sleep(0.3)  # the line is not empty: nothing begins
+            keys.send_text("\r")
+
+        typist = threading.Thread(target=type_later)
+        typist.start()
+        assert prompt.read() == "x"
+        typist.join()
+        assert dreamer.told == ["stop", "begin", "stop", "stop", "end"]
+        keys.send_text("at once\r")
+        dreamer.told.clear()
+        assert prompt.read() == "at once"
+        assert set(dreamer.told) == {"stop", "end"}
+        assert dreamer.told[-1] == "end"
+        dreamer.told.clear()
+        keys.send_text("\x04")
+        with pytest.raises(EOFError):
+            prompt.read()
+        assert dreamer.told[-1] == "end"
 
 
 def test_history_lasts(home: Path) -> None:
