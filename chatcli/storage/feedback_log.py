@@ -14,7 +14,7 @@ from chatcli.feedback.codec import NewerRecord, decode, encode
 from chatcli.feedback.judgements import Fate, Succession, decode_trace
 from chatcli.feedback.records import Judgement, Record
 from chatcli.storage.backwards import lines_backwards
-from chatcli.storage.durable import storage_error
+from chatcli.storage.durable import TailRepair, end_line, storage_error
 from chatcli.storage.records import LONGEST_LINE, DamagedLine, RecordLog
 
 T = TypeVar("T")
@@ -38,15 +38,16 @@ class FeedbackLog:
 
     Args:
         path: the file; it appears with the first record.
+        tail_repair: as ``AppendFile`` takes it.
 
     Attributes:
         pending: records whose save failed, oldest first; the next ``append`` or ``retry`` saves them first.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, tail_repair: TailRepair = end_line) -> None:
         self.path = path
         self.pending: deque[Record] = deque()
-        self._records: RecordLog[Record] = RecordLog(path, encode, decode)
+        self._records: RecordLog[Record] = RecordLog(path, encode, decode, tail_repair=tail_repair)
         self._mixed: RecordLog[Record | NewerRecord] = RecordLog(path, _encode_record, _decode_or_newer)
 
     @property

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
 
 from chatcli.errors import DataError, StorageError
-from chatcli.storage.durable import PATIENCE, AppendFile, atomic_write, storage_error
+from chatcli.storage.durable import PATIENCE, AppendFile, TailRepair, atomic_write, end_line, storage_error
 
 T = TypeVar("T")
 
@@ -45,6 +45,7 @@ class RecordLog(Generic[T]):
         decode: a record from a line; raises ValueError or RecursionError when the line is not one
             (``msgspec`` does, and ``json`` but for NaN).
         longest_line: in bytes.
+        tail_repair: as ``AppendFile`` takes it.
     """
 
     def __init__(
@@ -54,8 +55,10 @@ class RecordLog(Generic[T]):
         decode: Callable[[bytes], T],
         *,
         longest_line: int = LONGEST_LINE,
+        tail_repair: TailRepair = end_line,
     ) -> None:
         self.path = path
+        self._tail_repair = tail_repair
         self._longest = longest_line
         self._encode = encode
         self._decode = decode
@@ -79,7 +82,7 @@ class RecordLog(Generic[T]):
                 f"a record of {len(line)} bytes is too long for {self.path}; "
                 f"at most {self._longest - 1} bytes can be kept"
             )
-        AppendFile(self.path).append(line + b"\n")
+        AppendFile(self.path, self._tail_repair).append(line + b"\n")
 
     def read(self) -> Iterator[T | DamagedLine]:
         """All records, oldest first, and in their places the lines that are none; holds one line at a time.

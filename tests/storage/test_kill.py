@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ class Writer:
     name: str
     log: Path
     mode: str
+    program: str = "tests.storage.appender"
     acknowledged: list[int] = field(default_factory=list)
     next_number: int = 0
     process: subprocess.Popen[bytes] | None = None
@@ -29,7 +31,7 @@ class Writer:
         """Start the process."""
         arguments = [str(self.log), self.name, str(self.next_number), self.mode]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.storage.appender", *arguments], stdout=subprocess.PIPE, cwd=ROOT
+            [sys.executable, "-m", self.program, *arguments], stdout=subprocess.PIPE, cwd=ROOT
         )
 
     def kill(self, *, seconds_into_a_write: float = 0.0) -> None:
@@ -71,9 +73,22 @@ def judge(log: Path, writers: list[Writer]) -> Verdict:
     return Verdict(lost, merged, torn)
 
 
-def torture(log: Path, kills: int, mode: str, *, until_damage: bool = False) -> tuple[Verdict, list[Writer]]:
-    """Kill one of two writers, at a random moment of a write, ``kills`` times."""
-    writers = [Writer("left", log, mode), Writer("right", log, mode)]
+def torture(
+    log: Path,
+    kills: int,
+    mode: str,
+    *,
+    until_damage: bool = False,
+    program: str = "tests.storage.appender",
+    judge: Callable[[Path, list[Writer]], Verdict] = judge,
+) -> tuple[Verdict, list[Writer]]:
+    """Kill one of two writers, at a random moment of a write, ``kills`` times.
+
+    Args:
+        program: the module of the writers.
+        judge: compares the file with what was acknowledged.
+    """
+    writers = [Writer("left", log, mode, program), Writer("right", log, mode, program)]
     for writer in writers:
         writer.start()
     for _ in range(kills):
@@ -85,7 +100,7 @@ def torture(log: Path, kills: int, mode: str, *, until_damage: bool = False) -> 
     for writer in writers:
         writer.kill()
     # One more append by a healthy process: a torn tail must not swallow it.
-    last = Writer("last", log, mode)
+    last = Writer("last", log, mode, program)
     while not last.acknowledged:
         last.start()
         last.kill(seconds_into_a_write=0.1)
