@@ -37,7 +37,8 @@ def with_value(content: bytes, name: str, value: str, where: str) -> bytes:
         before = tomllib.loads(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"{where} is not valid TOML: {error}") from None
-    line = f"{name} = {json.dumps(value, ensure_ascii=False)}"
+    quoted = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # which TOML forbids as it is
+    line = f"{name} = {quoted}"
     tables = re.search(r"(?m)^[ \t]*\[", text)
     end = tables.start() if tables else len(text)
     top, rest = text[:end], text[end:]

@@ -1,0 +1,204 @@
+"""``chatcli models``, as people run it."""
+
+import hashlib
+import json
+import shutil
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.shapes import SHAPES, write
+from chatcli.errors import ExitCode
+from tests.engine.gguf_files import STRING, U32, tiny_model
+from tests.engine.tiny_models import write_llama
+from tests.library.disks import in_hub_cache, in_ollama, put
+from tests.program import MODEL, run
+
+
+@pytest.fixture
+def disk(home: Path) -> Path:
+    """A home with models of our own, of the hub's cache and of Ollama."""
+    put(home / "models/mine-Q8_0.gguf")
+    nobody = home / "nobody"  # what tests.program gives as HOME
+    in_hub_cache(nobody / ".cache/huggingface/hub", "user/Model-GGUF", "Model-Q8_0.gguf")
+    in_ollama(nobody / ".ollama/models", "library/llama3.2:1b")
+    return home
+
+
+def test_list_shows_every_store(disk: Path) -> None:
+    """Name, size, quantization, kind, context and store of each, for people and for programs."""
+    done = run(disk, "models", "list")
+    assert done.code == 0
+    lines = {line[2:].split()[0]: line for line in done.stdout.splitlines()}
+    assert set(lines) == {"lkjsxclm", "mine-Q8_0", "user/Model-GGUF:Q8_0", "llama3.2:1b"}
+    assert lines["lkjsxclm"].startswith("* ")
+    assert "hugging face" in lines["user/Model-GGUF:Q8_0"]
+    assert lines["llama3.2:1b"].split()[3:] == ["Q8_0", "llama", "512", "ollama"]
+    record = json.loads(run(disk, "models", "list", "--json").stdout)
+    hub = next(m for m in record["models"] if m["store"] == "hugging face")
+    assert (hub["repo"], hub["quantization"], hub["context"]) == ("user/Model-GGUF", "Q8_0", 512)
+    assert len(hub["sha256"]) == 64
+
+
+def test_list_of_damaged_and_hostile_files(disk: Path) -> None:
+    """A file that is no model, and a name that would move the cursor, spoil no list."""
+    put(disk / "models/empty.gguf", b"")
+    put(disk / "models/bad\x1b[2J\n.gguf")
+    put(disk / "models/big-00001-of-00002.gguf")
+    done = run(disk, "models", "list")
+    assert done.code == 0
+    assert "\x1b" not in done.stdout
+    assert "the file is empty" in done.stdout
+    assert "lacks big-00002-of-00002.gguf" in done.stdout
+
+
+def test_show_tells_what_the_header_says(home: Path) -> None:
+    """Facts, tensors, estimated memory, metadata and template; also of a name and as JSON."""
+    done = run(home, "models", "show", "lkjsxclm")
+    assert done.code == 0
+    for part in ("architecture", "tensors", "estimated memory", "metadata", "chat template", "Q8_0"):
+        assert part in done.stdout
+    record = json.loads(run(home, "models", "show", str(MODEL), "--json").stdout)
+    assert record["size"] == MODEL.stat().st_size
+    assert [m["cache_type"] for m in record["memory"]] == ["f16", "q8_0"]
+    assert record["memory"][0]["total"] > record["memory"][1]["total"] > record["size"] * 0.9
+    put(home / "models/t.gguf", tiny_model().with_key("tokenizer.chat_template", STRING, "{{ 1 }}").encode())
+    assert run(home, "models", "show", "t", "--template").stdout == "{{ 1 }}\n"
+
+
+def test_verify_finds_what_changed(disk: Path) -> None:
+    """A blob that is not what its name says, and a file that is not what it was, end with exit code 5."""
+    first = run(disk, "models", "verify")
+    assert (first.code, first.stdout.count("ok "), first.stdout.count("new ")) == (0, 2, 1)
+    again = run(disk, "models", "verify", "mine-Q8_0")
+    assert again.stdout.startswith("ok ")
+    file = disk / "models/mine-Q8_0.gguf"
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    damaged = run(disk, "models", "verify", "--json")
+    assert damaged.code == ExitCode.DATA
+    assert {r["name"]: r["verdict"] for r in json.loads(damaged.stdout)} == {
+        "mine-Q8_0": "damaged",
+        "user/Model-GGUF:Q8_0": "ok",
+        "llama3.2:1b": "ok",
+    }
+
+
+def test_rm_frees_space_and_says_how_much(disk: Path) -> None:
+    """Not without a word, not what comes with the program, not other programs' files."""
+    file = disk / "models/mine-Q8_0.gguf"
+    asked = run(disk, "models", "rm", "mine-Q8_0")
+    assert asked.code == ExitCode.USAGE
+    assert "--yes" in asked.stderr
+    assert file.exists()
+    done = run(disk, "models", "rm", "mine-Q8_0", "-y")
+    assert "MB are free again" in done.stderr
+    assert not file.exists()
+    for name, said in (("lkjsxclm", "comes with"), ("llama3.2:1b", "ollama rm"), (str(MODEL), "comes with")):
+        refused = run(disk, "models", "rm", name, "-y", "--foreign")
+        assert refused.code == ExitCode.USAGE
+        assert said in refused.stderr
+    assert MODEL.exists()
+
+
+def test_import_in_place_and_as_a_copy(home: Path, tmp_path: Path) -> None:
+    """Registered where it lies it goes by its new name; forgotten, it stays; a copy is private and whole."""
+    file = write_llama(tmp_path / "thing.gguf")
+    assert "chatcli -m own" in run(home, "models", "import", str(file), "--name", "own").stderr
+    assert "own" in run(home, "models", "list").stdout
+    assert "stays" in run(home, "models", "rm", "own", "-y").stderr
+    assert file.exists()
+    assert run(home, "models", "show", "own").code == ExitCode.MODEL
+    assert run(home, "models", "import", str(file), "--copy").code == 0
+    copy = home / "models/thing.gguf"
+    assert copy.read_bytes() == file.read_bytes()
+    assert copy.stat().st_mode & 0o777 == 0o600
+    again = run(home, "models", "import", str(file), "--copy")
+    assert (again.code, "--name" in again.stderr) == (ExitCode.USAGE, True)
+    climbing = run(home, "models", "import", str(file), "--copy", "--name", "../up")
+    assert climbing.code == ExitCode.USAGE
+    bad = put(tmp_path / "bad.gguf", tiny_model().with_key("llama.block_count", U32, 0).encode())
+    assert run(home, "models", "import", str(bad)).code == ExitCode.MODEL
+
+
+def test_a_split_model_is_imported_whole(home: Path, tmp_path: Path) -> None:
+    """By any of its parts; all of them are copied under the new name."""
+    for number in (1, 2):
+        shutil.copy(MODEL, tmp_path / f"m-0000{number}-of-00002.gguf")
+    done = run(home, "models", "import", str(tmp_path / "m-00002-of-00002.gguf"), "--copy", "--name", "two")
+    assert done.code == ExitCode.OK
+    assert sorted(p.name for p in (home / "models").iterdir()) == [
+        "two-00001-of-00002.gguf",
+        "two-00002-of-00002.gguf",
+    ]
+
+
+def test_default_and_aliases(home: Path) -> None:
+    """They are kept where the settings are, everything else in the file stays, and they are obeyed."""
+    config = home / "config.toml"
+    config.write_text("# mine\nthreads = 1  # one\n\n[sampling]\ntop_k = 3\n")
+    assert run(home, "models", "alias", "toy", "lkjsxclm").code == 0
+    assert run(home, "models", "default", "toy").code == 0
+    assert run(home, "models", "default").stdout == "toy\n"
+    text = config.read_text()
+    assert tomllib.loads(text) == {"threads": 1, "model": "toy", "sampling": {"top_k": 3}}
+    assert "# mine\nthreads = 1  # one\n" in text
+    done = run(home, "ask", "--json", "--max-tokens", "1", "hi")
+    assert json.loads(done.stdout)["model"] == "toy"
+    assert run(home, "models", "alias").stdout == "toy = lkjsxclm\n"
+    assert run(home, "models", "alias", "toy", "--remove").code == 0
+    assert run(home, "models", "default", "toy").code == ExitCode.MODEL
+    assert run(home, "models", "alias", "x", "nothing-like-it").code == ExitCode.MODEL
+
+
+def test_recommend_names_three(home: Path) -> None:
+    """With their size, licence and reason, and the command that fetches them."""
+    record = json.loads(run(home, "models", "recommend", "--json").stdout)
+    assert record["machine"]["available"] > 0
+    assert 1 <= len(record["models"]) <= 3
+    done = run(home, "models", "recommend")
+    for model in record["models"]:
+        assert f"chatcli pull {model['name']}" in done.stdout
+
+
+def test_quantize(home: Path, tmp_path: Path) -> None:
+    """A file comes out that lists and answers; nonsense is refused with one line."""
+    source = write_llama(tmp_path / "s.gguf")
+    target = tmp_path / "out.gguf"
+    done = run(home, "models", "quantize", str(source), str(target), "--type", "Q8_0")
+    assert (done.code, done.stdout) == (0, "")
+    assert "Q8_0" in done.stderr
+    assert json.loads(run(home, "models", "show", str(target), "--json").stdout)["quantization"] == "Q8_0"
+    again = run(home, "models", "quantize", str(source), str(target), "--type", "Q8_0")
+    assert (again.code, again.stderr.count("\n")) == (ExitCode.USAGE, 1)
+
+
+def test_answers_carry_the_files_hash(home: Path) -> None:
+    """The transcript says which weights answered; a file changed under its name is told, once."""
+    file = home / "models/own.gguf"
+    file.parent.mkdir()
+    shutil.copy(MODEL, file)
+    arguments = ("ask", "-m", "own", "--max-tokens", "1", "--threads", "1", "hi")
+    first = run(home, *arguments)
+    assert (first.code, first.stderr) == (0, "")
+    kept = home / "transcripts"
+    (transcript,) = (p for p in kept.rglob("*") if p.is_file() and ".answering" not in p.parts)
+    assert hashlib.sha256(MODEL.read_bytes()).hexdigest() in transcript.read_text()
+    data = bytearray(MODEL.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    second = run(home, *arguments)
+    assert "own is another file than when it was last used" in second.stderr
+    assert run(home, *arguments).stderr == ""
+
+
+def test_a_model_too_big_for_the_memory(home: Path) -> None:
+    """It is refused with a proposal before it is loaded."""
+    huge = replace(SHAPES["llama 8B"], width=16384, feed_forward=131072, heads=128, kv_heads=64)
+    file = write(home / "huge.gguf", huge)
+    done = run(home, "ask", "-m", str(file), "hi")
+    assert done.code == ExitCode.MODEL
+    assert "huge needs about" in done.stderr
+    assert "check_memory=false" in done.stderr
+    assert done.stderr.count("\n") == 1
