@@ -19,9 +19,11 @@ from functools import partial
 from pathlib import Path
 
 from chatcli.chat.conversation import Conversation
-from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, user
+from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, assistant, user
 from chatcli.chat.transcript_writer import render
+from chatcli.feedback.records import Target, rating
 from chatcli.storage import layout
+from chatcli.storage.feedback_log import FeedbackLog
 from chatcli.storage.index import TranscriptIndex
 
 _RUNS = 7
@@ -72,11 +74,16 @@ def measure(name: str, action: Callable[[], object], runs: int = _RUNS) -> None:
     )
 
 
+def feedback_of(file: Path) -> Path:
+    """The feedback log beside an index."""
+    return file.with_name("feedback.jsonl")
+
+
 def question(folder: Path, file: Path) -> Callable[[Callable[[TranscriptIndex], object]], None]:
     """Something that asks an index that was just opened."""
 
     def ask(action: Callable[[TranscriptIndex], object]) -> None:
-        index = TranscriptIndex(folder, file)
+        index = TranscriptIndex(folder, file, feedback=feedback_of(file))
         action(index)
         index.close()
 
@@ -93,8 +100,14 @@ def measure_all(folder: Path, file: Path) -> None:
     ask = question(folder, file)
     newest, search = TranscriptIndex.newest, TranscriptIndex.search
     measure("build the index (or its first use)", partial(ask, newest), 1)
-    judged = [(layout.name_of(p.relative_to(folder).as_posix()), 2, "good") for p in paths[:1000]]
-    ask(lambda index: index.set_ratings(judged, "benchmark"))
+    judged = [layout.name_of(p.relative_to(folder).as_posix()) for p in paths[:1000]]
+    log = FeedbackLog(feedback_of(file))
+    for name in judged:
+        log.append(
+            rating(
+                [user("a question")], assistant("an answer"), Target(transcript=name, messages=(2,)), thumb=1
+            )
+        )
     measure("list the newest 20", partial(ask, newest))
     for query in _QUERIES:
         measure(f"search `{query}`", partial(ask, partial(search, text=query)))

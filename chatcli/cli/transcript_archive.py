@@ -56,7 +56,7 @@ class Archive:
                 told.append(total)
                 invocation.note(f"chatcli: reading {total} transcripts into the search index")
 
-        index = TranscriptIndex(paths.transcripts, paths.index, on_progress=tell)
+        index = TranscriptIndex(paths.transcripts, paths.index, feedback=paths.feedback_log, on_progress=tell)
         store = TranscriptStore(paths.transcripts, index.titled)
         settings = options.settings(invocation.environ, paths)
         if settings.log:

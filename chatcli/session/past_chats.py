@@ -35,7 +35,7 @@ class PastChats:
     """
 
     def __init__(self, paths: Paths) -> None:
-        self._index = TranscriptIndex(paths.transcripts, paths.index)
+        self._index = TranscriptIndex(paths.transcripts, paths.index, feedback=paths.feedback_log)
         self._store = TranscriptStore(paths.transcripts)
         self._all: list[Summary] | None = None
 

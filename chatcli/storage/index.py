@@ -1,7 +1,7 @@
 """List and search conversations: fast answers from a cache that follows the files by itself."""
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from chatcli.storage import layout
 from chatcli.storage.index_database import IndexDatabase
+from chatcli.storage.index_ratings import follow
 from chatcli.storage.index_refresh import FILES_PER_CALL, SECOND_BITS, Progress, forget, refresh
 from chatcli.storage.search_query import SEPARATOR, SearchQuery, parse_query
 
@@ -80,6 +81,7 @@ class TranscriptIndex:
     Args:
         folder: the transcripts folder.
         file: the SQLite file; made anew whenever it is missing, damaged or of another version.
+        feedback: the feedback log, for ``rated:``; None: nothing is rated.
         on_progress: told about long work.
         files_per_call: how many files that seem unchanged are looked at.
 
@@ -92,11 +94,13 @@ class TranscriptIndex:
         folder: Path,
         file: Path,
         *,
+        feedback: Path | None = None,
         on_progress: Progress | None = None,
         files_per_call: int = FILES_PER_CALL,
     ) -> None:
         self.folder = folder
         self._database = IndexDatabase(file)
+        self._feedback = feedback
         self._on_progress = on_progress
         self._files_per_call = files_per_call
 
@@ -119,6 +123,9 @@ class TranscriptIndex:
             UsageError: a filter makes no sense, or there is nothing to search for.
         """
         query = parse_query(text, datetime.now().astimezone())
+        log = self._feedback
+        if query.rated is not None and log is not None:
+            self._database.run(lambda db: follow(db, log))
         sql, values = _select(query, count)
         rows = self._up_to_date(lambda db: db.execute(sql, values).fetchall())
         return [_hit(row) for row in rows]
@@ -143,37 +150,6 @@ class TranscriptIndex:
     def forget(self, name: str) -> None:
         """Remove what the index holds of a conversation whose file was removed; nothing stays in the file."""
         self._database.run(lambda db: forget(db, name))
-
-    @property
-    def ratings_mark(self) -> str:
-        """What ``set_ratings`` was last given; empty in a new index, which knows no ratings."""
-        rows = self._database.run(
-            lambda db: db.execute("SELECT value FROM notes WHERE key = 'ratings'").fetchall()
-        )
-        return str(rows[0][0]) if rows else ""
-
-    def set_ratings(self, ratings: Iterable[tuple[str, int, str]], mark: str) -> None:
-        """Say which answers were rated how, for ``rated:``; replaces what was said before.
-
-        Args:
-            ratings: name of the conversation, id of the message, ``good`` or ``bad``.
-            mark: what the ratings come from, so that the caller can tell whether they are current (the
-                length of the feedback log, say).
-        """
-        rows = list(ratings)
-
-        def change(db: sqlite3.Connection) -> None:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                db.execute("DELETE FROM ratings")
-                db.executemany("INSERT OR REPLACE INTO ratings VALUES (?, ?, ?)", rows)
-                db.execute("INSERT OR REPLACE INTO notes VALUES ('ratings', ?)", (mark,))
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-            db.execute("COMMIT")
-
-        self._database.run(change)
 
     def close(self) -> None:
         """Close the file; the next question opens it again."""

@@ -15,7 +15,7 @@ from chatcli.storage.durable import FILE_MODE, PATIENCE, AppendFile, make_privat
 R = TypeVar("R")
 
 #: To be raised with every change of the schema or of what is put into it.
-VERSION = 2
+VERSION = 3
 _SCHEMA = """
 CREATE TABLE folders (
     path TEXT PRIMARY KEY,       -- below the transcripts folder, with /; '' is the folder itself
@@ -41,7 +41,8 @@ CREATE TABLE transcripts (
 CREATE INDEX by_folder ON transcripts (folder);
 CREATE INDEX by_time ON transcripts (mtime_ns);
 CREATE INDEX by_first ON transcripts (first);
-CREATE TABLE ratings (name TEXT, message INTEGER, rating TEXT, PRIMARY KEY (name, message));
+CREATE TABLE ratings (name TEXT, message INTEGER, rating TEXT, record TEXT, PRIMARY KEY (name, message));
+CREATE INDEX by_record ON ratings (record);
 CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT);
 -- rowid: second of the last change << 29, counted on; so that newest first is the order of the index itself
 CREATE VIRTUAL TABLE words USING fts5 (

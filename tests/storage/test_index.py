@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,9 @@ from hypothesis import strategies as st
 from chatcli.chat.conversation import Conversation
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, assistant, user
 from chatcli.errors import StorageError, UsageError
+from chatcli.feedback.records import Target, rating, retraction
+from chatcli.storage.durable import atomic_write
+from chatcli.storage.feedback_log import FeedbackLog
 from chatcli.storage.index import Hit, TranscriptIndex
 from chatcli.storage.index_refresh import FILES_PER_CALL
 from chatcli.storage.transcripts import TranscriptStore
@@ -27,7 +31,10 @@ class Archive:
 
     def __init__(self, home: Path, files_per_call: int = FILES_PER_CALL) -> None:
         self.file = home / "cache" / "index.sqlite"
-        self.index = TranscriptIndex(home / "transcripts", self.file, files_per_call=files_per_call)
+        self.feedback = FeedbackLog(home / "feedback.jsonl")
+        self.index = TranscriptIndex(
+            home / "transcripts", self.file, feedback=self.feedback.path, files_per_call=files_per_call
+        )
         self.store = TranscriptStore(home / "transcripts", self.index.titled)
 
     def write(self, *contents: str, title: str = "", model: str = "", age: int = 0) -> str:
@@ -40,6 +47,13 @@ class Archive:
         self.store.add(conversation).close()
         self.age(conversation.id, age)
         return conversation.id
+
+    def rate(self, name: str, message: int, thumb: Literal[-1, 1]) -> str:
+        """Rate an answer; returns the id of the record."""
+        target = Target(transcript=name, messages=(message,))
+        record = rating([user("of no matter")], assistant("here"), target, thumb=thumb)
+        self.feedback.append(record)
+        return record.id
 
     def age(self, name: str, seconds: float) -> None:
         """Set when a conversation was last written."""
@@ -413,7 +427,8 @@ def test_forgetting_leaves_no_trace(archive: Archive) -> None:
     kept = archive.write("something to keep")
     gone = archive.write("markermarker7391", "answer", title="markertitle7391")
     assert archive.names("markermarker7391") == [gone]
-    archive.index.set_ratings([(gone, 2, "good")], "1")
+    archive.rate(gone, 2, 1)
+    assert archive.names("rated:good") == [gone]
     archive.index.forget(archive.store.remove(gone))
     assert archive.names("something") == [kept]
     assert archive.names("rated:good") == []
@@ -423,20 +438,59 @@ def test_forgetting_leaves_no_trace(archive: Archive) -> None:
 
 
 def test_ratings(archive: Archive) -> None:
-    """rated: finds the answers that were rated so, with words or without; a rebuild forgets the mark."""
+    """rated: finds the answers that were rated so, with words or without, whatever becomes of the index."""
     one = archive.write("a question", "first answer", "another", "second answer", age=10)
     two = archive.write("a question", "third answer", age=20)
-    assert archive.index.ratings_mark == ""
-    archive.index.set_ratings([(one, 2, "good"), (one, 4, "bad"), (two, 2, "good"), ("gone", 1, "bad")], "42")
+    assert archive.names("rated:good") == []
+    for name, message, thumb in ((one, 2, 1), (one, 4, -1), (two, 2, 1), ("gone", 1, -1)):
+        archive.rate(name, message, 1 if thumb == 1 else -1)
     assert [(h.name, h.message) for h in archive.index.search("rated:good")] == [(one, 2), (two, 2)]
     assert [(h.name, h.message) for h in archive.index.search("rated:bad answer")] == [(one, 4)]
     assert archive.names("rated:bad third") == []
     archive.store.path(two).write_text("<user>q</user><b>edited answer</b>")
     assert archive.names("rated:good edited") == [two]
-    assert Archive(archive.file.parent.parent).index.ratings_mark == "42"
     archive.index.close()
     archive.file.unlink()
-    assert archive.index.ratings_mark == ""
+    assert archive.names("rated:good") == [two, one]
+
+
+def test_ratings_follow_the_log(archive: Archive) -> None:
+    """What is rated anew, taken back, edited or thrown out of the log counts at the next question."""
+    one, two = archive.write("q", "one", age=10), archive.write("q", "two", age=20)
+    first = archive.rate(one, 2, 1)
+    second = archive.rate(two, 2, 1)
+    assert archive.names("rated:good") == [one, two]
+    archive.rate(one, 2, -1)
+    archive.feedback.append(retraction(first))  # of what had been superseded
+    assert archive.names("rated:good") == [two]
+    assert archive.names("rated:bad") == [one]
+    archive.feedback.append(retraction(second))
+    assert archive.names("rated:good") == []
+    log = archive.feedback.path
+    torn = log.read_bytes() + b'{"kind": "rating", "torn'
+    log.write_bytes(torn)
+    archive.rate(two, 2, 1)
+    assert archive.names("rated:good") == [two]
+    lines = log.read_bytes().splitlines(keepends=True)
+    atomic_write(log, b"".join(lines[:1] + lines[-1:]))
+    assert archive.names("rated:good") == [one, two]
+    log.unlink()
+    assert archive.names("rated:good") == []
+
+
+def test_an_unchanged_log_is_not_read_again(archive: Archive) -> None:
+    """Only its end is looked at: the bytes before it may be anything."""
+    one = archive.write("q", "one")
+    for _ in range(3):
+        archive.rate(one, 2, 1)
+    assert archive.names("rated:good") == [one]
+    log = archive.feedback.path
+    data = log.read_bytes()
+    with log.open("r+b") as file:
+        file.write(b"x" * (len(data) - 300))
+    assert archive.names("rated:good") == [one]
+    archive.rate(one, 2, -1)
+    assert archive.names("rated:bad") == [one]
 
 
 def test_titles_resolve(archive: Archive) -> None:
