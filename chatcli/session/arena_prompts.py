@@ -8,7 +8,7 @@ from pathlib import Path
 from chatcli.chat.formats.message_lists import read_messages
 from chatcli.chat.message import Message, Role, system, user
 from chatcli.chat.transcript_reader import load
-from chatcli.errors import ChatcliError, DataError, UsageError
+from chatcli.errors import ChatcliError, DataError, TranscriptError, UsageError
 
 #: What an answer answers: a system prompt perhaps, earlier turns perhaps, a message of the user's.
 Prompt = tuple[Message, ...]
@@ -90,9 +90,11 @@ def _of_record(record: object) -> Prompt:
 
 
 def _of_transcript(path: Path, text: str) -> Prompt:
-    conversation = load([text.encode("utf-8", "surrogatepass")]).conversation
     try:
+        conversation = load([text.encode("utf-8", "surrogatepass")]).conversation
         return _up_to_question(conversation.prompt_messages())
+    except TranscriptError as error:
+        raise TranscriptError(error.line, error.column, error.problem, str(path)) from None
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 

@@ -1,0 +1,160 @@
+"""Several answers to one message: how they take turns, what is kept, where the chat goes on."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from chatcli.chat.message import FinishReason
+from chatcli.engine.base import Finished, TextDelta
+from chatcli.errors import ModelError, ModelNotFound, UsageError
+from chatcli.session.background import Background
+from chatcli.session.contenders import Contender, Twin, open_contender, parse_contender
+from chatcli.session.duel import Duel, Said
+from chatcli.session.session import Session
+from chatcli.settings import Settings
+from chatcli.storage.transcripts import TranscriptStore
+from tests.session.conftest import open_scripted
+
+SCRIPTED = Contender(Settings(model="scripted:"))
+
+
+def finished(answers: Background[Said]) -> list[Said]:
+    """All that happens."""
+    return list(answers)
+
+
+@pytest.fixture
+def asked(session: Session) -> Session:
+    """A chat in which one question was answered."""
+    list(session.send("count to 30"))
+    return session
+
+
+@pytest.fixture
+def twin(asked: Session) -> Iterator[Twin]:
+    """A second engine with the chat's model."""
+    second = Twin(asked.engine, SCRIPTED)
+    second()
+    yield second
+    second.close()
+
+
+def test_two_engines_take_turns(asked: Session, twin: Twin) -> None:
+    """Both answers grow: no engine has two events in a row while the other still writes."""
+    duel = Duel(asked, [(SCRIPTED, asked.engine), (SCRIPTED, twin)])
+    words = [said.lane for said in finished(duel.start()) if isinstance(said.event, TextDelta)]
+    assert len(words) > 50
+    assert max(len(list(run)) for _, run in groupby(words)) == 1
+
+
+def test_one_engine_writes_one_after_the_other(asked: Session) -> None:
+    """An engine is never used by two answers at once."""
+    duel = Duel(asked, [(SCRIPTED, asked.engine), (SCRIPTED, asked.engine)])
+    lanes = [said.lane for said in finished(duel.start())]
+    assert lanes == sorted(lanes)
+    assert duel.whole
+
+
+def test_answers_are_siblings_with_their_own_provenance(asked: Session, store: TranscriptStore) -> None:
+    """Also in the file; the chat goes on from the one that is chosen, and the first answer stays."""
+    first = asked.conversation.path()[-1]
+    other = parse_contender(["scripted:context=99", "temperature=2"], SCRIPTED, "")
+    loading = open_contender(other, open_scripted)
+    duel = Duel(asked, [(SCRIPTED, asked.engine), (other, loading)])
+    finished(duel.start())
+    one, two = duel.nodes
+    assert one is not None
+    assert two is not None
+    assert one.parent == two.parent == first.parent == duel.question
+    assert two.message.generation is not None
+    assert (two.message.generation.model.context_size, two.message.generation.parameters.temperature) == (
+        99,
+        2,
+    )
+    duel.go_on(two.id)
+    assert asked.conversation.head == two.id
+    assert asked.last is two.message.generation
+    loading.close()
+    name = asked.conversation.id
+    asked.close()
+    read = store.read(name).conversation
+    assert [n.message for n in read.siblings(first.id)] == [first.message, one.message, two.message]
+    assert read.head == two.id
+
+
+def test_seeds_differ_even_if_one_is_set(asked: Session) -> None:
+    """Two answers of the same model with the same seed would be the same."""
+    own = parse_contender([], Contender(Settings(model="scripted:"), {"seed": 7}), "")
+    duel = Duel(asked, [(own, asked.engine)] * 3)
+    finished(duel.start())
+    generations = [node.message.generation for node in duel.nodes if node is not None]
+    assert len({g.parameters.seed for g in generations if g is not None}) == 3
+
+
+def test_stopping_keeps_what_came_and_the_chat_where_it_was(session: Session) -> None:
+    """Both parts are kept, marked interrupted."""
+    list(session.send("count to 2000"))
+    before = session.conversation.head
+    slow = Contender(Settings(model="scripted:delay=0.01"))
+    engines = [open_contender(slow, open_scripted) for _ in range(2)]
+    duel = Duel(session, [(slow, engine) for engine in engines])
+    answers = duel.start()
+    words = 0
+    for said in answers:
+        words += isinstance(said.event, TextDelta)
+        if words == 10:
+            answers.cancel()
+    assert not duel.whole
+    for node in duel.nodes:
+        assert node is not None
+        assert node.message.content.startswith("1 2 3")
+        assert node.message.generation is not None
+        assert node.message.generation.finish_reason is FinishReason.INTERRUPTED
+    duel.go_back()
+    assert session.conversation.head == before
+    for engine in engines:
+        engine.close()
+
+
+def test_stopping_before_an_engine_is_there_leaves_nothing(asked: Session) -> None:
+    """No empty answer is kept."""
+    duel = Duel(asked, [(SCRIPTED, asked.engine), (SCRIPTED, asked.engine)])
+    count = len(asked.conversation)
+    answers = Background(lambda cancel: (cancel.set(), duel._run(cancel))[1])
+    assert finished(answers) == []
+    assert (duel.nodes, len(asked.conversation)) == ([None, None], count)
+
+
+def test_a_model_that_cannot_be_loaded_ends_it(asked: Session, tmp_path: Path) -> None:
+    """What the other wrote is kept; the reason is raised."""
+    missing = Contender(Settings(model=f"scripted:{tmp_path / 'none.txt'}"))
+    loading = open_contender(missing, open_scripted)
+    loading.wait(10)
+    duel = Duel(asked, [(SCRIPTED, asked.engine), (missing, loading)])
+    with pytest.raises(ModelNotFound, match="no script"):
+        finished(duel.start())
+    duel.go_back()
+    assert [n.message.content for n in asked.conversation.path()][-1].startswith("1 2 3")
+    loading.close()
+
+
+def test_without_room_for_a_twin_the_chats_own_engine_answers_twice(asked: Session) -> None:
+    """The choice is the same; the answers only come one after the other."""
+
+    def refuse(*_: object) -> None:
+        raise ModelError("no room")
+
+    asked.engine.open_engine = refuse  # type: ignore[assignment]
+    twin = Twin(asked.engine, SCRIPTED)
+    duel = Duel(asked, [(SCRIPTED, asked.engine), (SCRIPTED, twin)])
+    events = finished(duel.start())
+    assert [said.lane for said in events if isinstance(said.event, Finished)] == [0, 1]
+    twin.close()
+
+
+def test_there_must_be_a_message_to_answer(session: Session) -> None:
+    """One line says so."""
+    with pytest.raises(UsageError, match="no message yet"):
+        Duel(session, [(SCRIPTED, session.engine)])
