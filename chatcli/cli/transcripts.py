@@ -164,8 +164,12 @@ def rm(
         ),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    feedback: Annotated[
+        bool, typer.Option("--feedback", help="Also the judgements of their answers, which quote them.")
+    ] = False,
 ) -> None:
     """Remove conversations for good: the file, what the search index holds of it, its cached model state."""
+    from chatcli.storage.feedback_removal import remove_judgements
     from chatcli.storage.state_cache import StateCache
 
     archive = Archive.of(context)
@@ -173,6 +177,9 @@ def rm(
     names = list(dict.fromkeys(map(archive.store.resolve, refs)))
     if not yes and not _confirmed(archive, names):
         raise typer.Exit(ExitCode.FAILED)
+    if feedback:  # first: without the conversations nobody could ask for it again
+        count = remove_judgements(invocation.paths.feedback_log, names)
+        invocation.note(f"chatcli: removed {count} record{'' if count == 1 else 's'} of the feedback log")
     states = StateCache(invocation.paths.kv_states, 0)
     for name in names:
         archive.store.remove(name)
