@@ -5,23 +5,27 @@ import json
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from chatcli.chat.conversation import Conversation
-from chatcli.chat.message import FinishReason, Role
+from chatcli.chat.message import FinishReason, Role, Usage
 from chatcli.chat.transcript_reader import load
 from chatcli.errors import ExitCode
+from chatcli.library.opening import open_engine
+from chatcli.session.engine_slot import EngineSlot
+from chatcli.session.options import SessionOptions
+from chatcli.session.session import Session
+from chatcli.settings import Paths, load_settings
+from chatcli.storage.transcripts import NoTranscripts, TranscriptStore
 from tests.program import CHATCLI, Terminal, environment, run
 
 #: More than 256 tokens of the bundled model, which is what makes a state worth keeping.
 LONG = "Tell me about this list: " + ", ".join(f"reward {n} and action {n}" for n in range(60)) + "."
 # One thread: two that wait for each other lose most of their time on a busy machine.
 GREEDY = ("-t", "0", "--max-tokens", "24", "--threads", "1")
-
-# Minutes of real programs killed and started again.
-pytestmark = pytest.mark.soak
 
 
 def kept(home: Path) -> Conversation:
@@ -45,24 +49,38 @@ def states(home: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.exists() else []
 
 
+def ready(terminal: Terminal) -> None:
+    """Wait for an empty prompt at the bottom: what is typed while an answer comes is not sent by Enter."""
+    terminal.wait_for(lambda text: text.endswith("\n>"))
+
+
 def type_in(terminal: Terminal, home: Path, question: str, count: int) -> None:
-    """Ask and wait until the answer is in the transcript, which then holds ``count`` messages."""
-    terminal.wait_for("\n>")
+    """Ask and wait for the next prompt; the transcript then holds ``count`` messages."""
+    ready(terminal)
     terminal.send(question + "\r")
     terminal.wait_for(
         lambda _: bool(list((home / "transcripts").rglob("*.txt"))) and len(kept(home)) == count
     )
+    ready(terminal)
 
 
-def test_a_resumed_chat_decodes_the_new_message_only(home: Path, tmp_path: Path) -> None:
+def uninterrupted(home: Path, *questions: str) -> list[Usage]:
+    """What the answers take in one chat without a break, with the settings of ``GREEDY``."""
+    environ = environment(home)
+    paths = Paths.locate(environ)
+    settings = load_settings({"temperature": 0, "max_tokens": 24, "threads": 1}, {})
+    slot = EngineSlot(lambda s, _cancel, _progress: open_engine(s, paths, environ), settings)
+    with slot, closing(Session(slot, NoTranscripts(TranscriptStore(home)))) as session:
+        session.options = SessionOptions(sampling=settings.sampling)
+        for question in questions:
+            list(session.send(question))
+        answers = [m.generation for m in session.conversation.messages()]
+        return [generation.usage for generation in answers if generation is not None]
+
+
+def test_a_resumed_chat_decodes_the_new_message_only(home: Path) -> None:
     """As many tokens as in a chat that went on without a break, in the terminal and with ``ask -c``."""
-    uninterrupted = tmp_path / "other"
-    uninterrupted.mkdir()
-    with Terminal(uninterrupted, *GREEDY) as terminal:
-        for count, question in enumerate((LONG, "Hello!", "Thanks!"), start=1):
-            type_in(terminal, uninterrupted, question, 2 * count)
-        terminal.send("\x04")
-        assert terminal.wait_for_exit() == 0
+    wanted = uninterrupted(home, LONG, "Hello!", "Thanks!")
     for count, question in enumerate((LONG, "Hello!"), start=1):
         with Terminal(home, *GREEDY, *(["-c"] if count > 1 else [])) as terminal:
             type_in(terminal, home, question, 2 * count)
@@ -70,14 +88,10 @@ def test_a_resumed_chat_decodes_the_new_message_only(home: Path, tmp_path: Path)
             assert terminal.wait_for_exit() == 0
         assert len(states(home)) == 1
     asked(home, "-c", "Thanks!")
-
-    def decoded(folder: Path) -> list[int]:
-        answers = [m.generation for m in kept(folder).messages() if m.generation is not None]
-        assert answers[1].usage.cached_tokens > 256
-        return [answer.usage.decoded_tokens for answer in answers]
-
-    assert decoded(home) == decoded(uninterrupted)
-    assert max(decoded(home)[1:]) < 20
+    found = [m.generation.usage for m in kept(home).messages() if m.generation is not None]
+    assert [usage.decoded_tokens for usage in found] == [usage.decoded_tokens for usage in wanted]
+    assert found[1].cached_tokens > 256
+    assert max(usage.decoded_tokens for usage in found[1:]) < 20
 
 
 def test_loading_another_chat_and_coming_back(home: Path) -> None:
@@ -85,9 +99,9 @@ def test_loading_another_chat_and_coming_back(home: Path) -> None:
     with Terminal(home, *GREEDY) as terminal:
         type_in(terminal, home, LONG, 2)
         name = kept(home).id
-        terminal.wait_for("\n>")
         terminal.send("/clear\r")
         terminal.wait_for("a new chat")
+        ready(terminal)
         terminal.send(f"/load {name}\r")
         terminal.wait_for("2 messages")
         type_in(terminal, home, "Thanks!", 4)
@@ -100,17 +114,14 @@ def test_loading_another_chat_and_coming_back(home: Path) -> None:
 
 
 def test_what_does_not_fit_is_read_again(home: Path) -> None:
-    """Another context size, a damaged file, a file in the folder's place: cold, silently; and it works."""
+    """A damaged file, another context size, a file in the folder's place: cold, silently; and it works."""
     asked(home, LONG)
     (state,) = states(home)
-    asked(home, "-c", "Hello!")
-    assert asked(home, "-c", "--ctx-size", "1536", "Hello!")["cached_tokens"] == 0
-    asked(home, "-c", "Hello!")
     content = bytearray(state.read_bytes())
     content[len(content) // 2] ^= 1
     state.write_bytes(content)
     assert asked(home, "-c", "Hello!")["cached_tokens"] == 0
-    assert asked(home, "-c", "Hello!")["cached_tokens"] > 256
+    assert asked(home, "-c", "--ctx-size", "1536", "Hello!")["cached_tokens"] == 0
     state.unlink()
     state.parent.rmdir()
     state.parent.touch()
@@ -119,13 +130,10 @@ def test_what_does_not_fit_is_read_again(home: Path) -> None:
 
 
 def test_nothing_is_saved_that_shall_not_be(home: Path) -> None:
-    """Not with ``--no-log``, not with a capacity of 0, and not for short chats."""
+    """Not with ``--no-log``, and not with a capacity of 0."""
     asked(home, "-n", LONG)
     asked(home, LONG, env={"CHATCLI_STATE_CACHE_MB": "0"})
-    assert states(home) == []
     assert not (home / "cache" / "kv").exists()
-    asked(home, "hi")
-    assert states(home) == []
 
 
 COUNT = ("-m", "scripted:delay=0.05")
@@ -166,41 +174,29 @@ def is_a_part(conversation: Conversation) -> None:
     assert answer.generation.model.architecture == "scripted"
 
 
-def test_a_killed_answer_is_kept(home: Path) -> None:
-    """After SIGKILL the next run finds the part, in the transcript, and goes on after it."""
-    with answering(home) as process:
-        assert len(list((home / "transcripts" / ".answering").iterdir())) == 1
-        process.kill()
-        process.wait()
-    done = run(home, "ask", "-m", "scripted:", "-c", "and on")
-    assert done.code == 0, done.stderr
-    conversation = kept(home)
-    is_a_part(conversation)
-    assert [m.role for m in conversation.messages()] == [Role.USER, Role.ASSISTANT] * 2
-    assert list((home / "transcripts" / ".answering").iterdir()) == []
-
-
 def test_a_killed_answer_in_the_terminal_is_shown_and_continued(home: Path) -> None:
     """``-c`` shows the part, and ``/continue`` goes on from it."""
     with Terminal(home, *COUNT) as terminal:
-        terminal.wait_for("\n>")
+        ready(terminal)
         terminal.send("count to 40\r")
         terminal.wait_for("1 2 3 4 5 6 7 8 9 10 11 12")
         terminal.signal(signal.SIGKILL)
         assert terminal.wait_for_exit() == -signal.SIGKILL
     with Terminal(home, "-m", "scripted:", "-c") as terminal:
         terminal.wait_for("1 2 3 4 5 6")
-        terminal.wait_for("\n>")
+        ready(terminal)
         terminal.send("/continue\r")
         terminal.wait_for("39 40")
+        ready(terminal)
         terminal.send("\x04")
         assert terminal.wait_for_exit() == 0
     assert kept(home).messages()[1].content == " ".join(map(str, range(1, 41)))
 
 
 def test_a_new_chat_takes_up_what_another_left(home: Path) -> None:
-    """Any run that keeps transcripts writes the part down, and ``last`` is still the chat that was last."""
+    """Any run that keeps transcripts writes the part of a killed answer down; one with ``-n`` does not."""
     with answering(home) as process:
+        assert len(list((home / "transcripts" / ".answering").iterdir())) == 1
         process.kill()
         process.wait()
     (file,) = (home / "transcripts").rglob("*.txt")
@@ -208,6 +204,7 @@ def test_a_new_chat_takes_up_what_another_left(home: Path) -> None:
     assert len(load([file.read_bytes()]).conversation) == 1
     assert run(home, "ask", "-m", "scripted:", "hi").code == 0
     is_a_part(load([file.read_bytes()]).conversation)
+    assert list((home / "transcripts" / ".answering").iterdir()) == []
 
 
 def test_no_log_leaves_no_part(home: Path) -> None:
@@ -219,7 +216,9 @@ def test_no_log_leaves_no_part(home: Path) -> None:
     assert not (home / "transcripts").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.soak), signal.SIGHUP, signal.SIGINT]
+)
 def test_a_signal_stops_ask_and_keeps_the_part(home: Path, number: signal.Signals) -> None:
     """The part is in the transcript when the program has ended, with the code of an interruption."""
     with answering(home) as process:
@@ -230,11 +229,11 @@ def test_a_signal_stops_ask_and_keeps_the_part(home: Path, number: signal.Signal
     is_a_part(kept(home))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.soak)])
 def test_a_signal_ends_the_chat_and_keeps_the_part(home: Path, number: signal.Signals) -> None:
     """While answering: the part is kept, the terminal restored, the code 128 and the signal's number."""
     with Terminal(home, *COUNT) as terminal:
-        terminal.wait_for("\n>")
+        ready(terminal)
         terminal.send("count to 500\r")
         terminal.wait_for("1 2 3 4 5 6 7 8")
         terminal.signal(number)
@@ -244,12 +243,11 @@ def test_a_signal_ends_the_chat_and_keeps_the_part(home: Path, number: signal.Si
     is_a_part(kept(home))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.soak), signal.SIGHUP])
 def test_a_signal_at_the_prompt_leaves_as_exit_does(home: Path, number: signal.Signals) -> None:
     """The state of the chat is saved, nothing is printed."""
     with Terminal(home, *GREEDY) as terminal:
         type_in(terminal, home, LONG, 2)
-        terminal.wait_for("\n>")
         terminal.signal(number)
         assert terminal.wait_for_exit() == 128 + number
         assert "Traceback" not in terminal.scrollback
@@ -262,13 +260,12 @@ def test_the_second_of_two_is_told(home: Path) -> None:
     with Terminal(home, "-m", "scripted:") as terminal:
         type_in(terminal, home, "hi", 2)
         before = kept(home)
-        for arguments in (["ask", "-c"], ["ask", "-r", before.id], ["ask", "-r", before.id[:15]]):
-            done = run(home, *arguments, "-m", "scripted:", "and me")
-            assert done.code == ExitCode.STORAGE
-            assert done.stdout == ""
-            assert done.stderr.count("\n") == 1
-            assert before.id in done.stderr
-            assert "open in another chatcli" in done.stderr
+        done = run(home, "ask", "-r", before.id[:15], "-m", "scripted:", "and me")
+        assert done.code == ExitCode.STORAGE
+        assert done.stdout == ""
+        assert done.stderr.count("\n") == 1
+        assert before.id in done.stderr
+        assert "open in another chatcli" in done.stderr
         with Terminal(home, "-m", "scripted:", "-c") as second:
             assert second.wait_for_exit() == ExitCode.STORAGE
             assert "open in another chatcli" in " ".join(second.scrollback.split())
@@ -276,4 +273,3 @@ def test_the_second_of_two_is_told(home: Path) -> None:
         type_in(terminal, home, "still mine", 4)
         terminal.send("\x04")
         assert terminal.wait_for_exit() == 0
-    assert run(home, "ask", "-c", "-m", "scripted:", "now me").code == 0

@@ -339,3 +339,12 @@ def test_a_damaged_place_is_reported_once(session: Session, store: TranscriptSto
     with file.open("ab") as tail:
         tail.write(b'<user id="9">again')
     assert len(session.open(name).problems) == 1
+
+
+def test_short_chats_are_read_again_rather_than_kept(store: TranscriptStore, tmp_path: Path) -> None:
+    """The state of few tokens is not worth a file."""
+    with EngineSlot(open_scripted, Settings(model="scripted:")) as slot:
+        session = Session(slot, store, states=StateCache(tmp_path / "kv", 2**20))
+        list(session.send("hi"))
+        session.close()
+    assert not (tmp_path / "kv").exists()

@@ -240,20 +240,6 @@ def test_a_conversation_goes_on(home: Path) -> None:
     assert messages(home)[1::2] == ["one", "two", "three"]
 
 
-def test_two_programs_do_not_write_one_conversation(home: Path) -> None:
-    """The second is told, by id."""
-    with Terminal(home, "-m", "scripted:") as t:
-        ready(t)
-        t.send("one\r")
-        t.wait_for("I heard: one")
-        ready(t)
-        done = run(home, "ask", "-m", "scripted:", "-c", "two")
-        assert done.code == ExitCode.STORAGE
-        assert "is open in another chatcli" in done.stderr
-        assert done.stderr.count("\n") == 1
-        leave(t)
-
-
 def test_files_of_the_command_line_go_into_the_first_message(home: Path, tmp_path: Path) -> None:
     """``-f`` in the chat and in ``ask``."""
     (tmp_path / "notes.txt").write_text("remember\n")
