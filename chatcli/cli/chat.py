@@ -47,7 +47,8 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
     screen.note(f"chatcli {__version__} · {settings.model} · /help lists the commands")
     for line in _hint(settings, invocation):
         screen.note(line)
-    with held, background_engine(settings, invocation) as engine:
+    notices: list[str] = []
+    with held, background_engine(settings, invocation, notices.append) as engine:
         screen.keyboard.poll()  # before the terminal was held, Enter and Ctrl-J were the same
         screen.waiting = waiting_for(engine)
         resumed = _resumed(options, settings, invocation)
@@ -59,6 +60,7 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
             invocation.stdout,
             paths,
             lambda name: options.settings(invocation.environ, paths, persona=name),
+            notices,
         )
         chat = Chat(session, screen, surroundings, judge_of(settings, invocation))
         keys = (settings.key_good, settings.key_bad)
@@ -143,9 +145,17 @@ def _hint(settings: Settings, invocation: Invocation) -> list[str]:
     from chatcli.library.names import known_models
     from chatcli.library.stores import Places
 
-    if settings.model != NAME or known_models(Places.of(invocation.environ, invocation.paths)) != [NAME]:
+    places = Places.of(invocation.environ, invocation.paths)
+    if settings.model != NAME or known_models(places) != [NAME]:
         return []
+    from chatcli.library.catalog import entries
+    from chatcli.library.recommend import measured, recommend
+
+    fitting = recommend(
+        measured(places, gpu=False), entries()
+    )  # llama.cpp is not asked: the prompt is waited for
+    command = f"chatcli pull {fitting[0].entry.name}, or see " if fitting else ""
     return [
         f"{NAME} is a tiny model that comes with the program, to try it out; it knows little beyond that.",
-        "A real one that fits this machine: chatcli models recommend, then chatcli pull NAME.",
+        f"A real one that fits this machine: {command}chatcli models recommend.",
     ]

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,6 +39,7 @@ def probe(
     options: LoadOptions | None = None,
     *,
     cancel: Cancellation | None = None,
+    shards: Sequence[Header] = (),
 ) -> Verdict:
     """Say whether a model can be loaded here and how; a model that is known is not tried again.
 
@@ -50,6 +51,7 @@ def probe(
         cache_file: JSON file of verdicts; it is made, and a damaged one is replaced.
         options: as for the real load; context size and threads do not matter.
         cancel: set it, from any thread, to give up.
+        shards: the headers of all its files, if they were read and checked just now.
 
     Raises:
         ModelNotFound: no such file.
@@ -59,7 +61,7 @@ def probe(
     """
     path, options = Path(path), options or LoadOptions()
     try:
-        shards = _checked(path)
+        shards = shards or _checked(path)
     except InvalidModel as error:
         return Verdict(Outcome.INVALID, reason=str(error), file=path.name)
     cache, machine = VerdictCache(cache_file), machine_identity()

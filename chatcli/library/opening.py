@@ -1,10 +1,11 @@
 """From a name the user gave to an engine that answers: find it, check it, try it in a child, load it."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from chatcli.engine.base import Cancellation, Engine, Progress
+from chatcli.engine.gguf import Header
 from chatcli.engine.offload import stepping_down
 from chatcli.engine.scripted import PREFIX as SCRIPTED
 from chatcli.errors import ModelError
@@ -50,7 +51,8 @@ def open_engine(
         return ScriptedEngine.open(settings.model)
     found = find_model(settings.model, Places.of(environ, paths))
     hashing = Hashing(Checksums(paths.checksums), found, cancel)
-    fitted = _fitted(found, settings)
+    shards = _checked(found)
+    fitted = _fitted(found, shards, settings)
     if tell is not None:
         for line in fitted.notes:
             tell(line)
@@ -60,7 +62,7 @@ def open_engine(
         from chatcli.engine.llama import LlamaEngine
         from chatcli.engine.probe import probe
 
-        verdict = probe(found.path, paths.probe_verdicts, options, cancel=cancel)
+        verdict = probe(found.path, paths.probe_verdicts, options, cancel=cancel, shards=shards)
         verdict.raise_for_failure()
         return LlamaEngine.open(
             found.path,
@@ -82,21 +84,30 @@ def open_engine(
     return engine
 
 
-def _fitted(found: Located, settings: Settings) -> Plan:
+def _checked(found: Located) -> Sequence[Header]:
+    """The headers of the model's files, read once: of a large vocabulary that takes a tenth of a second.
+
+    Raises:
+        InvalidModel: they make no sense.
+    """
+    from chatcli.engine.gguf import check, read_header, read_shards
+
+    header = read_header(found.path)
+    check(header)
+    return read_shards(header)
+
+
+def _fitted(found: Located, shards: Sequence[Header], settings: Settings) -> Plan:
     """How to load it here.
 
     Raises:
         ModelError: it does not fit.
-        InvalidModel: the header makes no sense.
     """
-    from chatcli.engine.gguf import check, read_header, read_shards
     from chatcli.engine.machine import devices
     from chatcli.engine.memory import memory
 
-    header = read_header(found.path)
-    check(header)
     free = sum(device.free_memory for device in devices() if device.kind in ("gpu", "igpu"))
-    return plan(read_shards(header), settings, Machine(memory(), free), found.name)
+    return plan(shards, settings, Machine(memory(), free), found.name)
 
 
 class Hashing:

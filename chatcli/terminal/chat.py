@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, TextIO
 
@@ -30,12 +30,14 @@ class Surroundings:
         out: the terminal.
         paths: where user data lives.
         persona: the settings of this run with another persona.
+        notices: of the model that loads, said as soon as the screen is free; other threads add to them.
     """
 
     environ: Mapping[str, str]
     out: TextIO
     paths: Paths
     persona: Callable[[str], Settings]
+    notices: list[str] = field(default_factory=list)
 
     @property
     def places(self) -> Places:
@@ -119,6 +121,9 @@ class Chat:
                 self.screen.follow(answer, begun)
         finally:
             self.draft += self.screen.typed()
+            notices = self.surroundings.notices
+            while notices:
+                self.screen.note(f"({notices.pop(0)})")
 
     def rating_mark(self, node_id: int) -> str:
         """How an answer was judged, in a word or a few; empty: it was not."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from chatcli.library.hub.place import cache_root
 from chatcli.settings import Paths
 
 _POINTER = ".lmstudio-home-pointer"
@@ -20,7 +21,7 @@ class Places:
     Attributes:
         models: ours.
         registry: the file of aliases and registered files.
-        hub: caches in huggingface_hub's layout, of other programs too.
+        hub: caches in huggingface_hub's layout, the one that is used first.
         llama_cpp: flat caches of llama.cpp before it took over the hub's layout.
         lm_studio: ``publisher/repo/file.gguf``.
         ollama: with ``manifests`` and ``blobs``.
@@ -43,13 +44,8 @@ class Places:
         """
         home = _home(environ)
         cache = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
-        hf_home = Path(environ.get("HF_HOME") or cache / "huggingface")
-        hub = (
-            environ.get("LLAMA_CACHE"),
-            environ.get("HF_HUB_CACHE"),
-            hf_home / "hub",
-            cache / "huggingface/hub",
-        )
+        root = cache_root({**environ, "XDG_CACHE_HOME": str(cache)})  # where pulled files go
+        hub = (root, environ.get("LLAMA_CACHE"), cache / "huggingface/hub")
         flat = [environ.get("LLAMA_CACHE"), cache / "llama.cpp"]
         if sys.platform == "darwin":
             flat.append(home / "Library" / "Caches" / "llama.cpp")
