@@ -17,9 +17,12 @@ from chatcli.feedback.reasons import DOWN, UP
 from chatcli.feedback.records import Correction, Rating, Record, Retraction
 from chatcli.storage.feedback_log import FeedbackLog
 from chatcli.storage.records import DamagedLine
+from tests.feedback.json_schema import faults
+from tests.program import ROOT
 from tests.terminal.chatting import Chatting, chatting
 from tests.terminal.test_commands import editor_that
 
+SCHEMA = json.loads((ROOT / "docs" / "feedback.schema.json").read_bytes())
 F2, ALT_DOWN = "\x1bOQ", "\x1b[1;3B"
 
 
@@ -31,7 +34,10 @@ def c(home: Path) -> Iterator[Chatting]:
 
 
 def kept(c: Chatting) -> list[Record]:
-    """The records, every one of them sound, and equal to what the transcript holds."""
+    """The records, sound, allowed by the published schema, and equal to what the transcript holds."""
+    if c.paths.feedback_log.exists():
+        for line in c.paths.feedback_log.read_bytes().splitlines():
+            assert list(faults(json.loads(line), SCHEMA, SCHEMA)) == []
     found = []
     for item in FeedbackLog(c.paths.feedback_log).read():
         assert not isinstance(item, DamagedLine)
@@ -155,6 +161,15 @@ def test_unrate_takes_back(c: Chatting) -> None:
     assert retraction.retracts == rating.id
     assert "it was bad, lazy" in shown
     assert c.chat.rating_mark(answers(c)[-1].id) == ""
+
+
+def test_ratings_stand_in_the_history(c: Chatting) -> None:
+    """In the list, and below an answer that is shown in full."""
+    c.type("one", "two", "/rate 2 3 lazy", "/good")
+    shown = c.type("/history")
+    assert re.search(r"2 │ answer .*3/10, lazy", shown)
+    assert re.search(r"4 │ answer .*good", shown)
+    assert "(3/10, lazy)" in c.type("/history 2")
 
 
 def test_rating_the_new_answer_makes_a_pair(c: Chatting) -> None:

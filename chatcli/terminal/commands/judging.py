@@ -7,41 +7,37 @@ from chatcli.chat.conversation import Node
 from chatcli.chat.message import Role
 from chatcli.errors import ChatcliError, StorageError, UsageError
 from chatcli.feedback.guideline import short, version_of
-from chatcli.feedback.reasons import opposite, read_reasons
-from chatcli.feedback.records import LEAST_GOOD_SCORE, Thumb
+from chatcli.feedback.records import Thumb
 from chatcli.session.answering import EDITS
+from chatcli.session.verdict_words import Verdict, read_verdict
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.conversation import message_at, messages_of
 from chatcli.terminal.verdicts import HIGHEST, THUMBS, verdict_of
 
-_THUMBS: dict[str, Thumb] = {"good": 1, "bad": -1, "up": 1, "down": -1, "+1": 1, "-1": -1, "👍": 1, "👎": -1}
-
 
 def good(chat: Chat, argument: str) -> None:
     """The last answer is good."""
-    rate_answer(chat, last_answer(chat), 1, None, argument)
+    rate_answer(chat, last_answer(chat), read_verdict("good", argument))
 
 
 def bad(chat: Chat, argument: str) -> None:
     """The last answer is bad."""
-    rate_answer(chat, last_answer(chat), -1, None, argument)
+    rate_answer(chat, last_answer(chat), read_verdict("bad", argument))
 
 
 def rate(chat: Chat, argument: str) -> None:
     """``8``, ``good``, ``3 bad``, ``3 8``: of the last answer, or of message 3; then reasons or a comment."""
-    words = argument.split(maxsplit=2)
-    if len(words) > 1 and words[0].isdecimal() and _verdict(words[1]) is not None:
-        node, verdict, rest = answer_at(chat, words[0]), words[1], words[2:]
+    first, _, rest = argument.partition(" ")
+    second, _, reason = rest.strip().partition(" ")
+    if first.isdecimal() and _is_verdict(second):
+        rate_answer(chat, answer_at(chat, first), read_verdict(second, reason))
+    elif _is_verdict(first):
+        rate_answer(chat, last_answer(chat), read_verdict(first, rest))
     else:
-        verdict, rest = (words or [""])[0], [" ".join(words[1:])]
-        if _verdict(verdict) is None:
-            raise UsageError(
-                f"/rate takes good, bad or 1 to {HIGHEST}; before it, the number of an answer that is not "
-                "the last (/context shows the numbers)"
-            )
-        node = last_answer(chat)
-    thumb, score = _verdict(verdict) or (None, None)
-    rate_answer(chat, node, thumb, score, " ".join(rest))
+        raise UsageError(
+            f"/rate takes good, bad or 1 to {HIGHEST}; before it, the number of an answer that is not the "
+            "last (/context shows the numbers)"
+        )
 
 
 def unrate(chat: Chat, argument: str) -> None:
@@ -100,7 +96,7 @@ def judge_by_key(chat: Chat, thumb: Thumb) -> Callable[[], None]:
         What tells about it; to be called when the screen is free. The judgement is kept already.
     """
     try:
-        return _judge(chat, last_answer(chat), thumb, None, "")
+        return _judge(chat, last_answer(chat), Verdict(thumb, None))
     except ChatcliError as error:
         problem = str(error)
         return lambda: chat.screen.error(problem)
@@ -122,15 +118,12 @@ def key_hint(chat: Chat, keys: Sequence[str]) -> str:
     return " ".join(f"{key.title()} {word}" for key, word in named)
 
 
-def rate_answer(chat: Chat, node: Node, thumb: Thumb | None, score: int | None, words: str) -> None:
+def rate_answer(chat: Chat, node: Node, verdict: Verdict) -> None:
     """Keep what somebody thinks of an answer, and say what it comes to.
 
     What is said again in the same sense is added to what was said before; the opposite replaces it.
-
-    Raises:
-        UsageError: a reason is one for the opposite.
     """
-    _judge(chat, node, thumb, score, words)()
+    _judge(chat, node, verdict)()
 
 
 @contextmanager
@@ -167,21 +160,12 @@ def answer_at(chat: Chat, number: str) -> Node:
     return node
 
 
-def _verdict(word: str) -> tuple[Thumb | None, int | None] | None:
-    """The thumb or the score that a word is; None: it is neither."""
-    if word.lower() in _THUMBS:
-        return _THUMBS[word.lower()], None
-    number = word.removesuffix(f"/{HIGHEST}")
-    if number.isdecimal() and len(number) <= 2 and 1 <= int(number) <= HIGHEST:
-        return None, int(number)
-    return None
-
-
-def _refuse_opposites(words: str, thumb: int) -> None:
-    meant = read_reasons(words, -thumb).reasons if words.strip() else ()
-    wrong = opposite(meant, thumb)
-    if wrong and read_reasons(words, thumb).comment is not None:
-        raise UsageError(f"{wrong[0]} is a reason for {THUMBS[-thumb]} answers; nothing was rated")
+def _is_verdict(word: str) -> bool:
+    try:
+        read_verdict(word)
+    except UsageError:
+        return False
+    return True
 
 
 def _original(chat: Chat, node: Node) -> Node:
@@ -192,23 +176,25 @@ def _original(chat: Chat, node: Node) -> Node:
     return node
 
 
-def _judge(chat: Chat, node: Node, thumb: Thumb | None, score: int | None, words: str) -> Callable[[], None]:
+def _judge(chat: Chat, node: Node, verdict: Verdict) -> Callable[[], None]:
     """As ``rate_answer``, but leaves it to the caller when to say what it comes to."""
     conversation = chat.session.conversation
     former = chat.judge.rating(conversation, node.id)
-    direction = thumb or (1 if score is not None and score >= LEAST_GOOD_SCORE else -1)
-    reading = read_reasons(words, direction)
-    _refuse_opposites(words, direction)
-    comment, reasons = reading.comment, reading.reasons
-    if former is not None and former.good == (direction == 1):
-        thumb, score = thumb or former.thumb, score or former.score
-        comment, reasons = comment or former.comment, reasons or former.reasons
-        if (thumb, score, reasons, comment) == (former.thumb, former.score, former.reasons, former.comment):
-            already = f"({_which(chat, node)} is rated {verdict_of(former)} already; /unrate takes it back)"
-            return lambda: chat.screen.note(already)
+    said = verdict.after(former)
+    whole = (said.thumb, said.score, said.reasons, said.comment)
+    if former is not None and whole == (former.thumb, former.score, former.reasons, former.comment):
+        already = f"({_which(chat, node)} is rated {verdict_of(former)} already; /unrate takes it back)"
+        return lambda: chat.screen.note(already)
     with _remembered_if_not_saved(chat) as problems:
-        chat.judge.rate(conversation, node.id, thumb=thumb, score=score, reasons=reasons, comment=comment)
-    summary = _summary(chat, node, reading.hint)
+        chat.judge.rate(
+            conversation,
+            node.id,
+            thumb=said.thumb,
+            score=said.score,
+            reasons=said.reasons,
+            comment=said.comment,
+        )
+    summary = _summary(chat, node, said.hint)
 
     def tell() -> None:
         chat.screen.note(summary)

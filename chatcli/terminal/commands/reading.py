@@ -27,7 +27,8 @@ def history(chat: Chat, argument: str) -> None:
     for number, node in enumerate(path, start=1):
         who = "you" if node.message.role is Role.USER else "answer"
         others = len(chat.session.alternatives(node.id)) - 1
-        rows.append((str(number), who, excerpt(node.message.content), f"+{others}" if others else ""))
+        remarks = (f"+{others}" if others else "", chat.rating_mark(node.id))
+        rows.append((str(number), who, excerpt(node.message.content), " ".join(filter(None, remarks))))
     chat.screen.table(rows)
     chat.screen.note("(/history N shows one in full, /history all shows everything; + counts alternatives)")
 
@@ -67,3 +68,5 @@ def _show(chat: Chat, node: Node) -> None:
     if node.message.reasoning and chat.screen.show_thinking:
         chat.screen.reasoning(node.message.reasoning.strip("\n"))
     chat.screen.answer(node.message.content)
+    if mark := chat.rating_mark(node.id):
+        chat.screen.note(f"({mark})")
