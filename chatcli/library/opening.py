@@ -53,15 +53,12 @@ def open_engine(
     hashing = Hashing(Checksums(paths.checksums), found, cancel)
     shards = _checked(found)
     fitted = _fitted(found, shards, settings)
-    if tell is not None:
-        for line in fitted.notes:
-            tell(line)
 
     def open_with(layers: int) -> Engine:
-        options = replace(fitted.options, gpu_layers=layers)
         from chatcli.engine.llama import LlamaEngine
         from chatcli.engine.probe import probe
 
+        options = replace(fitted.options, gpu_layers=layers)
         verdict = probe(found.path, paths.probe_verdicts, options, cancel=cancel, shards=shards)
         verdict.raise_for_failure()
         return LlamaEngine.open(
@@ -74,14 +71,27 @@ def open_engine(
             cancel=cancel,
         )
 
-    layers = fitted.options.gpu_layers
-    if settings.gpu_layers == "auto" and fitted.offloads:
-        engine = stepping_down(open_with, layers, len(fitted.estimate.blocks), tell, cancel)
-    else:
-        engine = open_with(layers)
+    engine = _open_fitted(open_with, fitted, settings, tell, cancel)
     if tell is not None:
         _tell_of_change(settings.model, hashing.result(), Checksums(paths.checksums), tell)
     return engine
+
+
+def _open_fitted(
+    open_with: Callable[[int], Engine],
+    fitted: Plan,
+    settings: Settings,
+    tell: Tell | None,
+    cancel: Cancellation | None,
+) -> Engine:
+    """Say what was decided and open; with fewer and fewer layers on the GPU where that is left to us."""
+    if tell is not None:
+        for line in fitted.notes:
+            tell(line)
+    layers = fitted.options.gpu_layers
+    if settings.gpu_layers == "auto" and fitted.offloads:
+        return stepping_down(open_with, layers, len(fitted.estimate.blocks), tell, cancel)
+    return open_with(layers)
 
 
 def _checked(found: Located) -> Sequence[Header]:
