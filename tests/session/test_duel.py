@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.chat.message import FinishReason
-from chatcli.engine.base import Finished, TextDelta
+from chatcli.engine.base import Cancellation, Finished, TextDelta
 from chatcli.errors import ModelError, ModelNotFound, UsageError
 from chatcli.session.background import Background
 from chatcli.session.contenders import Contender, Twin, open_contender, parse_contender
@@ -122,8 +122,9 @@ def test_stopping_before_an_engine_is_there_leaves_nothing(asked: Session) -> No
     """No empty answer is kept."""
     duel = Duel(asked, [(SCRIPTED, asked.engine), (SCRIPTED, asked.engine)])
     count = len(asked.conversation)
-    answers = Background(lambda cancel: (cancel.set(), duel._run(cancel))[1])
-    assert finished(answers) == []
+    stopped = Cancellation()
+    stopped.set()
+    assert list(duel._run(stopped)) == []
     assert (duel.nodes, len(asked.conversation)) == ([None, None], count)
 
 
