@@ -23,6 +23,7 @@ from chatcli.feedback.records import (
     Thumb,
     Winner,
 )
+from chatcli.session.answering import EDITS
 from chatcli.storage.feedback_log import FeedbackLog
 
 R = TypeVar("R", bound=Record)
@@ -75,11 +76,13 @@ class Judge:
         """An answer is good or bad, or so good from 1 to 10. It supersedes what was said of it before.
 
         Raises:
-            UsageError: the message is no answer.
+            UsageError: the message is no answer of a model's.
             ValueError: neither is given, or the score is out of range.
             StorageError: it could not be written yet.
         """
         node = answer_at(conversation, node_id)
+        if EDITS in node.extra:
+            raise UsageError("this text is your own; it is the answers of models that are rated")
         prompt = conversation.prompt_messages(node.parent)
         target = self._target(conversation, node_id)
         return self.keep(

@@ -215,6 +215,7 @@ def test_fix_prefers_the_edited_text(home: Path, tmp_path: Path) -> None:
         assert one.target.messages[0] == two.target.messages[0] == 2
         assert c.said[1] == two.edited != one.edited
         assert c.chat.rating_mark(2) == "corrected"
+        assert "this text is your own" in c.type("/rate 2 good")
 
 
 @pytest.mark.parametrize("script", ["true", ': > "$1"'])

@@ -109,7 +109,7 @@ def key_hint(chat: Chat, keys: Sequence[str]) -> str:
         keys: the names of the settings for good and bad.
     """
     path = chat.session.conversation.path()
-    if not path or path[-1].message.role is not Role.ASSISTANT:
+    if not path or path[-1].message.role is not Role.ASSISTANT or EDITS in path[-1].extra:
         return ""
     mark = chat.rating_mark(path[-1].id)
     if mark:
