@@ -136,7 +136,9 @@ def test_the_newest_commit_that_has_it_counts(tmp_path: Path) -> None:
 def test_a_damaged_ref_leads_nowhere(tmp_path: Path) -> None:
     """A ref that names a path out of the cache is not followed."""
     cache = _fill(tmp_path, ["m-Q8_0.gguf"])
-    (cache.folder / "refs" / "main").write_text("../../../etc")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "m-Q8_0.gguf").write_bytes(b"GGUF")
+    (cache.folder / "refs" / "main").write_text("../../elsewhere")
     assert cached_file(parse_reference("u/r"), tmp_path) == cache.snapshot(COMMIT, "m-Q8_0.gguf")
 
 
