@@ -58,7 +58,7 @@ class PairRow(NamedTuple):
     Attributes:
         source: one of ``SOURCES``.
         group: the same for pairs that belong together.
-        weight: 1 / the number of pairs in the group.
+        weight: 1 / the number of pairs in the group, so that every group counts once.
     """
 
     prompt: tuple[Said, ...]
@@ -152,15 +152,16 @@ class Plan:
         for judged in survey.by_prompt():
             candidates, found = pairs_of(judged, rules, funnel.dropped)
             funnel.candidates += candidates
-            thumbs = [
-                min(p.chosen.judged.event, p.rejected.judged.event) for p in found if p.source == "thumbs"
-            ]
-            newest_thumb = min(thumbs, default=0)
-            for chosen, rejected, source, size in found:
+            sizes = Counter(pair.group for pair in found)
+            thumbs = [min(p.chosen.judged.event, p.rejected.judged.event) for p in found if p.group is None]
+            newest = min(thumbs, default=0)
+            for pair in found:
+                chosen, rejected = pair.chosen, pair.rejected
                 first, second = chosen.judged.event, rejected.judged.event
-                if self._add(first, chosen.at, second, rejected.at, SOURCES.index(source), size):
+                source, size = SOURCES.index(pair.source), sizes[pair.group]
+                if self._add(first, chosen.at, second, rejected.at, source, size):
                     self.lengths.add_pair(survey.length(first, chosen.at), survey.length(second, rejected.at))
-                    latest.append(newest_thumb if source == "thumbs" else first)
+                    latest.append(newest if pair.group is None else first)
         self._sort(latest)
 
     def _add_labels(self, rules: Rules) -> None:

@@ -56,17 +56,16 @@ class Spot(NamedTuple):
 
 
 class PairFound(NamedTuple):
-    """One answer is better than another.
-
-    Attributes:
-        group_size: pairs that belong together: of one ranking, or of all thumbs on the prompt. Each weighs
-            one through this, so that every group counts once.
-    """
+    """One answer is better than another."""
 
     chosen: Spot
     rejected: Spot
     source: str
-    group_size: int
+
+    @property
+    def group(self) -> int | None:
+        """The same for pairs that belong together: those of one judgement, or (None) of the prompt's thumbs."""
+        return None if self.source == "thumbs" else self.chosen.judged.event
 
 
 class LabelFound(NamedTuple):
@@ -124,14 +123,10 @@ def _chosen_pairs(judged: Sequence[Judged]) -> Iterator[PairFound]:
         places = j.places
         if len(places) < 2:
             continue
-        ordered = [
-            (better, worse)
-            for better in range(len(places))
-            for worse in range(len(places))
-            if places[better] < places[worse]
-        ]
-        for better, worse in ordered:
-            yield PairFound(Spot(j, better), Spot(j, worse), j.source, len(ordered))
+        for better, place in enumerate(places):
+            for worse, other in enumerate(places):
+                if place < other:
+                    yield PairFound(Spot(j, better), Spot(j, worse), j.source)
 
 
 def _thumb_pairs(judged: Sequence[Judged]) -> list[PairFound]:
@@ -139,8 +134,7 @@ def _thumb_pairs(judged: Sequence[Judged]) -> list[PairFound]:
     rated = [j for j in judged if len(j.places) == 1]
     good = [Spot(j, 0) for j in rated if j.places[0] == GOOD]
     bad = [Spot(j, 0) for j in rated if j.places[0] != GOOD]
-    size = len(good) * len(bad)
-    return [PairFound(chosen, rejected, "thumbs", size) for chosen in good for rejected in bad]
+    return [PairFound(chosen, rejected, "thumbs") for chosen in good for rejected in bad]
 
 
 def _labels(j: Judged, rules: Rules) -> Iterator[LabelFound]:

@@ -24,7 +24,6 @@ def upload_dataset(folder: Path, name: str, files: Sequence[str], *, private: bo
         UsageError: nobody is logged in.
         NetworkError: the hub refuses, or cannot be reached.
     """
-    import httpx
     from huggingface_hub import CommitOperationAdd, HfApi, get_token
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
@@ -41,7 +40,7 @@ def upload_dataset(folder: Path, name: str, files: Sequence[str], *, private: bo
         )
     except HFValidationError as error:
         raise UsageError(f"{name!r} is no name for a dataset: {error}") from None
-    except (HfHubHTTPError, OfflineModeIsEnabled, httpx.HTTPError, OSError) as error:
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, ValueError) as error:
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise NetworkError(f"{name} could not be uploaded: {why}") from None
     return str(address)
