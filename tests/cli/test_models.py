@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import tomllib
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 
 from benchmarks.shapes import SHAPES, write
 from chatcli.errors import ExitCode
+from chatcli.library.catalog import find
 from tests.engine.gguf_files import STRING, U32, tiny_model
 from tests.engine.tiny_models import write_llama
 from tests.library.disks import in_hub_cache, in_ollama, put
@@ -191,6 +193,22 @@ def test_answers_carry_the_files_hash(home: Path) -> None:
     second = run(home, *arguments)
     assert "own is another file than when it was last used" in second.stderr
     assert run(home, *arguments).stderr == ""
+
+
+def test_the_catalogues_sampling_is_in_force(home: Path, tmp_path: Path) -> None:
+    """What the maker recommends, with and without reasoning, unless a flag says otherwise."""
+    entry = find("qwen3-0.6b")
+    assert entry is not None
+    content = write_llama(tmp_path / "m.gguf").read_bytes()
+    in_hub_cache(home / "nobody/.cache/huggingface/hub", entry.repo, entry.file, content)
+    temperatures = []
+    for more in (["--think"], ["--no-think"], ["-t", "0.25"]):
+        done = run(home, "ask", "-m", "Qwen3-0.6B", "--max-tokens", "1", "--threads", "1", *more, "hi")
+        assert done.code == 0, done.stderr
+        kept = (home / "transcripts").rglob("*")
+        newest = max((p for p in kept if p.is_file()), key=lambda p: p.stat().st_mtime_ns)
+        temperatures += re.findall(r'temperature="([0-9.]+)"', newest.read_text())
+    assert temperatures == ["0.6", "0.7", "0.25"]
 
 
 def test_a_model_too_big_for_the_memory(home: Path) -> None:

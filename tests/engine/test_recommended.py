@@ -14,3 +14,10 @@ def test_nonsense_in_a_header_is_passed_over() -> None:
     header = {"temp": "nan", "top_k": "inf", "top_p": "7", "min_p": "much", "penalty_repeat": "1.1"}
     params = recommended_sampling(lambda key: header.get(key.removeprefix("general.sampling."), ""))
     assert params == SamplingParams(repeat_penalty=1.1)
+
+
+def test_the_header_goes_before_what_is_recommended_elsewhere() -> None:
+    """What the catalogue says holds where the file itself says nothing."""
+    header = {"general.sampling.temp": "0.3"}
+    params = recommended_sampling(lambda key: header.get(key, ""), {"temperature": 0.9, "top_k": 7})
+    assert (params.temperature, params.top_k) == (0.3, 7)
