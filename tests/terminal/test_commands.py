@@ -386,7 +386,8 @@ def test_what_the_model_sees(home: Path) -> None:
         assert re.search(r"1 you: one two three\s+3", shown)
         prompt = c.chat.session.preview(None)
         assert re.search(rf"used\s+{len(prompt.tokens)}\b", shown)
-        c.type("/model scripted:context=60", *(f"message number {n}" for n in range(6)))
+        shown = c.type("/model scripted:context=60", *(f"message number {n}" for n in range(6)))
+        assert re.search(r"\[\d+ oldest messages? no longer fits? the context; the model does not see", shown)
         assert "no longer fit" in c.type("/context")
 
 
@@ -421,8 +422,8 @@ def test_completion(home: Path, tmp_path: Path) -> None:
     with chatting(home) as c:
         c.type("hi", "/rename A title")
         name = c.chat.session.conversation.id
-        assert complete(c, "/re") == ["/regen", "/regenerate", "/read", "/rename"]
-        assert complete(c, "/help /un") == ["/undo"]
+        assert complete(c, "/reg") == ["/regen", "/regenerate"]
+        assert complete(c, "/help /und") == ["/undo"]
         assert complete(c, "/set temp") == ["temperature"]
         assert complete(c, "/set parameter top_") == ["top_k", "top_p"]
         assert complete(c, "/set pa") == ["parameter"]
