@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chatcli.cli.feedback_edit import edit
+from chatcli.cli.feedback_export import export
+from chatcli.cli.feedback_import import import_
 from chatcli.cli.feedback_journal import Journal, kind_of, models_of, record_json, short_id, verdict_of
 from chatcli.cli.feedback_show import show
 from chatcli.cli.feedback_stats import stats
@@ -117,6 +119,8 @@ def _line(page: "Page", record: "Record", fate: "Fate") -> None:
 app.command("show")(show)
 app.command("edit")(edit)
 app.command("stats")(stats)
+app.command("export")(export)
+app.command("import")(import_)
 
 
 @app.command("retract")

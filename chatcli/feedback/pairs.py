@@ -64,7 +64,7 @@ class PairFound(NamedTuple):
 
     @property
     def group(self) -> int | None:
-        """The same for pairs that belong together: those of one judgement, or (None) of the prompt's thumbs."""
+        """The same for pairs that belong together: of one judgement; or None, of the prompt's thumbs."""
         return None if self.source == "thumbs" else self.chosen.judged.event
 
 
