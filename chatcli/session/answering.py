@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Message
-from chatcli.engine.base import Event, ReasoningDelta, TextDelta
+from chatcli.engine.base import Event, LeftOut, ReasoningDelta, TextDelta
 from chatcli.storage.partial import PartialAnswer
 from chatcli.storage.transcript_log import NoLog, TranscriptLog
 
@@ -13,6 +13,8 @@ from chatcli.storage.transcript_log import NoLog, TranscriptLog
 CONTINUES = "continues"
 #: Attribute of a message that is another one with its text edited; that one's id.
 EDITS = "edits"
+#: Attribute of an answer whose model did not see so many of the oldest messages, system prompts not counted.
+LEFT_OUT = "left_out"
 #: Those that name a message of the same conversation.
 REFERENCES = {CONTINUES, EDITS}
 #: Attribute of a conversation that began as a copy of another one's path; that one's id.
@@ -53,6 +55,7 @@ class Draft:
         self._text = [begun.content] if begun else []
         self._reasoning = [begun.reasoning] if begun and begun.reasoning else []
         self.grown = False
+        self._left_out = 0
         self._journal: PartialAnswer | None = None
 
     def begin(self, node: Node, log: TranscriptLog | NoLog) -> None:
@@ -64,7 +67,7 @@ class Draft:
         self._journal = log.answering(node)
 
     def take(self, event: Event) -> None:
-        """Add what an event brings, if it brings words."""
+        """Add what an event brings: words, or what is to be known of them."""
         if isinstance(event, TextDelta):
             self._text.append(event.text)
             if self._journal is not None:
@@ -74,6 +77,8 @@ class Draft:
             if self._journal is not None:
                 self._journal.add(reasoning=event.text)
         else:
+            if isinstance(event, LeftOut):
+                self._left_out = len(event.indices)
             return
         self.grown = True
 
@@ -82,6 +87,11 @@ class Draft:
         if self._journal is not None:
             self._journal.discard()
             self._journal = None
+
+    @property
+    def extra(self) -> dict[str, str]:
+        """Attributes to keep with the answer."""
+        return {LEFT_OUT: str(self._left_out)} if self._left_out else {}
 
     @property
     def text(self) -> str:

@@ -132,7 +132,7 @@ class Duel:
         draft = lane.draft
         message = Message(Role.ASSISTANT, draft.text, draft.reasoning, generation)
         try:
-            self._session.add_answer(self.question, message)
+            self._session.add_answer(self.question, message, draft.extra)
         except StorageError as error:
             self.unsaved = error
         lane.node = self._session.conversation.path()[-1]

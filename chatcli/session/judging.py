@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from typing import Literal, TypeVar, Unpack
 
 from chatcli.chat.conversation import Conversation, Node
-from chatcli.chat.message import Role
+from chatcli.chat.message import Message, Role
 from chatcli.errors import StorageError, UsageError
 from chatcli.feedback import records
+from chatcli.feedback.answers import prompt_key
 from chatcli.feedback.judgements import Fate, Succession, trace_of
 from chatcli.feedback.records import (
     HUMAN,
@@ -23,9 +24,10 @@ from chatcli.feedback.records import (
     Thumb,
     Winner,
 )
-from chatcli.session.answering import EDITS
+from chatcli.session.answering import EDITS, LEFT_OUT
 from chatcli.storage.feedback_log import FeedbackLog
 
+_DIGITS = 9  # of a count of messages; more is no count
 R = TypeVar("R", bound=Record)
 
 
@@ -83,7 +85,7 @@ class Judge:
         node = answer_at(conversation, node_id)
         if EDITS in node.extra:
             raise UsageError("this text is your own; it is the answers of models that are rated")
-        prompt = conversation.prompt_messages(node.parent)
+        prompt = seen_by(conversation, node)
         target = self._target(conversation, node_id)
         return self.keep(
             records.rating(
@@ -111,7 +113,7 @@ class Judge:
         a, b = _alternatives(conversation, node_ids)
         return self.keep(
             records.comparison(
-                conversation.prompt_messages(a.parent),
+                seen_by(conversation, a),
                 (a.message, b.message),
                 self._target(conversation, *node_ids),
                 winner=winner,
@@ -141,7 +143,7 @@ class Judge:
         nodes = _alternatives(conversation, node_ids)
         return self.keep(
             records.ranking(
-                conversation.prompt_messages(nodes[0].parent),
+                seen_by(conversation, nodes[0]),
                 [node.message for node in nodes],
                 self._target(conversation, *node_ids),
                 ranks=ranks,
@@ -164,7 +166,7 @@ class Judge:
         node, edited = _alternatives(conversation, (node_id, edited_id))
         return self.keep(
             records.correction(
-                conversation.prompt_messages(node.parent),
+                seen_by(conversation, node),
                 node.message,
                 self._target(conversation, node_id, edited_id),
                 edited=edited.message.content,
@@ -227,12 +229,22 @@ class Judge:
         return self._of(conversation).corrections.get(node_id)
 
     def opposites(self, conversation: Conversation, node_id: int) -> list[Node]:
-        """The other answers to the same message whose thumb is the opposite: each makes a pair with it."""
-        own = self.rating(conversation, node_id)
+        """The other answers that were given the same and whose thumb is the opposite: each makes a pair.
+
+        Two answers of the same words, but for white space, say nothing about which is better.
+        """
+        own, node = self.rating(conversation, node_id), conversation.node(node_id)
         if own is None:
             return []
-        rated = ((node, self.rating(conversation, node.id)) for node in conversation.siblings(node_id))
-        return [node for node, other in rated if other is not None and other.good != own.good]
+        key, words = prompt_key(own.prompt), node.message.content.split()
+        found = []
+        for other in conversation.siblings(node_id):
+            rating = self.rating(conversation, other.id)
+            if rating is None or rating.good == own.good or other.message.content.split() == words:
+                continue
+            if prompt_key(rating.prompt) == key:
+                found.append(other)
+        return found
 
     def _of(self, conversation: Conversation) -> "_Known":
         ours = conversation.started >= self._since  # nobody else can have judged it before
@@ -296,6 +308,15 @@ def answer_at(conversation: Conversation, node_id: int) -> Node:
     if node.message.role is not Role.ASSISTANT:
         raise UsageError(f"message {node_id} is not an answer; answers are what is judged")
     return node
+
+
+def seen_by(conversation: Conversation, node: Node) -> list[Message]:
+    """What the model was given that gave an answer; of a long chat the newest messages only."""
+    messages = conversation.prompt_messages(node.parent)
+    count = node.extra.get(LEFT_OUT, "")
+    spoken = [i for i, message in enumerate(messages) if message.role is not Role.SYSTEM]
+    unseen = set(spoken[: int(count)] if count.isdecimal() and len(count) < _DIGITS else ())
+    return [message for i, message in enumerate(messages) if i not in unseen]
 
 
 def _alternatives(conversation: Conversation, node_ids: Sequence[int]) -> list[Node]:

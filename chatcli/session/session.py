@@ -193,13 +193,13 @@ class Session:
         message = Message(node.message.role, text, node.message.reasoning)
         self._written.add(message, {EDITS: str(node_id)}, at=(node.parent,))
 
-    def add_answer(self, question: int, message: Message) -> Node:
+    def add_answer(self, question: int, message: Message, extra: Mapping[str, str] | None = None) -> Node:
         """Keep an answer that was generated elsewhere as one more to a message; the chat goes on from it.
 
         Raises:
             StorageError: it could not be written yet; it is part of the conversation all the same.
         """
-        return self._written.keep(message, question)
+        return self._written.keep(message, question, extra)
 
     # Conversations
 
@@ -386,5 +386,5 @@ class Session:
             return
         self.last = generation
         message = Message(Role.ASSISTANT, draft.text, draft.reasoning, generation)
-        self._written.keep(message, request.parent, request.extra)
+        self._written.keep(message, request.parent, {**request.extra, **draft.extra})
         draft.written()

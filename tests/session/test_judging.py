@@ -6,15 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from chatcli.chat.message import assistant, user
+from chatcli.engine.base import LeftOut
 from chatcli.errors import StorageError, UsageError
 from chatcli.feedback.answers import generation_of, prompt_key
 from chatcli.feedback.records import Correction, Rating, Record
+from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.judging import Judge
 from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
+from chatcli.settings import Settings
 from chatcli.storage.feedback_log import FeedbackLog
 from chatcli.storage.records import DamagedLine
 from chatcli.storage.transcripts import TranscriptStore
+from tests.session.conftest import open_scripted
 
 
 def kept(path: Path) -> list[Record]:
@@ -168,3 +173,37 @@ def test_without_a_log_nothing_is_written(session: Session, file: Path) -> None:
     judge.close()
     assert not judge.keeps
     assert not file.exists()
+
+
+def test_a_record_holds_what_the_model_saw_of_a_long_chat(store: TranscriptStore, file: Path) -> None:
+    """Messages that had left the context are not in it, also after resuming; the system prompt is."""
+    with EngineSlot(open_scripted, Settings(model="scripted:context=120")) as slot:
+        session = Session(slot, store, SessionOptions(system="Be brief."))
+        unseen: tuple[int, ...] = ()
+        for number in range(12):
+            for event in session.send(f"question number {number} of many words that fill the context"):
+                if isinstance(event, LeftOut):
+                    unseen = event.indices
+        assert unseen
+        session.close()
+        conversation = store.read(session.conversation.id).conversation
+        node = conversation.path()[-1]
+        Judge(FeedbackLog(file)).rate(conversation, node.id, thumb=1)
+    (record,) = kept(file)
+    assert isinstance(record, Rating)
+    whole = conversation.prompt_messages(node.parent)
+    seen = [message.content for index, message in enumerate(whole) if index not in unseen]
+    assert [message.content for message in record.prompt] == seen
+    assert seen[0] == "Be brief."
+
+
+def test_the_same_words_make_no_pair(store: TranscriptStore, file: Path) -> None:
+    """Called good once and bad once, they say nothing about which is better."""
+    conversation = store.create()[0]
+    asked = conversation.append(user("one"))
+    one = conversation.append(assistant("the  same\n"), asked.id)
+    two = conversation.append(assistant("the same"), asked.id)
+    judge = Judge(FeedbackLog(file))
+    judge.rate(conversation, one.id, thumb=1)
+    judge.rate(conversation, two.id, thumb=-1)
+    assert judge.opposites(conversation, two.id) == []

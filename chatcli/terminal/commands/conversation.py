@@ -29,7 +29,7 @@ def regenerate(chat: Chat, _argument: str) -> None:
     same = [node for node in found[:-1] if node.message.content == found[-1].message.content]
     if len(found) > 1:
         which = "the same words as before" if same else "all are kept"
-        pair = _pair_to_be(chat, found)
+        pair = "" if same else _pair_to_be(chat, found)
         chat.screen.note(f"(answer {len(found)} of {len(found)}; {which}; /siblings goes through them{pair})")
 
 
