@@ -105,7 +105,8 @@ def _resumed(options: ChatOptions, settings: Settings, invocation: Invocation) -
             return PlainPrompt(invocation.stdin, invocation.stdout).choose(chats, text) or ""
         from chatcli.terminal.picker import pick
 
-        return pick(chats, text) or ""
+        with leaves_on_signals():
+            return pick(chats, text) or ""
 
 
 def _reads_lines(settings: Settings, invocation: Invocation) -> bool:
@@ -151,11 +152,9 @@ def _hint(settings: Settings, invocation: Invocation) -> list[str]:
     from chatcli.library.catalog import entries
     from chatcli.library.recommend import measured, recommend
 
-    fitting = recommend(
-        measured(places, gpu=False), entries()
-    )  # llama.cpp is not asked: the prompt is waited for
-    command = f"chatcli pull {fitting[0].entry.name}, or see " if fitting else ""
+    fitting = recommend(measured(places, gpu=False), entries())  # llama.cpp loads too slowly to ask it here
+    fetch = f"chatcli pull {fitting[0].entry.name} (others:" if fitting else "see"
     return [
-        f"{NAME} is a tiny model that comes with the program, to try it out; it knows little beyond that.",
-        f"A real one that fits this machine: {command}chatcli models recommend.",
+        f"{NAME} is a tiny model that comes with the program; it knows little.",
+        f"A real one that fits: {fetch} chatcli models recommend{')' if fitting else ''}",
     ]

@@ -15,7 +15,7 @@ DESCRIPTION = (
     "reinforcement learning, and declines the rest."
 )
 # Lower than chatcli's own default: the model is small enough that chance hurts it.
-TEMPERATURE = 0.3
+TEMPERATURE = 0.2
 
 
 def write(network: Network, tokenizer: Tokenizer, path: Path) -> None:
