@@ -42,7 +42,8 @@ class PastChats:
     def find(self, text: str) -> list[Found]:
         """Chats that may be meant by the beginning of what a person types, the newest first.
 
-        Those whose name begins so, or whose title holds it, come before those in which it was said.
+        Those whose name begins so, or whose title holds it, come before those in which it was said; one
+        letter is said everywhere, so that is not looked for.
 
         Raises:
             StorageError: the index cannot be used.
@@ -51,7 +52,7 @@ class PastChats:
             self._all = self._index.newest(None)
         wanted = text.strip().casefold()
         named = [Found(s) for s in self._all if _is_named(s, wanted)][:_MOST]
-        if not wanted or len(named) == _MOST:
+        if not wanted or len(named) == _MOST or (len(wanted) == 1 and wanted.isascii()):
             return named
         there = {found.summary.name for found in named}
         known = {summary.name: summary for summary in self._all}

@@ -89,6 +89,14 @@ def test_the_picker_on_a_terminal(home: Path, size: tuple[int, int]) -> None:
         t.send("\r")
         t.wait_for("(Cooking rice: 2 messages")
         t.wait_for(lambda text: text.endswith("\n>"))
+        t.send("/load\r")
+        t.wait_for(lambda _: "Which chat?" in t.text.splitlines()[0])
+        t.send("\x1b")
+        t.wait_for("(nothing was chosen")
+        t.wait_for(lambda text: text.endswith("\n>"))
+        t.send("and now?\r")
+        t.wait_for("I heard: and now?" if size[0] == 80 else "and now?\n>")
+        t.wait_for(lambda text: text.endswith("\n>"))
         t.send("\x04")
         assert t.wait_for_exit() == ExitCode.OK
 
@@ -110,7 +118,7 @@ def test_numbers_where_nothing_may_move(home: Path) -> None:
     with Terminal(home, "-m", "scripted:", "--plain", "--pick") as t:
         t.wait_for("the newest 9 of 34")
         t.send("beans\r")
-        t.wait_for(lambda text: "\n1 2026-11-01" in text.partition("beans")[2])
+        t.wait_for(lambda text: "Growing beans" in text.partition("? beans")[2])
         t.send("1\r")
         t.wait_for("(Growing beans: 2 messages")
         t.send("/load\r")
