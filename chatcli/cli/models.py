@@ -13,6 +13,7 @@ from chatcli.cli.models_rm import rm
 from chatcli.cli.models_shelf import AsJson, Shelf, gigabytes, table, tokens
 from chatcli.cli.models_show import show
 from chatcli.cli.models_verify import verify
+from chatcli.cli.pull import pull
 from chatcli.errors import ChatcliError, UsageError
 from chatcli.library.bundled import NAME as BUNDLED
 from chatcli.library.bundled import bundled_model
@@ -166,5 +167,6 @@ def alias(
     shelf.note(f"{name} is {meant} from now on")
 
 
+app.command("pull")(pull)
 app.command("import")(import_)
 app.command("quantize")(quantize)
