@@ -30,7 +30,8 @@ AUTO_CONTEXT = 0
 KV_CACHES = ("f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "f32")
 #: Stands for no persona where one is chosen.
 NO_PERSONA = "none"
-_FREE_KEY = re.compile(r"none|f([1-9]|1[0-9]|2[0-4])|alt-(up|down|left|right|[!-~])")
+# Not Alt-O and Alt-[: with those the terminal's own key sequences begin.
+_FREE_KEY = re.compile(r"none|f([1-9]|1[0-9]|2[0-4])|alt-(up|down|left|right|[!-NP-Z\\-~])")
 #: The fields of ``Settings`` that are not settings.
 _TABLES = {"sampling", "origins", "personas"}
 

@@ -121,6 +121,7 @@ def test_a_persona_yields_to_flags_only(tmp_path: Path) -> None:
         ('keys = "nano"', "keys must be emacs or vi"),
         ('key_good = "g"', "key_good must be f1 to f24, alt- and a key, or none"),
         ('key_bad = "c-b"', "key_bad must be f1 to f24, alt- and a key, or none"),
+        ('key_bad = "alt-["', "key_bad must be f1 to f24, alt- and a key, or none"),
         ('key_good = "f3"', "key_good and key_bad must be two keys, not both f3"),
     ],
 )

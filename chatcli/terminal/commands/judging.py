@@ -108,10 +108,11 @@ def key_hint(chat: Chat, keys: Sequence[str]) -> str:
     Args:
         keys: the names of the settings for good and bad.
     """
-    path = chat.session.conversation.path()
-    if not path or path[-1].message.role is not Role.ASSISTANT or EDITS in path[-1].extra:
+    conversation = chat.session.conversation
+    last = conversation.node(conversation.head) if conversation.head is not None else None
+    if last is None or last.message.role is not Role.ASSISTANT or EDITS in last.extra:
         return ""
-    mark = chat.rating_mark(path[-1].id)
+    mark = chat.rating_mark(last.id)
     if mark:
         return mark
     named = [(key, word) for key, word in zip(keys, THUMBS.values(), strict=True) if key != "none"]
