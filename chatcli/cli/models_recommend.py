@@ -1,15 +1,25 @@
 """``chatcli models recommend``: models that suit this machine."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chatcli.chat.formats.json_text import json_text
-from chatcli.cli.models_shelf import AsJson, Shelf, gigabytes
+from chatcli.cli.models_shelf import AsJson, Shelf, gigabytes, table, tokens
 from chatcli.errors import ExitCode
 
+if TYPE_CHECKING:
+    from chatcli.library.recommend import Facts
 
-def recommend(context: typer.Context, as_json: AsJson = False) -> None:
+
+def recommend(
+    context: typer.Context,
+    every: Annotated[
+        bool, typer.Option("--all", help="List the whole catalogue, embedding models too, and what fits.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Look at memory, GPU and free disk, and name up to three models that suit them, with the reason."""
     from chatcli.library import catalog
     from chatcli.library.names import is_here
@@ -21,6 +31,9 @@ def recommend(context: typer.Context, as_json: AsJson = False) -> None:
     facts = measured(shelf.places)
     models = local_models(shelf.places)
     present = [entry.name for entry in catalog.entries() if is_here(entry, models)]
+    if every:
+        _list_all(shelf, facts, present, as_json=as_json)
+        return
     proposals = choose(facts, catalog.entries(), present)
     if as_json:
         record = {
@@ -58,3 +71,38 @@ def recommend(context: typer.Context, as_json: AsJson = False) -> None:
     if not proposals:
         shelf.note("no model of the catalogue fits; free some memory or disk, or use the bundled lkjsxclm")
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _list_all(shelf: Shelf, facts: "Facts", present: list[str], *, as_json: bool) -> None:
+    """The catalogue: name, size, context, licence, whether it is here or fits, what it is good for."""
+    from chatcli.library import catalog
+    from chatcli.library.recommend import fits
+
+    entries = catalog.entries()
+    state = {
+        e.name: "here" if e.name in present else "fits" if fits(e, facts, present) else "too big"
+        for e in entries
+    }
+    if as_json:
+        records = [
+            {
+                "name": e.name,
+                "reference": e.reference,
+                "kind": e.kind,
+                "size": e.size,
+                "memory": e.memory,
+                "context": e.context,
+                "license": e.license,
+                "good_for": e.good_for,
+                "state": state[e.name],
+            }
+            for e in entries
+        ]
+        shelf.invocation.write_bytes(json_text(records, indent=2).encode())
+        return
+    rows = [
+        (e.name, gigabytes(e.size), tokens(e.context), e.license, state[e.name], e.good_for) for e in entries
+    ]
+    page = shelf.page()
+    table(page, rows, numbers=(1, 2))
+    page.show()

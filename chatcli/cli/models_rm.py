@@ -28,10 +28,8 @@ def rm(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Remove models from the disk and say how much that frees."""
-    from chatcli.library.registry import decode_registry
     from chatcli.library.removal import plan_removal, remove
     from chatcli.library.stores import local_models
-    from chatcli.storage.registry_file import update
 
     shelf = Shelf.of(context)
     models = local_models(shelf.places)
@@ -45,14 +43,25 @@ def rm(
         plans.append(plan_removal(found.model, models, foreign=foreign))
     if not yes and not _confirmed(shelf, plans):
         raise typer.Exit(ExitCode.FAILED)
-    file = shelf.places.registry
     for plan in plans:
         remove(plan)
         if str(plan.model.store) == "registered":
-            known = plan.model.name
-            update(file, lambda data, known=known: decode_registry(data, str(file)).without(known).encode())
+            _forget(shelf, plan.model.name)
         freed = "the file stays where it is" if plan.forget else f"{gigabytes(plan.freed)} are free again"
         shelf.note(f"removed {plan.model.name}; {freed}")
+        if shelf.settings.model == plan.model.name:
+            shelf.note(
+                f"it was the default model; chatcli models default {BUNDLED} goes back to the bundled one"
+            )
+
+
+def _forget(shelf: Shelf, name: str) -> None:
+    """Take a name out of the registry."""
+    from chatcli.library.registry import decode_registry
+    from chatcli.storage.registry_file import update
+
+    file = shelf.places.registry
+    update(file, lambda data: decode_registry(data, str(file)).without(name).encode())
 
 
 def _confirmed(shelf: Shelf, plans: "list[Removal]") -> bool:

@@ -64,7 +64,7 @@ def recommend(facts: Facts, entries: Sequence[CatalogEntry], present: Collection
         entries: chat models, from small to large.
         present: names of those that are on this machine already, which need no free disk.
     """
-    fitting = [e for e in entries if e.kind == "chat" and _fits(e, facts, present)]
+    fitting = [e for e in entries if e.kind == "chat" and fits(e, facts, present)]
     fluent = [e for e in fitting if _speed(e, facts) >= _FLUENT]
     if not fitting:
         return []
@@ -128,7 +128,8 @@ def room(facts: Facts) -> int:
     return max(0, min(int(facts.available * _SHARE), facts.available - _KEEP))
 
 
-def _fits(entry: CatalogEntry, facts: Facts, present: Collection[str]) -> bool:
+def fits(entry: CatalogEntry, facts: Facts, present: Collection[str]) -> bool:
+    """Whether a model fits the disk, if it must be fetched, and a GPU or main memory."""
     if facts.disk and entry.name not in present and entry.size * 1.05 > facts.disk:
         return False
     return _where(entry, facts) == "GPU" or entry.memory <= room(facts)

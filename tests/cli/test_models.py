@@ -12,11 +12,11 @@ import pytest
 
 from benchmarks.shapes import SHAPES, write
 from chatcli.errors import ExitCode
-from chatcli.library.catalog import find
+from chatcli.library.catalog import entries, find
 from tests.engine.gguf_files import STRING, U32, tiny_model
 from tests.engine.tiny_models import write_llama
 from tests.library.disks import in_hub_cache, in_ollama, put
-from tests.program import MODEL, run
+from tests.program import MODEL, Terminal, run
 
 
 @pytest.fixture
@@ -162,6 +162,25 @@ def test_recommend_names_three(home: Path) -> None:
     done = run(home, "models", "recommend")
     for model in record["models"]:
         assert f"chatcli pull {model['name']}" in done.stdout
+
+
+def test_the_whole_catalogue(home: Path) -> None:
+    """Every model with whether it is here, fits or is too big."""
+    done = run(home, "models", "recommend", "--all")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [e.name for e in entries()]
+    records = json.loads(run(home, "models", "recommend", "--all", "--json").stdout)
+    assert {r["state"] for r in records} <= {"here", "fits", "too big"}
+
+
+def test_newcomers_are_told_of_a_model_that_fits(home: Path) -> None:
+    """The first chat with the bundled model names one; with another model on the disk it does not."""
+    with Terminal(home, size=(120, 24)) as terminal:
+        terminal.wait_for("chatcli models recommend")
+        assert "chatcli pull " in terminal.scrollback
+    put(home / "models/mine.gguf")
+    with Terminal(home) as terminal:
+        terminal.wait_for("\n>")  # the hint would stand before it
+        assert "recommend" not in terminal.scrollback
 
 
 def test_quantize(home: Path, tmp_path: Path) -> None:
