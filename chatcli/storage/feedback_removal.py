@@ -7,6 +7,7 @@ import msgspec
 
 from chatcli.feedback.judgements import decode_trace
 from chatcli.storage.durable import PATIENCE, AppendFile, atomic_write, storage_error
+from chatcli.storage.feedback_log import FeedbackLog
 from chatcli.storage.records import LONGEST_LINE
 
 _RETRACTS = b"retracts"
@@ -16,7 +17,7 @@ def remove_judgements(log: Path, conversations: Collection[str]) -> int:
     """Remove the records that quote an answer of these conversations, and the retractions of these records.
 
     The log is replaced at once, or not at all, while nobody else can write it; every other byte of it stays.
-    A damaged line is removed if it names one of the conversations.
+    A damaged line is removed if it names one of the conversations, also where repairs have put it aside.
 
     Args:
         log: the feedback log.
@@ -28,8 +29,11 @@ def remove_judgements(log: Path, conversations: Collection[str]) -> int:
     Raises:
         StorageError: it could not be rewritten, and is as before.
     """
-    if not log.exists():
-        return 0
+    aside = FeedbackLog(log).damaged_path
+    return sum(_remove_from(path, conversations) for path in (log, aside) if path.exists())
+
+
+def _remove_from(log: Path, conversations: Collection[str]) -> int:
     with AppendFile(log) as file:
         file.hold(exists=True, patience=PATIENCE)
         doomed = _Doomed(conversations)

@@ -9,6 +9,7 @@ from chatcli.errors import StorageError
 from chatcli.feedback.codec import encode
 from chatcli.feedback.records import Record, Target, correction, rating, retraction
 from chatcli.storage.durable import AppendFile
+from chatcli.storage.feedback_log import FeedbackLog
 from chatcli.storage.feedback_removal import remove_judgements
 
 GONE, KEPT = "20260101-000000-aaaaa", "20260101-000000-bbbbb"
@@ -60,6 +61,14 @@ def test_without_any_the_file_is_not_touched(log: Path) -> None:
     before = log.stat()
     assert remove_judgements(log, [GONE]) == 0
     assert (log.stat().st_ino, log.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_what_repairs_put_aside_goes_too(log: Path) -> None:
+    """A damaged line that names the conversation may hold its words."""
+    write(log, encode(judged(GONE, "secret"))[:-20], b"damaged", encode(judged(KEPT)))
+    assert FeedbackLog(log).repair() == 2
+    assert remove_judgements(log, [GONE]) == 1
+    assert FeedbackLog(log).damaged_path.read_bytes() == b"damaged\n"
 
 
 def test_who_appends_meanwhile_appends_to_the_new_file(log: Path) -> None:
