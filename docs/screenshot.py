@@ -29,6 +29,8 @@ def main() -> None:
         for number, question in enumerate(QUESTIONS, start=1):
             terminal.send(question + "\r")
             terminal.wait_for(lambda text, n=number: text.count("\n>") > n)  # type: ignore[misc]
+        terminal.send("\x1bOQ")  # F2
+        terminal.wait_for("good)")
         picture = _picture(terminal)
     PICTURE.write_text(picture, encoding="utf-8")
 
