@@ -79,7 +79,7 @@ _NOBODY = (
     r"shared|default|all users|runner|ubuntu|vagrant|linuxbrew|app|node|jovyan|lost\+found|admin|root|pi)"
 )
 _NO_WORD = r"(?<![A-Za-z0-9_])"
-_LONG_WORD = r"(?<![A-Za-z0-9_+/=.-])[A-Za-z0-9_+/-]{32,512}={0,2}(?![A-Za-z0-9_+/=-])"
+_LONG_WORD = r"(?<![A-Za-z0-9_+/.-])[A-Za-z0-9_+/-]{32,512}={0,2}(?![A-Za-z0-9_+/=-])"
 
 
 def _keys() -> list[Kind]:
