@@ -21,6 +21,7 @@ from chatcli.feedback.lengths import Lengths
 from chatcli.feedback.redact import Redactor
 from chatcli.storage.dataset import (
     CARD,
+    MANIFEST,
     Array,
     DataFile,
     Lines,
@@ -47,6 +48,7 @@ class Export:
         format: the format.
         parquet: it is written as Parquet.
         account: what is known when all is written.
+        written: the files of the folder.
 
     Raises:
         UsageError: an option makes no sense.
@@ -62,6 +64,7 @@ class Export:
         self.redactor: Redactor | None = None
         if options.redact or options.redact_patterns:
             self.redactor = Redactor(options.redact_patterns or ())
+        self.written: list[str] = []
         self._log = Path(options.log) if options.log else invocation.paths.feedback_log
         self.account = Account(
             self.format, self.rules, self.split, Funnel(), Lengths(), __version__, "",
@@ -118,6 +121,7 @@ class Export:
         others = self.format.companions(names) if self.format.companions else {}
         written = {CARD: card(self.account).encode(), **others}
         finish_dataset(folder, manifest(self.account, sorted(written)), written)
+        self.written = sorted([MANIFEST, *written, *names.values()])
 
     def tell(self, *, counts: bool) -> None:
         """Say on stderr what was done.

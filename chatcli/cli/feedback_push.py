@@ -22,7 +22,7 @@ def push(invocation: Invocation, options: ExportOptions, work: "Export", folder:
     from chatcli.library.hub_upload import upload_dataset
 
     assert options.push_to_hub is not None
-    files = sorted(path for path in Path(folder).iterdir() if not path.name.startswith("."))
+    files = [Path(folder, name) for name in work.written]
     note = invocation.note
     audience = "everybody can see it" if options.public else "only you and whom you let can see it"
     note(f"chatcli: this leaves your machine, for {options.push_to_hub} on the Hugging Face Hub; {audience}:")
@@ -31,8 +31,7 @@ def push(invocation: Invocation, options: ExportOptions, work: "Export", folder:
     note(f"  {work.funnel.rows.total():,} rows of your chats, {_redaction(work)}")
     if not options.yes and ask(invocation, "upload? [y/N] ") != "y":
         raise ChatcliError(f"nothing was uploaded; the dataset is in {folder}")
-    names = [path.name for path in files]
-    where = upload_dataset(Path(folder), options.push_to_hub, names, private=not options.public)
+    where = upload_dataset(Path(folder), options.push_to_hub, work.written, private=not options.public)
     note(f"chatcli: uploaded to {where}")
 
 
