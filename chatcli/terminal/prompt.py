@@ -26,7 +26,8 @@ from chatcli.terminal.picker import pick
 #: What Ctrl-O on an empty line stands for.
 SHOW_REASONING = "/reasoning"
 
-Gesture = tuple[str, Callable[[], Callable[[], None]]]
+#: A key and what it does.
+Gesture = tuple[str, Callable[[], None]]
 
 
 class Idle(Protocol):
@@ -53,7 +54,7 @@ class Prompt:
         environ: environment variables; they name the editor.
         vi: the keys of vi instead of those of emacs.
         gestures: what some keys do at any time, whatever has been typed: a key as the settings name it
-            (``f2``, ``alt-up``), and what is done at once; what that returns prints above the prompt.
+            (``f2``, ``alt-up``), and what is called; what that prints appears above the prompt.
         idle: what is done while the line is empty and no key is pressed; None: nothing.
         patience: seconds without a key until it begins.
         input: where keys come from; None is the terminal.
@@ -193,7 +194,14 @@ def _gestures(gestures: Sequence[Gesture]) -> KeyBindings:
         sequence = ("escape", key.removeprefix("alt-")) if alt else (key,)
 
         @keys.add(*sequence, filter=~is_searching & ~vi_mode if alt else ~is_searching)
-        def _(event: KeyPressEvent, act: Callable[[], Callable[[], None]] = act) -> None:
-            run_in_terminal(act())
+        def _(event: KeyPressEvent, act: Callable[[], None] = act) -> None:
+            # Not run_in_terminal: it gives the terminal lines for a moment, in which Enter is Ctrl-J and
+            # Ctrl-D is lost.
+            renderer = event.app.renderer
+            renderer.erase()
+            act()
+            renderer.reset()
+            if not event.app.key_processor.input_queue:
+                renderer.request_absolute_cursor_position()  # the bottom line is drawn when it is known
 
     return keys

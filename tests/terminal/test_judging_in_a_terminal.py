@@ -71,6 +71,23 @@ def test_one_key_after_an_answer(home: Path) -> None:
     assert ratings(home) == [(-1, "scripted:"), (1, "scripted:")]
 
 
+def test_keys_in_quick_succession_take_nothing_from_the_line(home: Path) -> None:
+    """Each is obeyed, and what is typed between them, Enter at last, is there whole."""
+    text = "every key counts"
+    with Chat(home, "-m", "scripted:") as t:
+        t.say("hello")
+        for number, character in enumerate(text):
+            t.send(character)
+            t.drain()
+            t.send(F3 if number % 2 else F2)
+        t.send("\r")
+        t.wait_for(f": {text}")
+        t.at_bottom("F2 good F3 bad")
+        assert t.scrollback.count(f"> {text}") == 1
+        leave(t)
+    assert [thumb for thumb, _ in ratings(home)] == [1, -1] * (len(text) // 2)
+
+
 def test_the_keys_are_settings(home: Path) -> None:
     """Alt with an arrow, or none at all; the bottom line says so."""
     (home / "config.toml").write_text('key_good = "alt-up"\nkey_bad = "none"\n')

@@ -1,6 +1,6 @@
 """Commands that say what the person thinks of an answer: good, bad, a score, what it should have been."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from chatcli.chat.conversation import Node
@@ -89,17 +89,12 @@ def guidelines(chat: Chat, argument: str) -> None:
     chat.screen.note(f"(version {short(version_of(edited))} from the next judgement on; kept in {file.path})")
 
 
-def judge_by_key(chat: Chat, thumb: Thumb) -> Callable[[], None]:
-    """What a key does that is pressed at the prompt: the last answer is good, or bad.
-
-    Returns:
-        What tells about it; to be called when the screen is free. The judgement is kept already.
-    """
+def judge_by_key(chat: Chat, thumb: Thumb) -> None:
+    """What a key does that is pressed at the prompt: the last answer is good, or bad. Raises nothing."""
     try:
-        return _judge(chat, last_answer(chat), Verdict(thumb, None))
+        rate_answer(chat, last_answer(chat), Verdict(thumb, None))
     except ChatcliError as error:
-        problem = str(error)
-        return lambda: chat.screen.error(problem)
+        chat.screen.error(str(error))
 
 
 def key_hint(chat: Chat, keys: Sequence[str]) -> str:
@@ -124,16 +119,38 @@ def rate_answer(chat: Chat, node: Node, verdict: Verdict) -> None:
 
     What is said again in the same sense is added to what was said before; the opposite replaces it.
     """
-    _judge(chat, node, verdict)()
+    conversation = chat.session.conversation
+    former = chat.judge.rating(conversation, node.id)
+    said = verdict.after(former)
+    whole = (said.thumb, said.score, said.reasons, said.comment)
+    if former is not None and whole == (former.thumb, former.score, former.reasons, former.comment):
+        chat.screen.note(
+            f"({_which(chat, node)} is rated {verdict_of(former)} already; /unrate takes it back)"
+        )
+        return
+    with said_if_not_saved(chat):
+        chat.judge.rate(
+            conversation,
+            node.id,
+            thumb=said.thumb,
+            score=said.score,
+            reasons=said.reasons,
+            comment=said.comment,
+        )
+    chat.screen.note(_summary(chat, node, said.hint))
 
 
 @contextmanager
 def said_if_not_saved(chat: Chat) -> Iterator[None]:
     """Inside, a judgement that cannot be written is said aloud and remembered, and the chat goes on."""
-    with _remembered_if_not_saved(chat) as problems:
+    try:
         yield
-    for problem in problems:
-        chat.screen.error(problem)
+    except StorageError as error:
+        count = chat.judge.unsaved
+        waits = "it waits" if count == 1 else f"{count} judgements wait"
+        chat.screen.error(
+            f"not saved yet: {error} ({waits} in memory; the next judgement and the end try again)"
+        )
 
 
 def last_answer(chat: Chat) -> Node:
@@ -175,48 +192,6 @@ def _original(chat: Chat, node: Node) -> Node:
     while node.extra.get(EDITS, "").isdecimal() and int(node.extra[EDITS]) in conversation:
         node = conversation.node(int(node.extra[EDITS]))
     return node
-
-
-def _judge(chat: Chat, node: Node, verdict: Verdict) -> Callable[[], None]:
-    """As ``rate_answer``, but leaves it to the caller when to say what it comes to."""
-    conversation = chat.session.conversation
-    former = chat.judge.rating(conversation, node.id)
-    said = verdict.after(former)
-    whole = (said.thumb, said.score, said.reasons, said.comment)
-    if former is not None and whole == (former.thumb, former.score, former.reasons, former.comment):
-        already = f"({_which(chat, node)} is rated {verdict_of(former)} already; /unrate takes it back)"
-        return lambda: chat.screen.note(already)
-    with _remembered_if_not_saved(chat) as problems:
-        chat.judge.rate(
-            conversation,
-            node.id,
-            thumb=said.thumb,
-            score=said.score,
-            reasons=said.reasons,
-            comment=said.comment,
-        )
-    summary = _summary(chat, node, said.hint)
-
-    def tell() -> None:
-        chat.screen.note(summary)
-        for problem in problems:
-            chat.screen.error(problem)
-
-    return tell
-
-
-@contextmanager
-def _remembered_if_not_saved(chat: Chat) -> Iterator[list[str]]:
-    """Gives the list that says what could not be written, once that is known."""
-    problems: list[str] = []
-    try:
-        yield problems
-    except StorageError as error:
-        count = chat.judge.unsaved
-        waits = "it waits" if count == 1 else f"{count} judgements wait"
-        problems.append(
-            f"not saved yet: {error} ({waits} in memory; the next judgement and the end try again)"
-        )
 
 
 def _summary(chat: Chat, node: Node, hint: str | None) -> str:
