@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from chatcli.errors import NetworkError, UsageError
 
@@ -30,7 +31,7 @@ def upload_dataset(folder: Path, name: str, files: Sequence[str], *, private: bo
     if get_token() is None:
         raise UsageError("nobody is logged in to the hub: run hf auth login, or set HF_TOKEN")
     # The base of the HTTP library's errors; which library that is differs between versions of the client.
-    transport_error = HfHubHTTPError.__bases__[0]
+    transport_error = cast(type[Exception], HfHubHTTPError.__bases__[0])
     api = HfApi(library_name="chatcli")
     try:
         address = api.create_repo(name, repo_type="dataset", private=private, exist_ok=True)
