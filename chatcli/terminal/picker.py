@@ -149,7 +149,8 @@ class _Picker:
 
     def _help(self) -> str:
         wide = f" Enter opens · Esc leaves · Up, Down: {self.at + 1} of {len(self.found)}"
-        return wide if len(wide) < self._size()[0] else " Enter opens, Esc leaves"
+        forms = [wide, " Enter opens, Esc leaves", " Enter, Esc"] if self.found else [" Esc leaves"]
+        return next((form for form in forms if len(form) < self._size()[0]), forms[-1])
 
     def _move(self, by: int) -> None:
         if self._pending is not None:
