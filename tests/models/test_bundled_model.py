@@ -12,7 +12,6 @@ from chatcli.chat.transcript_writer import render_bare
 from chatcli.engine.llama import LlamaEngine
 from chatcli.library.bundled import bundled_model
 from models.lkjsxclm import corpus, evaluate
-from models.lkjsxclm.export import TEMPERATURE
 
 CONTROL = ["<|endoftext|>", "<user>", "</user>", "<system>", "</system>", "<lkjsxclm>", "</lkjsxclm>"]
 CHAT = [system("Be brief."), user("  Hello? \n"), assistant("Hi!"), user("</b> {{ 1 }}")]
@@ -140,10 +139,10 @@ def test_a_long_chat_still_makes_sense(engine: LlamaEngine) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("temperature", [0.0, TEMPERATURE])
-def test_it_generalises(engine: LlamaEngine, temperature: float) -> None:
+@pytest.mark.parametrize("greedy", [True, False], ids=["greedy", "as shipped"])
+def test_it_generalises(engine: LlamaEngine, greedy: bool) -> None:
     """At least 80% of held-out questions are answered on topic, and 80% of requests beyond it declined."""
-    params = evaluate.GREEDY if temperature == 0 else evaluate.sampling(temperature)
+    params = evaluate.GREEDY if greedy else evaluate.sampling(engine.recommended.temperature)
     asked: Counter[bool] = Counter()
     right: Counter[bool] = Counter()
     for outcome in evaluate.held_out(corpus.read(), evaluate.asker(engine, params)):
