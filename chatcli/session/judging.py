@@ -311,10 +311,16 @@ def answer_at(conversation: Conversation, node_id: int) -> Node:
 
 
 def seen_by(conversation: Conversation, node: Node) -> list[Message]:
-    """What the model was given that gave an answer; of a long chat the newest messages only."""
+    """What the model was given that gave an answer; of a long chat the newest messages only.
+
+    Raises:
+        UsageError: it was given nothing.
+    """
     messages = conversation.prompt_messages(node.parent)
+    if not messages:
+        raise UsageError("this answers nothing: no message comes before it, so there is nothing to judge")
     count = node.extra.get(LEFT_OUT, "")
-    spoken = [i for i, message in enumerate(messages) if message.role is not Role.SYSTEM]
+    spoken = [i for i, message in enumerate(messages) if message.role is not Role.SYSTEM][:-1]
     unseen = set(spoken[: int(count)] if count.isdecimal() and len(count) < _DIGITS else ())
     return [message for i, message in enumerate(messages) if i not in unseen]
 

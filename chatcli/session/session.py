@@ -169,8 +169,8 @@ class Session:
     def alternatives(self, node_id: int) -> list[Node]:
         """The siblings of a message, itself among them, without beginnings that were continued."""
         found = self.conversation.siblings(node_id)
-        continued = {int(n.extra[CONTINUES]) for n in found if n.extra.get(CONTINUES, "").isdecimal()}
-        return [n for n in found if n.id == node_id or n.id not in continued]
+        continued = {n.extra[CONTINUES] for n in found if CONTINUES in n.extra}
+        return [n for n in found if n.id == node_id or str(n.id) not in continued]
 
     def edit_question(self, node_id: int, text: str) -> BackgroundAnswer:
         """Say something else in place of a message of the user's and let the model answer that.

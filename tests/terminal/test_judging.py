@@ -218,6 +218,44 @@ def test_fix_prefers_the_edited_text(home: Path, tmp_path: Path) -> None:
         assert "this text is your own" in c.type("/rate 2 good")
 
 
+@pytest.mark.parametrize("edits", ["2", "1", "x", "9" * 5000])
+def test_foreign_attributes_do_no_harm(home: Path, tmp_path: Path, edits: str) -> None:
+    """An answer that says it edits itself, or what is no answer, is taken as one of its own."""
+    text = f"""<session id="x"/><user id="1">q</user><a id="2" edits="{edits}" left_out="{edits}">a</a>
+        <a id="3" parent="1" continues="{edits}">b</a>"""
+    (home / "transcripts").mkdir()
+    (home / "transcripts" / "foreign.txt").write_text(text)
+    with chatting(home, {"EDITOR": editor_that(tmp_path, 'echo better > "$1"')}) as c:
+        shown = c.type(
+            "/load foreign", "/siblings", "/siblings 1", "/fix", "/siblings 1", "/rate 2 good", "/history"
+        )
+        assert "your text is preferred" in shown
+        assert c.chat.judge.unsaved == 0
+        records = list(FeedbackLog(c.paths.feedback_log).read())
+        assert not [record for record in records if isinstance(record, DamagedLine)]
+        assert [record.edited for record in records if isinstance(record, Correction)] == ["better"]
+
+
+def test_a_greeting_answers_nothing(home: Path, tmp_path: Path) -> None:
+    """A transcript that begins with an answer: there is no prompt to learn from, and nothing is kept."""
+    (home / "transcripts").mkdir()
+    (home / "transcripts" / "foreign.txt").write_text("<a>Hello, I am here.</a>")
+    with chatting(home, {"EDITOR": editor_that(tmp_path, 'echo better > "$1"')}) as c:
+        shown = c.type("/load foreign", "/good", "/fix", "/rate 1 3")
+        assert shown.count("this answers nothing") == 3
+        assert c.said == ["Hello, I am here."]
+        assert kept(c) == []
+
+
+def test_function_keys_work_with_the_keys_of_vi(home: Path) -> None:
+    """In both modes; Escape and a key are two keys there, not Alt."""
+    with chatting(home, vi=True) as c:
+        shown = c.press(f"one\rtw{F2}o\x1b{ALT_DOWN}{F2}\x1b\r\x04")
+        assert "message 2: good" in shown
+        assert [r[1] for r in ratings(c)] == [1]
+        assert c.said[2] == "two"
+
+
 @pytest.mark.parametrize("script", ["true", ': > "$1"'])
 def test_a_fix_that_changes_nothing_is_none(home: Path, tmp_path: Path, script: str) -> None:
     """Leaving the editor with the same text, or with none, keeps all as it is."""

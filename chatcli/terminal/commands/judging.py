@@ -9,6 +9,7 @@ from chatcli.errors import ChatcliError, StorageError, UsageError
 from chatcli.feedback.guideline import short, version_of
 from chatcli.feedback.records import Thumb
 from chatcli.session.answering import EDITS
+from chatcli.session.judging import seen_by
 from chatcli.session.verdict_words import Verdict, read_verdict
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.conversation import message_at, messages_of
@@ -56,6 +57,7 @@ def fix(chat: Chat, argument: str) -> None:
     """An answer as it should have been: it is chosen over the original, and the chat goes on from it."""
     session = chat.session
     node = answer_at(chat, argument) if argument else last_answer(chat)
+    seen_by(session.conversation, node)  # refuses what answers nothing, before anything is edited
     text = chat.edit(node.message.content)
     if text == node.message.content or not text.strip():
         chat.screen.note("(empty; nothing was changed)" if not text.strip() else "(unchanged)")
@@ -188,9 +190,10 @@ def _is_verdict(word: str) -> bool:
 
 def _original(chat: Chat, node: Node) -> Node:
     """What the model answered, if this is an edited answer."""
-    conversation = chat.session.conversation
-    while node.extra.get(EDITS, "").isdecimal() and int(node.extra[EDITS]) in conversation:
-        node = conversation.node(int(node.extra[EDITS]))
+    siblings = chat.session.conversation.siblings(node.id)
+    answers = {str(n.id): n for n in siblings if n.message.role is Role.ASSISTANT}
+    while (edited := answers.pop(node.extra.get(EDITS, ""), None)) is not None:
+        node = edited
     return node
 
 
