@@ -7,6 +7,7 @@ import typer
 
 from chatcli.cli.invocation import Invocation
 from chatcli.errors import UsageError
+from chatcli.library.checksums import Checksums
 from chatcli.library.hub.pull import CONNECTIONS, Pulled, Puller
 from chatcli.library.hub.retrying import RETRIES, Patience
 from chatcli.library.reference import Reference, parse_reference
@@ -50,6 +51,9 @@ def pull(
         with contextlib.suppress(BrokenPipeError):
             invocation.note("chatcli: stopped; the same command goes on where it was")
         raise
+    checksums = Checksums(invocation.paths.checksums)
+    for file in (file for model in pulled for file in model.files if file.sha256):
+        checksums.remember(file.path, file.sha256)  # or the first chat would read it again
     if as_json:
         invocation.write_json({"files": _records(pulled)})
         return
