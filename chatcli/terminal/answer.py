@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chatcli.engine.base import LeftOut, PromptProgress, ReasoningDelta, TextDelta
-from chatcli.terminal.live import LiveArea, bar, clipped
+from chatcli.terminal.live import Abilities, LiveArea, bar, clipped
 from chatcli.terminal.markdown.stream import MarkdownStream
 from chatcli.terminal.plain_text import WholeLines, WrappedLines
 from chatcli.terminal.rows import DIM, Row
@@ -209,10 +209,10 @@ class AnswerView:
             self._raw_line = False
 
     def _new_rows(self, *, reasoning: bool) -> Rows:
+        if reasoning:
+            return reasoning_rows(self._area.abilities)
         if not self._area.abilities.escapes:
             return WholeLines()
-        if reasoning:
-            return WrappedLines(DIM, _INDENT)
         return MarkdownStream(unicode=self._area.abilities.unicode)
 
     def _end_rows(self) -> None:
@@ -239,6 +239,11 @@ class AnswerView:
             frames = _SPINNER[0] if unicode else _SPINNER[1]
             text = f"{frames[int(now / _SPIN) % len(frames)]} {what or 'waiting for the first word'}"
         return [Row(((clipped(text, width), DIM),))]
+
+
+def reasoning_rows(abilities: Abilities) -> Rows:
+    """What makes rows of reasoning: dimmed and indented where that can be shown."""
+    return WrappedLines(DIM, _INDENT) if abilities.escapes else WholeLines()
 
 
 class _Thoughts:

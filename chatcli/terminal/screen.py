@@ -8,7 +8,7 @@ from chatcli.chat.message import FinishReason, Generation
 from chatcli.engine.base import Finished, LeftOut, PromptProgress, ReasoningDelta, TextDelta
 from chatcli.session.background import BackgroundAnswer
 from chatcli.terminal import figures
-from chatcli.terminal.answer import FRAME, AnswerView, Manner, Waiting
+from chatcli.terminal.answer import FRAME, AnswerView, Manner, Waiting, reasoning_rows
 from chatcli.terminal.ballot_view import BallotView
 from chatcli.terminal.keyboard import Keyboard
 from chatcli.terminal.live import Abilities, LiveArea, Size, size_of, text_rows
@@ -112,7 +112,9 @@ class Screen:
 
     def reasoning(self, text: str) -> None:
         """Reasoning that is there already, unfolded."""
-        self._print(text_rows(sanitize(text), DIM))
+        rows = reasoning_rows(self._area.abilities)
+        rows.feed(sanitize(text))
+        self._print(rows.finish(self.width))
 
     def table(self, rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> None:
         """A table; as records where the screen is too narrow for columns."""

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from chatcli.chat.message import FinishReason
+from chatcli.chat.conversation import Conversation
+from chatcli.chat.message import FinishReason, assistant, user
 from chatcli.chat.transcript_reader import load
+from chatcli.chat.transcript_writer import render
 from chatcli.errors import ExitCode
 from tests.program import Terminal, run
 
@@ -305,6 +307,26 @@ def test_the_first_run_says_what_the_bundled_model_is(home: Path) -> None:
     with Terminal(home) as t:
         shown = t.wait_for("chatcli pull")
         assert "tiny model that comes with the program" in shown
+
+
+def test_reasoning_is_folded_and_shown_again(home: Path) -> None:
+    """Ctrl-O while it comes folds the rest; at the prompt it shows all of it, as ``/reasoning`` does."""
+    script = Conversation()
+    script.append(user("go"))
+    script.append(assistant("The answer.", " ".join(f"thought{n}" for n in range(60))))
+    (home / "script.txt").write_text("".join(render(script)))
+    with Terminal(home, "-m", f"scripted:{home}/script.txt,delay=0.03") as t:
+        ready(t)
+        t.send("go\r")
+        t.wait_for("thought5 ")
+        t.send("\x0f")
+        t.wait_for("words (Ctrl-O)")
+        t.wait_for("60 words; /reasoning shows them\n\nThe answer.\n>")
+        assert "thought59" not in t.scrollback
+        t.send("\x0f")
+        t.wait_for("thought59\n>")
+        assert "thought6 thought7" in " ".join(t.scrollback.split())
+        leave(t)
 
 
 def test_the_model_writes_a_title_while_nobody_types(home: Path) -> None:
