@@ -143,7 +143,8 @@ def _answers(conversation: "Conversation") -> "Iterator[Node]":
 
     begun = {node.extra[CONTINUES] for node in conversation.nodes if CONTINUES in node.extra}
     for node in conversation.nodes:
-        if node.message.role is Role.ASSISTANT and EDITS not in node.extra and str(node.id) not in begun:
+        answers = node.message.role is Role.ASSISTANT and node.parent is not None
+        if answers and EDITS not in node.extra and str(node.id) not in begun:
             yield node
 
 

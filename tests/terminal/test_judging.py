@@ -236,6 +236,13 @@ def test_foreign_attributes_do_no_harm(home: Path, tmp_path: Path, edits: str) -
         assert [record.edited for record in records if isinstance(record, Correction)] == ["better"]
 
 
+def test_ratings_are_found_by_searching(c: Chatting) -> None:
+    """``/search rated:bad`` finds what was called so a moment ago, and no longer what was taken back."""
+    c.type("about llamas", "/bad")
+    assert "about llamas" in c.type("/search rated:bad")
+    assert "nothing was found" in c.type("/search rated:good", "/unrate", "/search rated:bad")
+
+
 def test_a_greeting_answers_nothing(home: Path, tmp_path: Path) -> None:
     """A transcript that begins with an answer: there is no prompt to learn from, and nothing is kept."""
     (home / "transcripts").mkdir()
