@@ -186,6 +186,13 @@ class Judge:
             self.keep(records.retraction(rating.id), conversation)
         return rating
 
+    def retract_correction(self, conversation: Conversation, node_id: int) -> Correction | None:
+        """As ``retract``, for what the person made of an answer."""
+        correction = self.correction(conversation, node_id)
+        if correction is not None:
+            self.keep(records.retraction(correction.id), conversation)
+        return correction
+
     def keep(self, record: R, conversation: Conversation | None = None) -> R:
         """Write any record down, after those that wait.
 

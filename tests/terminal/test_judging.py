@@ -216,6 +216,10 @@ def test_fix_prefers_the_edited_text(home: Path, tmp_path: Path) -> None:
         assert c.said[1] == two.edited != one.edited
         assert c.chat.rating_mark(2) == "corrected"
         assert "this text is your own" in c.type("/rate 2 good")
+        assert "it was corrected" in c.type("/unrate 2")
+        assert [type(record) for record in kept(c)] == [Correction, Correction, Retraction]
+        assert c.chat.rating_mark(2) == ""
+        assert "is not rated" in c.type("/unrate 2")
 
 
 @pytest.mark.parametrize("edits", ["2", "1", "x", "9" * 5000])

@@ -44,13 +44,15 @@ def rate(chat: Chat, argument: str) -> None:
 def unrate(chat: Chat, argument: str) -> None:
     """What was said of an answer does not count any more."""
     node = answer_at(chat, argument) if argument else last_answer(chat)
-    conversation = chat.session.conversation
-    rating = chat.judge.rating(conversation, node.id)
-    if rating is None:
+    conversation, original = chat.session.conversation, _original(chat, node)
+    mark = chat.rating_mark(original.id)
+    if not mark:
         raise UsageError(f"{_which(chat, node)} is not rated")
     with said_if_not_saved(chat):
-        chat.judge.retract(conversation, node.id)
-    chat.screen.note(f"({_which(chat, node)} is not rated any more; it was {verdict_of(rating)})")
+        chat.judge.retract(conversation, original.id)
+    with said_if_not_saved(chat):
+        chat.judge.retract_correction(conversation, original.id)
+    chat.screen.note(f"({_which(chat, node)} is not rated any more; it was {mark})")
 
 
 def fix(chat: Chat, argument: str) -> None:
