@@ -7,6 +7,8 @@ import tomllib
 from dataclasses import fields
 from pathlib import Path
 
+import pytest
+
 from chatcli.cli.config import commented_config
 from chatcli.errors import ExitCode
 from chatcli.sampling import SamplingParams
@@ -97,6 +99,14 @@ def test_the_shell_completes_names(home: Path) -> None:
     assert completed(home, "chatcli -r 20").split() == [file.stem]
     (home / "config.toml").write_text("broken [")
     assert completed(home, "chatcli --persona br").strip() == ""
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_are_told_how_to_complete(home: Path, shell: str) -> None:
+    """``--show-completion`` prints a script for the shell."""
+    done = run(home, "--show-completion", shell)
+    assert done.code == 0
+    assert "_CHATCLI_COMPLETE" in done.stdout
 
 
 def test_completing_loads_nothing_heavy(home: Path) -> None:
