@@ -102,11 +102,11 @@ class Plan:
         self.survey = survey
         self.unit = unit
         self.lengths = Lengths()
-        self.group_sizes = array("L")
-        self._first, self._first_at = array("L"), array("H")
-        self._second, self._second_at = array("L"), array("H")
+        self.group_sizes = array("I")
+        self._first, self._first_at = array("I"), array("H")
+        self._second, self._second_at = array("I"), array("H")
         self._flags = bytearray()  # of a pair: its source; of a label: whether it is good
-        self._order: list[int] = []
+        self._order = array("I")
 
     def __len__(self) -> int:
         return len(self._first)
@@ -148,7 +148,7 @@ class Plan:
 
     def _add_pairs(self, rules: Rules) -> None:
         survey, funnel = self.survey, self.survey.funnel
-        latest = array("L")
+        latest = array("I")
         for judged in survey.by_prompt():
             candidates, found = pairs_of(judged, rules, funnel.dropped)
             funnel.candidates += candidates
@@ -181,7 +181,7 @@ class Plan:
         for event in filter(self.survey.taken, range(len(self.survey) - 1, -1, -1)):
             self.survey.funnel.candidates += 1
             self._add(event, 0, event, 0, 0, 1)
-        self._order = list(range(len(self)))
+        self._order = array("I", range(len(self)))
 
     def _add(self, first: int, first_at: int, second: int, second_at: int, flag: int, size: int) -> bool:
         if self.survey.side(first, second) is None:
@@ -197,7 +197,7 @@ class Plan:
 
     def _sort(self, latest: "array[int]") -> None:
         """The newest event has the smallest number; rows of one event keep their order."""
-        self._order = sorted(range(len(self)), key=latest.__getitem__, reverse=True)
+        self._order = array("I", sorted(range(len(self)), key=latest.__getitem__, reverse=True))
 
 
 def rows(

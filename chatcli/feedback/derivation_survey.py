@@ -135,7 +135,8 @@ class Survey:
         Prompts come in no particular order.
         """
         prompts = self._prompts
-        order = sorted(filter(self.taken, range(len(self) - 1, -1, -1)), key=prompts.__getitem__)
+        taken = filter(self.taken, range(len(self) - 1, -1, -1))
+        order = array("I", sorted(taken, key=prompts.__getitem__))
         group: list[Judged] = []
         last = 0
         for event in order:

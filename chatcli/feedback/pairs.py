@@ -80,6 +80,9 @@ _Found = TypeVar("_Found", PairFound, LabelFound)
 #: Where candidates are counted that a rule left out.
 Drops = Counter[str]
 
+#: Of so many good and so many bad answers to one prompt, and of so many in one ranking, pairs are made: their
+#: number grows with the square, and an export shall fit into memory whatever the log holds.
+MOST_ANSWERS = 200
 CUT, EQUAL = "answer cut short", "equal answers"
 CONTRADICTION, DUPLICATE, CAP = "contradiction", "duplicate", "too many of one prompt"
 
@@ -91,9 +94,13 @@ def pairs_of(judged: Sequence[Judged], rules: Rules, drops: Drops) -> tuple[int,
         How many candidates there were, and the pairs the rules leave.
     """
     found = list(_chosen_pairs(judged))
-    if len(judged) > 1:
-        found += _thumb_pairs(judged)
     count = len(found)
+    if len(judged) > 1:
+        possible, thumbs = _thumb_pairs(judged)
+        count += possible
+        found += thumbs
+        if possible > len(thumbs):
+            drops[CAP] += possible - len(thumbs)
     if not count:
         return 0, found
     found = _without(found, lambda p: not (rules.cut or (p.chosen.whole and p.rejected.whole)), CUT, drops)
@@ -120,21 +127,24 @@ def labels_of(judged: Sequence[Judged], rules: Rules, drops: Drops) -> tuple[int
 def _chosen_pairs(judged: Sequence[Judged]) -> Iterator[PairFound]:
     """Pairs within one judgement."""
     for j in judged:
-        places = j.places
-        if len(places) < 2:
-            continue
+        places = j.places[:MOST_ANSWERS]
         for better, place in enumerate(places):
             for worse, other in enumerate(places):
                 if place < other:
                     yield PairFound(Spot(j, better), Spot(j, worse), j.source)
 
 
-def _thumb_pairs(judged: Sequence[Judged]) -> list[PairFound]:
-    """Each good answer over each bad one that was rated by itself."""
+def _thumb_pairs(judged: Sequence[Judged]) -> tuple[int, list[PairFound]]:
+    """Each good answer over each bad one that was rated by itself; and how many pairs there could be."""
     rated = [j for j in judged if len(j.places) == 1]
     good = [Spot(j, 0) for j in rated if j.places[0] == GOOD]
     bad = [Spot(j, 0) for j in rated if j.places[0] != GOOD]
-    return [PairFound(chosen, rejected, "thumbs") for chosen in good for rejected in bad]
+    pairs = [
+        PairFound(chosen, rejected, "thumbs")
+        for chosen in good[:MOST_ANSWERS]
+        for rejected in bad[:MOST_ANSWERS]
+    ]
+    return len(good) * len(bad), pairs
 
 
 def _labels(j: Judged, rules: Rules) -> Iterator[LabelFound]:

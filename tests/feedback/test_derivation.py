@@ -174,6 +174,17 @@ def test_duplicates_contradictions_and_caps() -> None:
     assert len(pairs(log, per_prompt=0)) == 6
 
 
+def test_a_popular_prompt_does_not_fill_the_memory() -> None:
+    """Pairs grow with the square of the ratings: only so many answers of a prompt are paired, others counted."""
+    log = Log()
+    for number in range(500):
+        log.rate(ASK, answer(f"good {number}"), 1)
+        log.rate(ASK, answer(f"bad {number}"), -1)
+    assert len(pairs(log)) == 36
+    assert len(pairs(log, per_prompt=0)) == 200 * 200
+    assert dropped(log) == {"too many of one prompt": 500 * 500 - 36}
+
+
 def test_filters() -> None:
     """By source, model, adapter, date, reason, tag and conversation."""
     log = sample()
