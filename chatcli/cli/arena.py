@@ -151,18 +151,17 @@ def _hold(
     arena: "Arena", settings: Settings, invocation: Invocation, most: int | None, *, as_json: bool
 ) -> "Outcome":
     """Hold the session."""
-    from prompt_toolkit.output import create_output
-
     from chatcli.cli.wiring import judge_of, opener
     from chatcli.session.arena_answers import AnswerWriter, answers_file
     from chatcli.storage.feedback_log import FeedbackLog
+    from chatcli.terminal.ballot import drawn_on
     from chatcli.terminal.ballot_arena import ArenaSession
 
     log = FeedbackLog(invocation.paths.feedback_log)
     arena.take_records(log.of_transcript(arena.name))
     file = answers_file(invocation.paths.arena, arena) if settings.log else None
     screen = _screen(invocation, settings, on_stderr=as_json)
-    output = create_output(stdout=invocation.stderr) if as_json else None
+    output = drawn_on(invocation.stderr) if as_json else None
     with (
         leaves_on_signals(),
         AnswerWriter(arena, opener(invocation), file) as writer,

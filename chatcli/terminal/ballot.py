@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from chatcli.terminal.rows import wrap
 from chatcli.terminal.screen import Screen
@@ -60,6 +60,13 @@ def vote(screen: Screen, question: str, keys: Sequence[Key], output: "Output | N
     if not look.escapes:
         screen.note(text)
     return press(text, keys, shown=look.escapes, output=output)
+
+
+def drawn_on(stream: TextIO) -> "Output":
+    """What draws questions on another stream than standard output."""
+    from prompt_toolkit.output import create_output
+
+    return create_output(stdout=stream)
 
 
 def press(

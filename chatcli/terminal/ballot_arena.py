@@ -111,6 +111,8 @@ class ArenaSession:
             self._outcome.same += 1
             self._drop(pairing)
             return
+        if self._outcome.judged or self._outcome.skipped:
+            self._screen.text("")
         self._screen.note(f"duel {self._arena.done + 1} of {self._arena.planned}")
         self._screen.text(f"> {self._arena.prompts[pairing.prompt][-1].content}")
         self._screen.side_by_side([(TITLES[0], left.content), (TITLES[1], right.content)])

@@ -80,6 +80,7 @@ class RatingSession:
             step = self._ask(item, first=at == 0)
             if step == 0:
                 return
+            self._screen.text("")
             at = max(0, at + step)
 
     def _at(self, index: int) -> Item | None:
