@@ -1,5 +1,6 @@
 """Several answers to one message: how they take turns, what is kept, where the chat goes on."""
 
+import hashlib
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -8,13 +9,18 @@ import pytest
 
 from chatcli.chat.message import FinishReason
 from chatcli.engine.base import Cancellation, Finished, TextDelta
+from chatcli.engine.llama import LlamaEngine
+from chatcli.engine.loading import LoadOptions
 from chatcli.errors import ModelError, ModelNotFound, UsageError
 from chatcli.session.background import Background
 from chatcli.session.contenders import Contender, Twin, open_contender, parse_contender
 from chatcli.session.duel import Duel, Said
+from chatcli.session.engine_slot import EngineSlot
+from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
 from chatcli.settings import Settings
 from chatcli.storage.transcripts import TranscriptStore
+from tests.engine import tiny_models
 from tests.session.conftest import open_scripted
 
 SCRIPTED = Contender(Settings(model="scripted:"))
@@ -159,3 +165,34 @@ def test_there_must_be_a_message_to_answer(session: Session) -> None:
     """One line says so."""
     with pytest.raises(UsageError, match="no message yet"):
         Duel(session, [(SCRIPTED, session.engine)])
+
+
+def test_a_model_against_itself_with_an_adapter(store: TranscriptStore, tmp_path: Path) -> None:
+    """The same weights, loaded twice; only one answer is the adapter's, and its record says so."""
+    model = tiny_models.write_llama(tmp_path / "tiny.gguf")
+    adapter = tiny_models.write_adapter(tmp_path / "adapter.gguf")
+
+    def open_tiny(_settings: Settings, _cancel: object, _progress: object) -> LlamaEngine:
+        return LlamaEngine.open(model, LoadOptions(use_extra_bufts=False))
+
+    own = Contender(Settings(model="tiny"), {"temperature": 0.0, "max_tokens": 16})
+    adapted = parse_contender([str(adapter), "scale=2"], own, "")
+    with EngineSlot(open_tiny, own.settings) as slot:
+        session = Session(slot, store, SessionOptions(sampling=own.sampling))
+        list(session.send("hello"))
+        for other in (adapted, own):
+            supply = Twin(slot, own) if other is own else open_contender(other, slot.open_engine)
+            duel = Duel(session, [(own, slot), (other, supply)])
+            list(duel.start())
+            one, two = (node.message for node in duel.nodes if node is not None)
+            assert one.generation is not None
+            assert two.generation is not None
+            assert (one.content == two.content) is (other is own)
+            assert one.generation.model.adapter == ""
+            hashed = hashlib.sha256(adapter.read_bytes()).hexdigest()
+            assert two.generation.model.adapter == ("" if other is own else hashed)
+            assert two.generation.model.adapter_scale == (1.0 if other is own else 2.0)
+            if other is own:  # the twin began with what the first engine had read
+                assert two.generation.usage.cached_tokens > 0
+            supply.close()
+        session.close()
