@@ -38,7 +38,7 @@ def _command(words: list[str], command: Any) -> Iterator[str]:
         yield "".join(f"- `{p.metavar or p.name}`: {p.help}\n" for p in arguments)
     if rows:
         yield "| option | | |\n|---|---|---|"
-        yield from (f"| `{names}` | {_cell(metavar)} | {help} |" for names, metavar, help in rows)
+        yield from (f"| `{names}` | {_cell(metavar)} | {_cell(help)} |" for names, metavar, help in rows)
         yield ""
     for name, sub in sorted(getattr(command, "commands", {}).items()):
         yield from _command([*words, name], sub)
@@ -63,8 +63,8 @@ def exit_codes() -> str:
 
 def slash_commands() -> str:
     """The commands of a chat."""
-    rows = (f"| `{' '.join((*c.names, c.arguments)).strip()}` | {c.help} |" for c in COMMANDS)
-    return "\n".join(["| command | |", "|---|---|", *(row.replace("|-", "-") for row in rows)])
+    rows = (f"| `{_cell(command.usage)}` | {_cell(command.help)} |" for command in COMMANDS)
+    return "\n".join(["| command | |", "|---|---|", *rows])
 
 
 def settings_table() -> str:
@@ -98,7 +98,9 @@ def _type(hint: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    return {None: "none", True: "true", False: "false", (): "none"}.get(value, str(value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "none" if value is None or value == () else str(value)
 
 
 def _cell(text: str) -> str:
