@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -63,7 +64,7 @@ def _copied(shelf: Shelf, files: tuple[Path, ...], called: str) -> None:
         raise StorageError(f"{gigabytes(size)} do not fit the {gigabytes(free)} that are free in {folder}")
     for file, target in reversed(list(zip(files, targets, strict=True))):  # the one that is loaded comes last
         with file.open("rb") as source:
-            atomic_write(target, iter(lambda source=source: source.read(1 << 22), b""))
+            atomic_write(target, iter(partial(source.read, 1 << 22), b""))
 
 
 def quantize(
