@@ -114,12 +114,15 @@ def decode_sketch(line: bytes) -> Sketch:
     sketch = _DECODER.decode(line)
     if sketch.kind == "retraction":
         return sketch
-    sound = {
-        "rating": sketch.answer is not None and not (sketch.thumb is None and sketch.score is None),
-        "comparison": len(sketch.answers) == 2 and sketch.winner is not None,
-        "ranking": len(sketch.answers) == len(sketch.ranks) >= 2,
-        "correction": sketch.answer is not None and sketch.edited is not None,
-    }.get(sketch.kind, False)  # fmt: skip
+    answer, kind = sketch.answer, sketch.kind
+    if kind == "rating":
+        sound = answer is not None and not (sketch.thumb is None and sketch.score is None)
+    elif kind == "comparison":
+        sound = len(sketch.answers) == 2 and sketch.winner is not None
+    elif kind == "ranking":
+        sound = len(sketch.answers) == len(sketch.ranks) >= 2
+    else:
+        sound = kind == "correction" and answer is not None and sketch.edited is not None
     if not sound or not sketch.prompt:
         raise ValueError("the record is not whole")
     return sketch
