@@ -89,7 +89,7 @@ def press(
         What the key means.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, or Ctrl-D.
+        KeyboardInterrupt: Ctrl-C, or Ctrl-D, or the terminal is gone.
     """
     from prompt_toolkit.application import Application
     from prompt_toolkit.layout import Layout, Window
@@ -109,7 +109,10 @@ def press(
         output=output if shown else DummyOutput(),
     )
     app.ttimeoutlen = 0.05
-    return app.run()
+    try:
+        return app.run()
+    except EOFError:
+        raise KeyboardInterrupt from None
 
 
 def _bindings(meanings: Mapping[str, str]) -> Any:

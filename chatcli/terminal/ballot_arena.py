@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: How many duels ahead answers are written.
 AHEAD = 4
+_LONGEST_EARLIER = 600  # characters
 _WINNERS: dict[str, Winner] = {"left": "left", "right": "right", "tie": "tie", "both_bad": "both_bad"}
 
 
@@ -114,7 +115,10 @@ class ArenaSession:
         if self._outcome.judged or self._outcome.skipped:
             self._screen.text("")
         self._screen.note(f"duel {self._arena.done + 1} of {self._arena.planned}")
-        self._screen.text(f"> {self._arena.prompts[pairing.prompt][-1].content}")
+        *earlier, asked = self._arena.prompts[pairing.prompt]
+        for message in earlier:
+            self._screen.note(f"{message.role}: {_beginning(message.content)}")
+        self._screen.text(f"> {asked.content}")
         self._screen.side_by_side([(TITLES[0], left.content), (TITLES[1], right.content)])
         keys = (LEFT, RIGHT, TIE, BOTH_BAD, SKIP, *((UNDO,) if self._former else ()), QUIT)
         chosen = vote(self._screen, "Which is better?", keys, self._output)
@@ -197,3 +201,8 @@ class ArenaSession:
             yield
         finally:
             signal.signal(signal.SIGINT, former)
+
+
+def _beginning(text: str) -> str:
+    """As much of an earlier message as tells what it was about."""
+    return text if len(text) <= _LONGEST_EARLIER else f"{text[:_LONGEST_EARLIER]}… ({len(text):,} characters)"
