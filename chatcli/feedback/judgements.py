@@ -106,7 +106,9 @@ def subject(trace: Trace, *, of_any_judge: bool = False) -> int:
     target, judge = trace.target, trace.judge
     if target is None:
         raise ValueError("a retraction has no subject")
-    messages = target.messages[:1] if trace.kind == "correction" else frozenset(target.messages)
+    messages = target.messages[:1] if trace.kind == "correction" else target.messages
+    if len(messages) > 1:  # in any order; a frozenset of small numbers would hash 1 pair in 270 like another
+        messages = tuple(sorted(messages, key=lambda m: (str(m), isinstance(m, str))))
     if judge is None or of_any_judge:
         return hash((trace.kind, target.transcript, messages))
     model = judge.model.name if judge.model else None

@@ -149,3 +149,18 @@ def test_it_agrees_with_the_rules_read_forwards(seed: int) -> None:
             state[record.id] = "live"
     mine = fates(*log)
     assert [f == "live" for f in mine] == [state[r.id] == "live" for r in log]
+
+
+def test_neighbouring_answers_are_not_taken_for_each_other() -> None:
+    """Pairs of successive numbers, as an arena has them: one in 270 hashed like another as a frozenset."""
+    pairs = [at(2 * n, 2 * n + 1) for n in range(20_000)]
+    record = comparison(PROMPT, (ANSWER, assistant("b")), at(0, 1), winner="left", left=0, blind=True)
+    trace = trace_of(record)
+    seen = set()
+    for target in pairs:
+        assert trace.target is not None
+        trace.target.messages = target.messages
+        seen.add(subject(trace))
+    assert len(seen) == len(pairs)
+    trace.target.messages = (39_999, 39_998)
+    assert subject(trace) in seen
