@@ -156,9 +156,9 @@ def test_neighbouring_answers_are_not_taken_for_each_other() -> None:
     pairs = [at(2 * n, 2 * n + 1) for n in range(20_000)]
     record = comparison(PROMPT, (ANSWER, assistant("b")), at(0, 1), winner="left", left=0, blind=True)
     trace = trace_of(record)
+    assert trace.target is not None
     seen = set()
     for target in pairs:
-        assert trace.target is not None
         trace.target.messages = target.messages
         seen.add(subject(trace))
     assert len(seen) == len(pairs)
