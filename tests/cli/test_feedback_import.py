@@ -126,6 +126,15 @@ def test_a_dry_run_takes_nothing_in(fresh_home: Path, tmp_path: Path) -> None:
     assert not Paths.locate({"CHATCLI_HOME": str(fresh_home)}).feedback_log.exists()
 
 
+def test_a_row_that_is_there_twice_is_taken_once(fresh_home: Path, tmp_path: Path) -> None:
+    """In one file as in two; the order of its columns makes no difference."""
+    row = {"prompt": "a", "completion": "b", "label": True}
+    file = written(tmp_path / "x.jsonl", [row, row, dict(reversed(row.items()))])
+    done = run(fresh_home, "feedback", "import", "--from", "kto", str(file))
+    assert "1 imported, 2 here already" in done.stderr
+    assert len(records(fresh_home)) == 1
+
+
 def test_what_makes_no_sense(fresh_home: Path, tmp_path: Path) -> None:
     """An unknown format, a file that is not there: one line each."""
     for arguments in (["--from", "csv", "x"], ["--from", "dpo", str(tmp_path / "none")]):
