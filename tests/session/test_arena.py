@@ -27,6 +27,12 @@ def arena_of(prompts: int, contenders: int, *, reverse: bool = False) -> Arena:
     return Arena([(user(f"prompt {n}"),) for n in range(prompts)], found[::-1] if reverse else found)
 
 
+def written(writer: AnswerWriter, pairing: Pairing) -> None:
+    """Wait for both answers."""
+    while writer.wait(pairing, 0.1) < 2:
+        pass
+
+
 @settings(max_examples=15, deadline=None)
 @given(prompts=st.integers(1, 8), contenders=st.integers(2, 4), data=st.data())
 def test_pairs_and_sides_are_balanced_at_every_moment(
@@ -117,8 +123,7 @@ def test_answers_are_kept_and_not_generated_again(tmp_path: Path) -> None:
     with AnswerWriter(arena, open_scripted, answers_file(tmp_path, arena)) as writer:
         writer.want(pairings)
         for pairing in pairings:
-            while writer.wait(pairing, 0.1) < 2:
-                pass
+            written(writer, pairing)
     again = arena_of(3, 2)
 
     def never(*_: object) -> None:
@@ -141,8 +146,7 @@ def test_a_prompt_that_one_cannot_answer_is_told_and_others_go_on(tmp_path: Path
     with AnswerWriter(arena, open_scripted, None) as writer:
         writer.want(pairings)
         for pairing in pairings:
-            while writer.wait(pairing, 0.1) < 2:
-                pass
+            written(writer, pairing)
         assert "context" in str(writer.refusal(pairings[0]))
         assert writer.refusal(pairings[1]) is None
 
@@ -155,7 +159,7 @@ def test_a_model_that_cannot_be_loaded_is_raised(tmp_path: Path) -> None:
     with AnswerWriter(arena, open_scripted, None) as writer:
         writer.want(pairings)
         with pytest.raises(ModelNotFound, match="no script"):
-            writer.wait(pairings[0], 60)
+            written(writer, pairings[0])
 
 
 def test_the_conversation_began_now() -> None:
