@@ -133,6 +133,7 @@ class Export:
         if counts:
             dropped = account.funnel.dropped.total()
             by_split = ", ".join(f"{number:,} {name}" for name, number in sorted(account.funnel.rows.items()))
+            by_split = by_split or "no"
             note(
                 f"chatcli: {by_split} rows ({account.funnel.unit}) from {account.funnel.live:,} judgements"
                 + (f"; {dropped:,} left out, --dry-run says why" if dropped else "")
@@ -161,6 +162,9 @@ class Export:
             else Array if self.format.array
             else Lines
         )  # fmt: skip
+        for path in paths.values():
+            if path.exists() and self._log.exists() and path.samefile(self._log):
+                raise UsageError(f"{path} is the log itself, which is never replaced; choose another --out")
         files: dict[str, DataFile] = {}
         try:
             for split, row in self._rendered(source):

@@ -116,6 +116,20 @@ def test_an_empty_log_is_said_to_be_one(fresh_home: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "data").exists()
 
 
+def test_the_log_itself_is_never_replaced(judged: Path, tmp_path: Path) -> None:
+    """Not by a file, nor by a file of a folder, whatever --force says."""
+    log = judged / "feedback.jsonl"
+    before = log.read_bytes()
+    assert run(judged, "feedback", "export", "-o", str(log), "--force").code == 2
+    out = tmp_path / "data"
+    assert run(judged, "feedback", "export", "-f", "raw", "-o", str(out)).code == 0
+    other = out / "train.jsonl"
+    again = run(judged, "feedback", "export", "--log", str(other), "-o", str(out), "--force")
+    assert again.code == 2
+    assert "never replaced" in again.stderr
+    assert (log.read_bytes(), other.read_bytes() != b"") == (before, True)
+
+
 def test_damaged_lines_are_named_and_left_out(judged: Path) -> None:
     """With the line's number; the rest is exported."""
     log = judged / "feedback.jsonl"
