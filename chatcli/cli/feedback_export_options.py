@@ -31,7 +31,7 @@ class ExportOptions:
         str | None,
         typer.Option(
             "-o", "--out", metavar="FOLDER|FILE|-", rich_help_panel=_OUTPUT,
-            help="A folder, for data, card and manifest (default: feedback-FORMAT); one file, if it ends with "
+            help="A folder for data, card, manifest (default: feedback-FORMAT); one file, if it ends with "
             ".jsonl, .json or .parquet; - is stdout.",
         ),
     ] = None  # fmt: skip
