@@ -175,7 +175,7 @@ def test_duplicates_contradictions_and_caps() -> None:
 
 
 def test_a_popular_prompt_does_not_fill_the_memory() -> None:
-    """Pairs grow with the square of the ratings: only so many answers of a prompt are paired, others counted."""
+    """Pairs grow with the square of the ratings: only so many are made, and the others counted."""
     log = Log()
     for number in range(500):
         log.rate(ASK, answer(f"good {number}"), 1)
