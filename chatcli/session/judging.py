@@ -254,7 +254,7 @@ class Judge:
         return found
 
     def _of(self, conversation: Conversation) -> "_Known":
-        ours = conversation.started >= self._since  # nobody else can have judged it before
+        ours = conversation.started > self._since  # nobody else can have judged it before
         key = conversation.id or id(conversation)
         known = self._known.get(key)
         if known is not None and (ours or known.conversation is conversation):
