@@ -84,7 +84,14 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """How an answer came to be. ``parameters.seed`` is the seed really used."""
+    """How an answer came to be.
+
+    Attributes:
+        parameters: the sampling parameters; ``seed`` is the one really used.
+        versions: of the programs that took part, by name.
+        thinking: whether the model was asked to reason, as ``Engine.generate`` was told; None: not said, its
+            template's default.
+    """
 
     model: ModelRef
     finish_reason: FinishReason
@@ -92,6 +99,7 @@ class Generation:
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
     versions: Mapping[str, str] = field(default_factory=dict)
+    thinking: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """How an answer came to be, as attributes of a transcript's elements, both ways and without loss.
 
-What rarely changes (the model, the sampling parameters, versions) stands in a ``<model/>`` element before the
-first answer it holds for; what differs from answer to answer stands on the answer. Floats are written as
-``repr`` does, which ``float`` reads back exactly.
+What rarely changes (the model, the sampling parameters, whether to reason, versions) stands in a ``<model/>``
+element before the first answer it holds for; what differs from answer to answer stands on the answer. Floats
+are written as ``repr`` does, which ``float`` reads back exactly.
 """
 
 import json
@@ -17,7 +17,8 @@ from chatcli.sampling import SamplingParams
 
 # The attribute that says how an answer ended; an answer without it has no provenance.
 FINISH = "stop"
-_SEED, _VERSION = "seed", "version."
+_SEED, _THINKING, _VERSION = "seed", "thinking", "version."
+_BOOLS = {"true": True, "false": False}
 _USAGE = ("prompt_tokens", "cached_tokens", "decoded_tokens", "completion_tokens")
 _TIMINGS = {"prompt": "prompt_seconds", "first_token": "first_token_seconds", "generation": "seconds"}
 
@@ -52,6 +53,7 @@ class ModelFacts:
     model: ModelRef
     parameters: SamplingParams = field(default_factory=SamplingParams)
     versions: Mapping[str, str] = field(default_factory=dict)
+    thinking: bool | None = None
 
 
 def model_attributes(generation: Generation) -> dict[str, str]:
@@ -65,6 +67,8 @@ def model_attributes(generation: Generation) -> dict[str, str]:
         value = getattr(generation.parameters, f.name)
         if f.name != _SEED and value is not None and value != ():
             values[f.name] = _written(value)
+    if generation.thinking is not None:
+        values[_THINKING] = str(generation.thinking).lower()
     for name, version in generation.versions.items():
         values[_VERSION + quote(name, safe="", errors="surrogatepass")] = version
     return values
@@ -95,8 +99,9 @@ def model_facts(values: Mapping[str, str]) -> ModelFacts | None:
             for name, version in values.items()
             if name.startswith(_VERSION)
         }
-        return ModelFacts(ModelRef(**model), SamplingParams(**sampling), versions)
-    except (ValueError, TypeError, RecursionError, UsageError):
+        thinking = _BOOLS[values[_THINKING]] if _THINKING in values else None
+        return ModelFacts(ModelRef(**model), SamplingParams(**sampling), versions, thinking)
+    except (KeyError, ValueError, TypeError, RecursionError, UsageError):
         return None
 
 
@@ -119,6 +124,7 @@ def generation(facts: ModelFacts | None, values: dict[str, str]) -> Generation |
             Usage(*(int(values.get(name, "0")) for name in _USAGE)),
             Timings(*(float(values.get(name, "0")) for name in _TIMINGS.values())),
             facts.versions,
+            facts.thinking,
         )
     except (ValueError, UsageError):
         return None

@@ -85,6 +85,7 @@ GENERATIONS = st.builds(
     usage=st.builds(Usage, _COUNTS, _COUNTS, _COUNTS, _COUNTS),
     timings=st.builds(Timings, _FLOATS, _FLOATS, _FLOATS),
     versions=st.dictionaries(TEXTS, TEXTS, max_size=2),
+    thinking=st.none() | st.booleans(),
 )
 _ANSWERS = st.builds(
     Message, st.just(Role.ASSISTANT), TEXTS, reasoning=st.none() | TEXTS, generation=st.none() | GENERATIONS

@@ -1,5 +1,6 @@
 """How a transcript looks, element by element, and what a base model is given."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -100,6 +101,17 @@ def test_provenance_comes_back_to_the_last_bit() -> None:
     assert load(render(conversation)).conversation.messages()[0].generation == generation
 
 
+def test_a_file_says_whether_the_model_was_asked_to_reason() -> None:
+    """Beside the parameters, where somebody said so; another wish is another <model/> element."""
+    conversation = Conversation()
+    for thinking in (None, True, True, False):
+        conversation.append(answer("b", replace(GENERATION, thinking=thinking)))
+    models = [line for element in render(conversation) for line in element.split("\n") if "<model" in line]
+    assert [re.findall(' thinking="(.*?)"', line) for line in models] == [[], ["true"], ["false"]]
+    read = load(render(conversation)).conversation
+    assert [m.generation.thinking for m in read.messages() if m.generation] == [None, True, True, False]
+
+
 def test_a_resumed_file_goes_on_where_it_was() -> None:
     """The position that reading gives writes the same bytes as the one that writing gave."""
     conversation, position = Conversation(), Position()
@@ -122,6 +134,7 @@ def test_a_wrong_provenance_is_kept_as_it_stands() -> None:
         ('name="m" temperature="-1"', 'seed="1" stop="end"'),
         ('name="m" top_k="x"', 'stop="end"'),
         ('name="m" stop="[1]"', 'stop="end"'),
+        ('name="m" thinking="True"', 'stop="end"'),
         ('file="f"', 'stop="end"'),
         ('name="m"', 'stop="of a kind yet to come"'),
         ('name="m"', 'stop="end" seed="-4"'),
