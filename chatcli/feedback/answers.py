@@ -84,12 +84,14 @@ class Provenance(Part, frozen=True, kw_only=True):
         finish_reason: a value of ``chat.message.FinishReason``, or a foreign one.
         parameters: every sampling parameter by its name, the seed really used among them; those that are
             None (no limit, no grammar) are left out.
+        thinking: whether the model was asked to reason; None: not said, or not known.
         versions: of the programs that took part, by name.
     """
 
     model: Model | None = None
     finish_reason: str | None = None
     parameters: dict[str, Parameter] | None = None
+    thinking: bool | None = None
     usage: TokenCounts | None = None
     timings: Seconds | None = None
     versions: dict[str, str] = {}
@@ -182,6 +184,7 @@ def provenance_of(generation: Generation) -> Provenance:
         ),
         finish_reason=generation.finish_reason.value,
         parameters={name: value for name, value in parameters.items() if value is not None},
+        thinking=generation.thinking,
         usage=TokenCounts(**{f.name: getattr(usage, f.name) for f in fields(Usage)}),
         timings=Seconds(**{f.name: getattr(timings, f.name) for f in fields(Timings)}),
         versions=dict(generation.versions),
@@ -207,6 +210,7 @@ def generation_of(answer: Answer) -> Generation | None:
             Usage(**_known(provenance.usage)),
             Timings(**_known(provenance.timings)),
             provenance.versions,
+            provenance.thinking,
         )
     except (ValueError, TypeError, UsageError):
         return None

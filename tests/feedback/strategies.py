@@ -41,6 +41,7 @@ GENERATIONS = st.builds(
     st.builds(Usage, *[st.integers(0, 2**40)] * 4),
     st.builds(Timings, *[_SECONDS] * 3),
     st.dictionaries(WORDS, WORDS, max_size=2),
+    st.none() | st.booleans(),
 )
 ANSWERS = st.builds(Message, st.just(Role.ASSISTANT), WORDS, st.none() | WORDS, st.none() | GENERATIONS)
 PROMPTS = st.lists(
