@@ -175,7 +175,8 @@ class LlamaEngine:
             UsageError: there is no message, or the grammar is invalid; nothing was decoded.
             ModelError: llama.cpp reports a failure. The engine stays usable.
         """
-        run = _Run(params if params.seed is not None else params.with_seed(secrets.randbelow(2**32 - 1)))
+        drawn = params if params.seed is not None else params.with_seed(secrets.randbelow(2**32 - 1))
+        run = _Run(drawn, thinking)
         window, built = self._build(messages, params, thinking, remember=True)
         if window.left_out:
             yield LeftOut(window.left_out)
@@ -309,8 +310,9 @@ class LlamaEngine:
 class _Run:
     """The bookkeeping of one answer."""
 
-    def __init__(self, params: SamplingParams) -> None:
+    def __init__(self, params: SamplingParams, thinking: bool | None) -> None:
         self.params = params
+        self.thinking = thinking
         self.finish_reason = FinishReason.END
         self.prompt_tokens = self.cached = self.decoded = self.completion = 0
         self.start = time.monotonic()
@@ -327,4 +329,4 @@ class _Run:
         usage = Usage(self.prompt_tokens, self.cached, self.decoded, self.completion)
         first = self.first - self.start if self.first else 0.0
         timings = Timings(max(0.0, self.prompt_read - self.start), first, self.last - self.first)
-        return Generation(model, self.finish_reason, self.params, usage, timings, versions)
+        return Generation(model, self.finish_reason, self.params, usage, timings, versions, self.thinking)

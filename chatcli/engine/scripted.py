@@ -174,7 +174,8 @@ class ScriptedEngine:
         now = time.monotonic()
         timings = Timings(0.0, (first or now) - start, now - (first or now))
         reason = answer.finish_reason or FinishReason.END
-        yield Finished(Generation(self._model, reason, params, usage, timings, {"chatcli": __version__}))
+        versions = {"chatcli": __version__}
+        yield Finished(Generation(self._model, reason, params, usage, timings, versions, thinking))
 
     @property
     def state_conditions(self) -> str:

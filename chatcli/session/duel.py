@@ -193,4 +193,5 @@ class _Lane:
         """How an answer came to be that another one's failure, or its own, has ended."""
         assert self._engine is not None
         self._stream = None  # closing the iterator stops the engine
-        return Generation(self._engine.model, FinishReason.ERROR, self._parameters)
+        thinking = self._contender.thinking
+        return Generation(self._engine.model, FinishReason.ERROR, self._parameters, thinking=thinking)

@@ -345,13 +345,11 @@ class Session:
             parameters = self.parameters(engine)
             if request.new_seed:
                 parameters = replace(parameters, seed=None)
+            thinking = self.options.thinking
             self.kept.prepare(engine)
-            draft.begin(
-                self._unfinished(request, Generation(engine.model, _DIED, parameters)), self._written.log
-            )
-            for event in engine.generate(
-                request.messages, parameters, cancel=cancel, thinking=self.options.thinking
-            ):
+            began = Generation(engine.model, _DIED, parameters, thinking=thinking)
+            draft.begin(self._unfinished(request, began), self._written.log)
+            for event in engine.generate(request.messages, parameters, cancel=cancel, thinking=thinking):
                 draft.take(event)
                 if isinstance(event, Finished):
                     finished = True

@@ -366,7 +366,8 @@ def test_a_file_that_is_no_adapter_is_refused_and_nothing_changes(
 
 def test_what_is_recorded_with_an_answer(shared: LlamaEngine) -> None:
     """Enough to load the same model and to repeat the answer."""
-    generation = ask(shared, [user("hello")], _LETTERS).finished.generation
+    generation = ask(shared, [user("hello")], _LETTERS, thinking=True).finished.generation
+    assert generation.thinking is True
     assert generation.model == shared.model
     model = shared.model
     assert (model.name, model.file) == ("tiny-llama", "tiny-llama.gguf")

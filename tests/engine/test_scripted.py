@@ -160,13 +160,14 @@ def test_cancelling_keeps_the_part_that_came_and_continuing_ends_it() -> None:
 
 
 def test_reasoning_comes_apart_from_the_answer_and_can_be_switched_off() -> None:
-    """The thinking is no part of the answer."""
+    """The thinking is no part of the answer; the record says what was asked."""
     engine = ScriptedEngine()
     events = list(engine.generate([user("think about cats")], _PARAMS))
     assert "".join(e.text for e in events if isinstance(e, ReasoningDelta)).startswith("The subject is cats")
     assert "".join(e.text for e in events if isinstance(e, TextDelta)) == "I have thought about cats"
     off = list(engine.generate([user("think about cats")], _PARAMS, thinking=False))
     assert not any(isinstance(e, ReasoningDelta) for e in off)
+    assert [e[-1].generation.thinking for e in (events, off) if isinstance(e[-1], Finished)] == [None, False]
 
 
 def test_no_message_is_a_usage_error() -> None:

@@ -1,6 +1,7 @@
 """Several answers to one message: how they take turns, what is kept, where the chat goes on."""
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.chat.message import FinishReason
-from chatcli.engine.base import Cancellation, Finished, TextDelta
+from chatcli.engine.base import Cancellation, Engine, Finished, Progress, TextDelta
 from chatcli.engine.llama import LlamaEngine
 from chatcli.engine.loading import LoadOptions
 from chatcli.errors import ModelError, ModelNotFound, UsageError
@@ -144,6 +145,37 @@ def test_a_model_that_cannot_be_loaded_ends_it(asked: Session, tmp_path: Path) -
         finished(duel.start())
     duel.go_back()
     assert [n.message.content for n in asked.conversation.path()][-1].startswith("1 2 3")
+    loading.close()
+
+
+def test_an_answer_that_another_ones_failure_ends_is_kept(asked: Session, tmp_path: Path) -> None:
+    """As far as it came, with how it was asked for."""
+    came = threading.Event()
+
+    def open_late(settings: Settings, cancel: Cancellation, progress: Progress) -> Engine:
+        came.wait(10)
+        return open_scripted(settings, cancel, progress)
+
+    list(asked.send("count to 400"))
+    asked.engine.switch(Settings(model="scripted:delay=0.01"))
+    loading = open_contender(Contender(Settings(model=f"scripted:{tmp_path / 'none.txt'}")), open_late)
+    quick = Contender(Settings(model="scripted:"), {"temperature": 0.5}, thinking=False)
+    duel = Duel(asked, [(quick, asked.engine), (quick, loading)])
+    answers = duel.start()
+    next(said for said in answers if isinstance(said.event, TextDelta))
+    came.set()
+    with pytest.raises(ModelNotFound):
+        finished(answers)
+    node = duel.nodes[0]
+    assert node is not None
+    assert node.message.content.startswith("1")
+    made = node.message.generation
+    assert made is not None
+    assert (made.finish_reason, made.thinking, made.parameters.temperature) == (
+        FinishReason.ERROR,
+        False,
+        0.5,
+    )
     loading.close()
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from chatcli.chat.message import FinishReason, Role
 from chatcli.chat.transcript_reader import load
+from chatcli.engine.base import TextDelta
 from chatcli.errors import ModelError, StorageError, UsageError
 from chatcli.session.answering import CONTINUES, EDITS, FORK_OF
 from chatcli.session.background import BackgroundAnswer
@@ -15,6 +16,7 @@ from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
 from chatcli.settings import Settings
+from chatcli.storage.partial import journal_path, read_part
 from chatcli.storage.state_cache import StateCache
 from chatcli.storage.transcripts import NoTranscripts, TranscriptStore
 from tests.session.conftest import open_scripted
@@ -99,6 +101,25 @@ def test_a_stopped_answer_can_go_on(session: Session) -> None:
     on_disk(session)
     with pytest.raises(UsageError, match="came to its end"):
         session.proceed()
+
+
+@pytest.mark.parametrize("thinking", [None, True, False])
+def test_an_answer_says_whether_reasoning_was_asked_for(
+    session: Session, store: TranscriptStore, thinking: bool | None
+) -> None:
+    """While it comes, in the journal, and when it has ended, in the transcript."""
+    session.options = replace(session.options, thinking=thinking)
+    session.engine.switch(Settings(model="scripted:delay=0.01"))
+    answer = session.send("count to 400")
+    next(event for event in answer if isinstance(event, TextDelta))
+    part = read_part(journal_path(store.folder, session.conversation.id))
+    assert part is not None
+    answer.cancel()
+    list(answer)
+    on_disk(session)
+    for node in (part.node, session.conversation.path()[-1]):
+        assert node.message.generation is not None
+        assert node.message.generation.thinking is thinking
 
 
 def test_going_on_may_be_stopped_too(session: Session) -> None:
