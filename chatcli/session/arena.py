@@ -201,7 +201,7 @@ class Arena:
 def _described(contender: Contender) -> str:
     """What makes two contenders the same, as text; the folder an adapter lies in does not."""
     settings = contender.settings
-    loading = [settings.ctx_size, settings.thinking if contender.thinking is None else contender.thinking]
+    loading = [settings.ctx_size, contender.thinking]
     adapter = [contender.adapter.name, contender.scale] if contender.adapter else []
     sampling = sorted((name, str(value)) for name, value in contender.sampling.items())
     return json.dumps([settings.model, loading, adapter, sampling])

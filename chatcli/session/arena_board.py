@@ -23,10 +23,10 @@ _HASH_LENGTH = 8
 
 
 class Names:
-    """Tells competitors apart by what differs: the model, else its file, else the parameters.
+    """Tells competitors apart by what differs: the model, else its file, else how it was asked.
 
-    Answers of one model that were made with different parameters are two competitors, and so are those of two
-    files under one name; the seed does not count.
+    Answers of one model that were made with different parameters, or with and without reasoning, are two
+    competitors, and so are those of two files under one name; the seed does not count.
 
     Args:
         answers: all that take part.
@@ -153,8 +153,12 @@ def _sha256(answer: Answer) -> str:
 
 def _parameters(answer: Answer) -> dict[str, Any]:
     provenance = answer.provenance
-    given = dict((provenance.parameters if provenance else None) or {})
+    if provenance is None:
+        return {}
+    given: dict[str, Any] = dict(provenance.parameters or {})
     given.pop("seed", None)
-    if provenance is not None and provenance.model is not None and provenance.model.context_size:
+    if provenance.model is not None and provenance.model.context_size:
         given["ctx_size"] = provenance.model.context_size
+    if provenance.thinking is not None:
+        given["think"] = str(provenance.thinking).lower()  # as it is typed for a contender
     return given

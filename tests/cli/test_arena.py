@@ -208,18 +208,30 @@ def test_two_answers_with_the_same_words_are_not_asked_about(home: Path, tmp_pat
     assert kept_records(home) == []
 
 
-def test_one_model_with_two_settings_is_two_competitors(home: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        (
+            "temperature=2 top-k=3",
+            {"scripted: temperature=0.7 top_k=40", "scripted: temperature=2.0 top_k=3"},
+        ),
+        ("think=false", {"scripted:", "scripted: think=false"}),
+    ],
+)
+def test_one_model_with_two_settings_is_two_competitors(
+    home: Path, tmp_path: Path, other: str, expected: set[str]
+) -> None:
     """The standings name what differs."""
     prompts = tmp_path / "p.txt"
     prompts.write_text("\n".join("abcdef"), encoding="utf-8")
-    specs = ("--contender", "scripted:", "--contender", "temperature=2 top-k=3")
+    specs = ("--contender", "scripted:", "--contender", other)
     with Terminal(home, "-m", "scripted:", "arena", str(prompts), *specs, "--duels", "1") as t:
         t.wait_for(lambda text: text.endswith("quit"))
         t.send("1")
         assert t.wait_for_exit() == ExitCode.OK
     board = json.loads(run(home, "arena", "leaderboard", "--json").stdout)
-    names = {standing["name"] for standing in board["standings"]}
-    assert names == {"scripted: temperature=0.7 top_k=40", "scripted: temperature=2.0 top_k=3"}
+    assert {standing["name"] for standing in board["standings"]} == expected
+    assert board["alike"] == 0
 
 
 @pytest.mark.parametrize(

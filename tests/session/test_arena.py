@@ -96,6 +96,8 @@ def test_another_plan_is_another_run() -> None:
     plain = Contender(Settings(model="scripted:"))
     hot = Contender(Settings(model="scripted:"), {"temperature": 2.0})
     hotter = Contender(Settings(model="scripted:"), {"temperature": 3.0})
+    asked = Settings(model="scripted:", thinking=True)  # what a contender says overrides it, also "default"
+    thinks, decides = Contender(asked, thinking=True), Contender(asked)
     one, two = (user("one"),), (user("two"),)
     runs = {
         Arena(prompts, contenders).run
@@ -104,9 +106,10 @@ def test_another_plan_is_another_run() -> None:
             ([one, two], [plain, hot]),
             ([one], [plain, hotter]),
             ([one], [plain, hot, hotter]),
+            ([one], [thinks, decides]),
         )
     }
-    assert len(runs) == 4
+    assert len(runs) == 5
 
 
 @pytest.mark.parametrize(("models", "said"), [(["a"], "two contenders"), (["a", "b", "a"], "the same, a")])
