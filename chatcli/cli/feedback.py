@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from chatcli.feedback.judgements import Fate
     from chatcli.feedback.records import Record
 
-app = typer.Typer(help="Judgements: list, show, edit, retract, count, check, export, import.", no_args_is_help=True)
+app = typer.Typer(
+    help="Judgements: list, show, edit, retract, count, check, export, import.", no_args_is_help=True
+)
 
 KINDS = ("rating", "comparison", "ranking", "correction", "retraction")
 
