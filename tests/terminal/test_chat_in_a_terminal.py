@@ -369,3 +369,35 @@ def test_an_editor_of_lines_can_be_used_for_edit(home: Path, tmp_path: Path) -> 
         terminal.send("wrong\x7f\x7f\x7f\x7f\x7fsecond\r")
         terminal.wait_for("Your words were: second\n>")
         leave(terminal)
+
+
+def test_ctrl_c_while_the_model_loads(fresh_home: Path) -> None:
+    """The message comes back to the line, the model goes on loading, and the message can be sent again."""
+    with Terminal(fresh_home, "-t", "0") as t:
+        t.wait_for("\n>")
+        t.send("Hello!\r")
+        t.wait_for(lambda shown: "loading the model" in shown or "help you" in shown)
+        t.send("\x03")
+        t.wait_for(lambda shown: shown.endswith("\n>") or shown.count("> Hello!") == 2)
+        t.send("\r")  # sends it, if it came back
+        t.wait_for("help you")
+        ready(t)
+        leave(t)
+    assert messages(fresh_home)[0] == "Hello!"
+
+
+def test_ctrl_c_again_and_again_while_an_answer_ends_and_is_saved(home: Path) -> None:
+    """Whenever it comes: what was said is in the transcript, which is whole, and there is no traceback."""
+    with Terminal(home, "-m", "scripted:delay=0.01") as t:
+        ready(t)
+        t.send("count to 20\r")
+        t.wait_for("1 2 3")
+        for _ in range(40):
+            t.signal(signal.SIGINT)
+            t.wait_for("1 2 3")
+        t.send("\x15\x04")
+        assert t.wait_for_exit() in {ExitCode.OK, ExitCode.INTERRUPTED}
+        assert "Traceback" not in t.scrollback
+    said = messages(home)
+    assert said[0] == "count to 20"
+    assert said[1].startswith("1 2 3")
