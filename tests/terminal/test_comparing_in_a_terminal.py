@@ -82,6 +82,23 @@ def test_one_key_decides(home: Path, tmp_path: Path, key: str, winner: str) -> N
     assert {n.parent for n in kept.nodes if n.message.role is Role.ASSISTANT} == {1}
 
 
+def test_who_was_asked_to_reason_is_told(home: Path) -> None:
+    """Two answers that differ in nothing else are told apart by it, and the records keep it."""
+    with Terminal(home, "-m", "scripted:", size=(100, 30)) as t:
+        ask(t, "why is the sky blue")
+        t.send("/compare think=true\r")
+        t.wait_for("s skip")
+        t.send("1")
+        t.wait_for("/siblings has all answers")
+        shown = ready(t)
+        leave(t)
+    assert sorted(re.findall(r"scripted: · thinking (\w+), seed", shown)) == ["True", "default"]
+    (record,) = kept_records(home)
+    assert isinstance(record, Comparison)
+    made = [generation_of(answer) for answer in record.answers]
+    assert [g.thinking for g in made if g is not None] == [None, True]
+
+
 def test_skipping_records_nothing(home: Path, tmp_path: Path) -> None:
     """Who is who is said all the same."""
     with Terminal(home, "-m", script(tmp_path, "one.txt", "own words")) as t:

@@ -98,17 +98,23 @@ def _settle(
 
 
 def _told_apart(nodes: tuple[Node, Node], contenders: tuple[Contender, Contender]) -> list[str]:
-    """What each answer is from, with the parameters that differ."""
+    """What each answer is from, with what differs."""
     made = [node.message.generation for node in nodes]
-    differing = _differing([g.parameters for g in made if g is not None])
+    differing = _differing([g for g in made if g is not None])
     return [_told(c.settings.model, g, differing) for c, g in zip(contenders, made, strict=True)]
 
 
-def _differing(parameters: Sequence[SamplingParams]) -> list[str]:
-    """Names of the parameters that are not the same everywhere; the seed comes last."""
+def _differing(made: Sequence[Generation]) -> list[str]:
+    """Names of what is not the same everywhere: ``thinking``, sampling parameters; the seed comes last."""
     names = [f.name for f in fields(SamplingParams) if f.name != "seed"]
-    found = [name for name in names if len({getattr(p, name) for p in parameters}) > 1]
+    found = [name for name in ("thinking", *names) if len({_setting(g, name) for g in made}) > 1]
     return [*found, "seed"]
+
+
+def _setting(generation: Generation, name: str) -> object:
+    """A value as it is shown; what was not said is the model's or the template's default."""
+    value = generation.thinking if name == "thinking" else getattr(generation.parameters, name)
+    return "default" if value is None else value
 
 
 def _told(model: str, generation: Generation | None, names: Sequence[str]) -> str:
@@ -117,7 +123,7 @@ def _told(model: str, generation: Generation | None, names: Sequence[str]) -> st
     adapter = f" + adapter {generation.model.adapter[:8]}" if generation.model.adapter else ""
     if adapter and generation.model.adapter_scale != 1:
         adapter += f" x {generation.model.adapter_scale:g}"
-    values = (f"{name} {getattr(generation.parameters, name)}" for name in names)
+    values = (f"{name} {_setting(generation, name)}" for name in names)
     return f"{model}{adapter} · {', '.join(values)} · {generation.usage.completion_tokens} tokens"
 
 
