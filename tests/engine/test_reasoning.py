@@ -1,5 +1,7 @@
 """Reasoning and answer told apart, for every family's delimiters and however the text is cut."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -105,9 +107,9 @@ def test_models_that_do_not_reason() -> None:
 
 
 @pytest.mark.parametrize("path", vocabularies.real_templates() or [None], ids=str)
-def test_real_templates(path: object) -> None:
+def test_real_templates(path: Path | None) -> None:
     """A real template that mentions thinking has a form, and what its prompt opens is noticed."""
-    source = templates.THINKING if path is None else open(str(path), encoding="utf-8").read()  # noqa: SIM115, PTH123
+    source = templates.THINKING if path is None else path.read_text(encoding="utf-8")
     form = detect(source)
     if "think>" in source.lower() or "analysis" in source:
         assert form is not None
