@@ -1,6 +1,7 @@
 """``chatcli pull``: fetch models from the hub."""
 
 import contextlib
+import difflib
 from typing import Annotated
 
 import typer
@@ -65,13 +66,15 @@ def pull(
 
 def _meant(name: str) -> Reference:
     """What a name means: an entry of the catalogue, else something on the hub."""
-    from chatcli.library.catalog import find
+    from chatcli.library.catalog import entries, find
 
     entry = find(name)
     if entry is not None:
         return parse_reference(entry.reference)
     if "/" not in name:
-        raise UsageError(f"{name!r} is not in the catalogue; name a model of it, or user/repo on the hub")
+        near = difflib.get_close_matches(name.lower(), [entry.name for entry in entries()], n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "chatcli models recommend --all lists it,"
+        raise UsageError(f"{name!r} is not in the catalogue; {hint} or name user/repo on the hub")
     return parse_reference(name)
 
 
