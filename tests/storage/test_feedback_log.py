@@ -203,8 +203,6 @@ def test_two_hundred_kills_lose_no_judgement(tmp_path: Path) -> None:
     check_no_judgement_is_lost(tmp_path / "feedback.jsonl", 200)
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
 def test_without_the_tail_repair_judgements_merge(tmp_path: Path) -> None:
     """The control: with the repair switched off, the same torture merges a fragment with a later record."""
     program = "tests.storage.feedback_appender"

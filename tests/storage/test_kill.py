@@ -2,11 +2,13 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,12 +42,24 @@ class Writer:
         assert self.process.stdout is not None
         said = b""
         while not said.endswith(b"w\n"):
-            said += os.read(self.process.stdout.fileno(), 2**16)
+            more = os.read(self.process.stdout.fileno(), 2**16)
+            assert more, f"{self.name} ended by itself"
+            said += more
         time.sleep(seconds_into_a_write)
         self.process.kill()
         rest, _ = self.process.communicate()
         self.acknowledged += [int(line[2:]) for line in (said + rest).splitlines() if line.startswith(b"a ")]
         self.next_number = max([self.next_number, *self.acknowledged]) + 1000
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Writes nothing meanwhile."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
 
 @dataclass
@@ -94,8 +108,13 @@ def torture(
     for _ in range(kills):
         victim = random.choice(writers)
         victim.kill(seconds_into_a_write=random.choice([0.0, random.expovariate(1 / 0.001)]))
+        damaged = False
+        if until_damage:
+            other = next(writer for writer in writers if writer is not victim)
+            with other.paused():  # or, on a busy machine, it writes faster than is read
+                damaged = judge(log, writers).merged > 0
         victim.start()
-        if until_damage and judge(log, writers).merged:
+        if damaged:
             break
     for writer in writers:
         writer.kill()
