@@ -384,20 +384,3 @@ def test_ctrl_c_while_the_model_loads(fresh_home: Path) -> None:
         ready(t)
         leave(t)
     assert messages(fresh_home)[0] == "Hello!"
-
-
-def test_ctrl_c_again_and_again_while_an_answer_ends_and_is_saved(home: Path) -> None:
-    """Whenever it comes: what was said is in the transcript, which is whole, and there is no traceback."""
-    with Terminal(home, "-m", "scripted:delay=0.01") as t:
-        ready(t)
-        t.send("count to 20\r")
-        t.wait_for("1 2 3")
-        for _ in range(40):
-            t.signal(signal.SIGINT)
-            t.wait_for("1 2 3")
-        t.send("\x15\x04")
-        assert t.wait_for_exit() in {ExitCode.OK, ExitCode.INTERRUPTED}
-        assert "Traceback" not in t.scrollback
-    said = messages(home)
-    assert said[0] == "count to 20"
-    assert said[1].startswith("1 2 3")
