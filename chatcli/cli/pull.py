@@ -2,16 +2,17 @@
 
 import contextlib
 import difflib
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chatcli.cli.invocation import Invocation
 from chatcli.errors import UsageError
 from chatcli.library.checksums import Checksums
-from chatcli.library.hub.pull import CONNECTIONS, Pulled, Puller
-from chatcli.library.hub.retrying import RETRIES, Patience
 from chatcli.library.reference import Reference, parse_reference
+
+if TYPE_CHECKING:
+    from chatcli.library.hub.pull import Pulled
 
 
 def pull(
@@ -29,16 +30,20 @@ def pull(
         bool, typer.Option("--offline", help="Make no connection; say where the files are, if here.")
     ] = False,
     jobs: Annotated[
-        int, typer.Option("-j", "--jobs", metavar="N", min=1, max=16, help="Files fetched at the same time.")
-    ] = CONNECTIONS,
+        int | None,
+        typer.Option("-j", "--jobs", metavar="N", min=1, max=16, help="Files fetched at the same time."),
+    ] = None,
     retries: Annotated[
-        int, typer.Option("--retries", metavar="N", min=0, help="Failures in a row that are forgiven.")
-    ] = RETRIES,
+        int | None,
+        typer.Option("--retries", metavar="N", min=0, help="Failures in a row that are forgiven."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was fetched as JSON.")] = False,
 ) -> None:
     """Fetch models into the cache that huggingface_hub and llama.cpp use; goes on where it was stopped."""
     from chatcli.library.hub.place import Place
+    from chatcli.library.hub.pull import CONNECTIONS, Puller  # HTTP and TLS: a tenth of every start
+    from chatcli.library.hub.retrying import RETRIES, Patience
     from chatcli.terminal.transfers import transfer_view
 
     invocation = Invocation.from_process()
@@ -47,7 +52,9 @@ def pull(
     view = transfer_view(invocation.stderr, invocation.environ, color=True, quiet=quiet)
     try:
         with view:
-            pulled = Puller(place, view, projector, Patience(retries), jobs).pull(references)
+            pulled = Puller(
+                place, view, projector, Patience(RETRIES if retries is None else retries), jobs or CONNECTIONS
+            ).pull(references)
     except KeyboardInterrupt:
         with contextlib.suppress(BrokenPipeError):
             invocation.note("chatcli: stopped; the same command goes on where it was")
@@ -78,7 +85,7 @@ def _meant(name: str) -> Reference:
     return parse_reference(name)
 
 
-def _records(pulled: list[Pulled]) -> list[dict[str, object]]:
+def _records(pulled: "list[Pulled]") -> list[dict[str, object]]:
     return [
         {
             "model": str(model.reference),

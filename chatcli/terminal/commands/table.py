@@ -247,8 +247,8 @@ KEYS = (
 )
 
 _RULE = (
-    "A text of one line that begins with / is a command. // begins a message with a slash; a path such as "
-    "/etc/hosts,\nand a text of several lines, is a message anyway."
+    "A text of one line that begins with / is a command.\n// begins a message with a slash; "
+    "a path such as /etc/hosts, and a text of\nseveral lines, is a message anyway."
 )
 
 
