@@ -1,6 +1,6 @@
 """Messages and how an answer came to be: frozen values. Ids and files belong to conversation and storage."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -36,6 +36,7 @@ class ModelRef:
         architecture, quantization: as the GGUF header says (``llama``, ``Q8_0``).
         template: sha256 of the chat template's text, hex; empty for the transcript format.
         adapter: sha256 of a LoRA adapter; empty without one.
+        projector: sha256 of the file that lets it see pictures; empty where it cannot.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ModelRef:
     adapter: str = ""
     adapter_scale: float = 1.0
     context_size: int = 0
+    projector: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,22 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture in a message: which one it is, and how to get at it when a model shall see it.
+
+    Attributes:
+        sha256: of its file's bytes, hex.
+        name: of its file, without folders (a path would leak who the user is).
+        read: gives the bytes, or raises a ``ChatcliError``; None: nothing knows where they are. No part of
+            what the picture is, so it does not count when two are compared.
+    """
+
+    sha256: str
+    name: str
+    read: Callable[[], bytes] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message.
 
@@ -111,12 +129,14 @@ class Message:
         content: the words, exactly. Any Unicode string.
         reasoning: the model's "thinking", kept apart from its answer; None: none.
         generation: how an answer came to be; None for what a person wrote or a file lacks.
+        pictures: what the words are about; a model is shown them before the words.
     """
 
     role: Role
     content: str
     reasoning: str | None = None
     generation: Generation | None = None
+    pictures: tuple[Picture, ...] = ()
 
 
 def system(content: str) -> Message:
@@ -124,9 +144,9 @@ def system(content: str) -> Message:
     return Message(Role.SYSTEM, content)
 
 
-def user(content: str) -> Message:
+def user(content: str, *pictures: Picture) -> Message:
     """A message of the user's."""
-    return Message(Role.USER, content)
+    return Message(Role.USER, content, pictures=pictures)
 
 
 def assistant(content: str, reasoning: str | None = None) -> Message:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from chatcli.chat import markup, provenance
+from chatcli.chat import markup, pictures, provenance
 from chatcli.chat.conversation import DEFAULT_ASSISTANT, EPOCH, Conversation, Node
 from chatcli.chat.message import FinishReason, Message, Role
 from chatcli.chat.scanner import Damage, Element, Scanner, Torn, number
@@ -194,15 +194,15 @@ class Reader:
         if problem:
             yield self._bad(element, problem)
         generation = provenance.generation(self._facts, values)
-        reasoning = values.pop("reasoning", None)
+        reasoning, shown = values.pop("reasoning", None), pictures.taken_from(values)
         self._last_id = max(self._last_id, node_id)
         if isinstance(element, Torn):
             if generation is not None:
                 generation = replace(generation, finish_reason=FinishReason.INTERRUPTED)
-            node = Node(node_id, parent, Message(role, text, reasoning, generation), values)
+            node = Node(node_id, parent, Message(role, text, reasoning, generation, shown), values)
             self._partial = MessageRead(element.line, element.column, node, partial=True)
             return
-        node = Node(node_id, parent, Message(role, text, reasoning, generation), values)
+        node = Node(node_id, parent, Message(role, text, reasoning, generation, shown), values)
         self._previous = node_id
         yield MessageRead(element.line, element.column, node)
 

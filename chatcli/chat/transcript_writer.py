@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 
-from chatcli.chat import markup, provenance
+from chatcli.chat import markup, pictures, provenance
 from chatcli.chat.conversation import DEFAULT_ASSISTANT, Conversation, Node
 from chatcli.chat.message import Message, Role
 
@@ -62,6 +62,7 @@ def render_message(node: Node, position: Position) -> tuple[str, Position]:
         text, model = markup.void("model", {}), {}
     if message.reasoning is not None:
         values["reasoning"] = message.reasoning
+    values |= pictures.attributes(message.pictures)
     values |= {k: v for k, v in node.extra.items() if k not in values and k not in {"parent", "reasoning"}}
     tag = tag_of(message.role, position.assistant)
     content = markup.escape(message.content, tag, position.assistant, numbered=True)

@@ -15,7 +15,7 @@ import typer
 from chatcli.chat.message import FinishReason, Generation
 from chatcli.cli.invocation import Invocation
 from chatcli.cli.options import ChatOptions, takes_model_options
-from chatcli.engine.base import Finished, LeftOut, Prompt, ReasoningDelta, TextDelta
+from chatcli.engine.base import Finished, LeftOut, Prompt, ReasoningDelta, TextDelta, Unseen
 from chatcli.errors import ExitCode, UsageError
 from chatcli.session.attachments import enclose, read_files
 from chatcli.session.background import BackgroundAnswer
@@ -120,6 +120,8 @@ def _stream(invocation: Invocation, answer: BackgroundAnswer, *, silent: bool) -
                 reasoning.append(event.text)
             elif isinstance(event, LeftOut):
                 invocation.note(f"chatcli: {len(event.indices)} oldest messages did not fit the context")
+            elif isinstance(event, Unseen):
+                invocation.note(f"chatcli: {event}")
             elif isinstance(event, Finished):
                 generation = event.generation
     except BrokenPipeError:

@@ -38,9 +38,10 @@ class PromptToken:
     """One token of a prompt.
 
     Attributes:
-        id: its number in the vocabulary.
-        text: what it stands for; incomplete UTF-8 is shown with replacement characters.
-        special: a control or user-defined token. Only the template can produce one.
+        id: its number in the vocabulary; negative: it is a part of a picture.
+        text: what it stands for; incomplete UTF-8 is shown with replacement characters. Of a picture's parts
+            the first has the picture's name, the others have none.
+        special: a control or user-defined token, or a part of a picture. Only the template can produce one.
     """
 
     id: int
@@ -75,6 +76,22 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Unseen:
+    """The model is told the names of some pictures only, since it cannot see them.
+
+    Attributes:
+        names: of the pictures.
+        reason: why, as a clause.
+    """
+
+    names: tuple[str, ...]
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the model does not see {', '.join(self.names)}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class PromptProgress:
     """How much of the prompt has been read, in tokens; ``cached`` of them needed no work."""
 
@@ -104,7 +121,9 @@ class Finished:
     generation: Generation
 
 
-Event = LeftOut | PromptProgress | TextDelta | ReasoningDelta | Finished
+#: What comes of an answer before its end.
+Coming = LeftOut | Unseen | PromptProgress | TextDelta | ReasoningDelta
+Event = Coming | Finished
 
 
 class Engine(Protocol):
@@ -123,6 +142,11 @@ class Engine(Protocol):
     @property
     def recommended(self) -> SamplingParams:
         """What the model's maker recommends (GGUF ``general.sampling.*``), else the defaults."""
+        ...
+
+    @property
+    def blindness(self) -> str:
+        """Why it cannot see pictures, as a clause; empty: it can."""
         ...
 
     def prompt(

@@ -125,6 +125,11 @@ class LlamaEngine:
         """What the model's maker recommends, else the defaults."""
         return self._recommended
 
+    @property
+    def blindness(self) -> str:
+        """Why it cannot see pictures; empty: it can."""
+        return "it reads text only: there is no projector (mmproj) with it"
+
     def set_adapter(self, path: Path | None, *, scale: float = 1.0, sha256: str = "") -> None:
         """Attach a LoRA adapter in place of the present one; None: the model's own weights.
 

@@ -119,6 +119,11 @@ class ScriptedEngine:
         """The defaults."""
         return SamplingParams()
 
+    @property
+    def blindness(self) -> str:
+        """It has seen everything."""
+        return ""
+
     def prompt(
         self, messages: Sequence[Message], params: SamplingParams, *, thinking: bool | None = None
     ) -> Prompt:

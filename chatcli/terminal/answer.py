@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from chatcli.engine.base import LeftOut, PromptProgress, ReasoningDelta, TextDelta
+from chatcli.engine.base import Coming, LeftOut, PromptProgress, ReasoningDelta, Unseen
 from chatcli.terminal.live import Abilities, LiveArea, bar, clipped
 from chatcli.terminal.markdown.stream import MarkdownStream
 from chatcli.terminal.plain_text import WholeLines, WrappedLines
 from chatcli.terminal.rows import DIM, Row
-from chatcli.terminal.sanitize import sanitize
+from chatcli.terminal.sanitize import sanitize, sanitize_line
 
 #: Seconds between two drawings.
 FRAME = 1 / 25
@@ -89,13 +89,15 @@ class AnswerView:
         self._raw_line = False  # the cursor is inside a line of raw text
         self._empty = True
 
-    def show(self, event: LeftOut | PromptProgress | TextDelta | ReasoningDelta) -> None:
+    def show(self, event: Coming) -> None:
         """Take what happened; it is drawn with the next frame."""
         self._stale = True
         if isinstance(event, PromptProgress):
             self._progress = event
         elif isinstance(event, LeftOut):
             self._finished.append(Row(((_left_out(len(event.indices)), DIM),)))
+        elif isinstance(event, Unseen):
+            self._finished.append(Row(((sanitize_line(f"[{event}]"), DIM),)))
         elif isinstance(event, ReasoningDelta):
             self._think(event.text)
         else:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import IO, Any, TextIO
 
 from chatcli.chat.message import FinishReason, Generation
-from chatcli.engine.base import Finished, LeftOut, PromptProgress, ReasoningDelta, TextDelta
+from chatcli.engine.base import Coming, Finished, TextDelta
 from chatcli.session.background import BackgroundAnswer
 from chatcli.terminal import figures
 from chatcli.terminal.answer import FRAME, AnswerView, Manner, Waiting, reasoning_rows
@@ -197,7 +197,7 @@ class Screen:
         """An answer was asked for."""
         self._view = self._new_view()
 
-    def show(self, event: LeftOut | PromptProgress | TextDelta | ReasoningDelta) -> None:
+    def show(self, event: Coming) -> None:
         """Take the next thing that happened; ``refresh`` draws it."""
         if self._view is None:
             self.begin_answer()

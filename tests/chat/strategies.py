@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 
 from chatcli.chat.conversation import Conversation
-from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, Timings, Usage
+from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Picture, Role, Timings, Usage
 from chatcli.sampling import SamplingParams
 
 NAMES = st.sampled_from(
@@ -53,7 +53,7 @@ TEXTS = st.lists(st.sampled_from(_TRAPS) | st.text(st.characters(), max_size=4),
 
 _FLOATS = st.floats(allow_nan=False)
 _COUNTS = st.integers(0, 10**9)
-_KEYS = st.sampled_from(["time", "x-1", "é", "a.b:c", "_", "%41"])
+_KEYS = st.sampled_from(["time", "x-1", "é", "a.b:c", "_", "%41", "picture.0", "picture.9"])
 EXTRAS = st.dictionaries(_KEYS, TEXTS, max_size=2)
 
 PARAMETERS = st.builds(
@@ -90,7 +90,10 @@ GENERATIONS = st.builds(
 _ANSWERS = st.builds(
     Message, st.just(Role.ASSISTANT), TEXTS, reasoning=st.none() | TEXTS, generation=st.none() | GENERATIONS
 )
-MESSAGES = st.builds(Message, st.sampled_from([Role.USER, Role.SYSTEM]), TEXTS) | _ANSWERS
+_PICTURES = st.lists(
+    st.builds(Picture, st.text("0123456789abcdef", min_size=64, max_size=64), TEXTS), max_size=3
+).map(tuple)
+MESSAGES = st.builds(Message, st.sampled_from([Role.USER, Role.SYSTEM]), TEXTS, pictures=_PICTURES) | _ANSWERS
 
 
 @st.composite

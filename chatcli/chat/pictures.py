@@ -1,0 +1,30 @@
+"""The pictures of a message as attributes of its element: ``picture.1="SHA256 NAME"``, and so on.
+
+The bytes lie beside the transcript, where ``storage.pictures`` puts them. An attribute cannot be torn from
+the words it belongs to, which another element could be.
+"""
+
+import re
+from collections.abc import Iterable, MutableMapping
+
+from chatcli.chat.message import Picture
+
+_KEY = "picture."
+_VALUE = re.compile(r"([0-9a-f]{64}) (.*)", re.DOTALL)
+
+
+def attributes(pictures: Iterable[Picture]) -> dict[str, str]:
+    """The attributes of a message's element."""
+    return {f"{_KEY}{n}": f"{p.sha256} {p.name}" for n, p in enumerate(pictures, start=1)}
+
+
+def taken_from(values: MutableMapping[str, str]) -> tuple[Picture, ...]:
+    """The pictures that a message's attributes name; theirs are taken out of ``values``.
+
+    Numbers begin at 1 and leave none out; what is not of the form stays where it is.
+    """
+    found: list[Picture] = []
+    while match := _VALUE.fullmatch(values.get(f"{_KEY}{len(found) + 1}", "")):
+        del values[f"{_KEY}{len(found) + 1}"]
+        found.append(Picture(match[1], match[2]))
+    return tuple(found)
