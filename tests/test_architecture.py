@@ -44,12 +44,13 @@ DOORS = {
     "prompt_toolkit": "terminal/",
     "typer": "cli/",
     "jinja2": "engine/template",
+    "PIL": "engine/pictures.py",
     "torch": "training/",
     "transformers": "training/",
     "trl": "training/",
     "peft": "training/",
 }
-HEAVY = {"llama_cpp", "huggingface_hub", "prompt_toolkit", "torch", "transformers", "numpy", "jinja2"}
+HEAVY = {"llama_cpp", "huggingface_hub", "prompt_toolkit", "torch", "transformers", "numpy", "jinja2", "PIL"}
 # Modules that subclass what a heavy library offers; they are themselves imported only when needed.
 LATE = {"engine/template_sandbox.py": "chatcli.engine.template_sandbox"}
 FILES = sorted(PACKAGE.rglob("*.py"))
