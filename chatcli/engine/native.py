@@ -75,6 +75,20 @@ class Native:
         llama_cpp.llama_log_set(self._callback, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
 
+    @functools.cached_property
+    def mtmd(self) -> ModuleType | None:
+        """``llama_cpp.mtmd_cpp``, whose functions see and hear; None where this build lacks libmtmd.
+
+        Its log lines are kept with the others.
+        """
+        try:
+            from llama_cpp import mtmd_cpp
+        except (ImportError, OSError, RuntimeError, AttributeError):  # no such library, or an older one
+            return None
+        module: ModuleType = mtmd_cpp
+        module.mtmd_helper_log_set(self._callback, ctypes.c_void_p(0))  # sets mtmd's and clip's own, too
+        return module
+
     def symbol(self, name: str, result: Any, *arguments: Any) -> Any:
         """A C function of ggml that the binding does not declare; None where this build lacks it.
 
