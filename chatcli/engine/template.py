@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +31,19 @@ _EMPTY: Mapping[str, Any] = {"tools": [], "documents": []}
 Adaptation = Callable[[Sequence[Message]], list[Message]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    """How a template is given a conversation.
+
+    Attributes:
+        thinking: told to templates that know how; None leaves their default.
+        parts: contents are lists of parts, ``[{"type": "text", "text": ...}]``, and not strings.
+    """
+
+    thinking: bool | None
+    parts: bool = False
+
+
 class ChatTemplate:
     """A Jinja chat template, as GGUF files carry it in ``tokenizer.chat_template``.
 
@@ -50,6 +63,7 @@ class ChatTemplate:
         self._constants = {"bos_token": bos_text, "eos_token": eos_text, **_NOTHING}
         self._form = detect(source)
         self._reasoning = next((name for name in _REASONING if name in source), _REASONING[0])
+        self._parts = False  # what its last rendering turned out to need is tried first the next time
 
     @property
     def knows_thinking(self) -> bool:
@@ -61,8 +75,9 @@ class ChatTemplate:
 
         Templates differ in what they accept. One that refuses the conversation as it is gets it in another
         form: neighbours of one role merged, the system prompt written before the first user message, an
-        empty user message before an answer that comes first. The same is done for one that
-        silently leaves the system prompt or a user's message out.
+        empty user message before an answer that comes first; at last with contents in parts, which
+        those of some vision models need. The same is done for one that silently leaves the system
+        prompt or a user's message out.
 
         Args:
             messages: the conversation, oldest first.
@@ -75,9 +90,10 @@ class ChatTemplate:
 
         problem: TemplateError | None = None
         rendered: str | None = None
-        for form in _forms(messages):
+        manners = [_Manner(thinking, parts) for parts in (self._parts, not self._parts)]
+        for manner, form in ((manner, form) for manner in manners for form in _forms(messages)):
             try:
-                text = self._render_form(form, thinking)
+                text = self._render_form(form, manner)
             except Runaway:
                 raise
             except Refused as refusal:
@@ -86,27 +102,28 @@ class ChatTemplate:
             except TemplateError as error:
                 problem = problem or error
                 continue
-            if _holds_all(text, form) and self._keeps_system(form, thinking):
+            if _holds_all(text, form) and self._keeps_system(form, manner):
+                self._parts = manner.parts
                 return text
             rendered = text if rendered is None else rendered
         if rendered is not None:
             return rendered
         raise problem or TemplateError("the chat template gives nothing")
 
-    def _keeps_system(self, messages: Sequence[Message], thinking: bool | None) -> bool:
+    def _keeps_system(self, messages: Sequence[Message], manner: _Manner) -> bool:
         """Whether system prompts that are too short to be searched for come through."""
         if not any(m.role is Role.SYSTEM and 0 < len(m.content.strip()) < _SHORT for m in messages):
             return True
         probe = "\ue0f2\ue0f3" * _SHORT
         marked = [replace(m, content=probe) if m.role is Role.SYSTEM else m for m in messages]
         count = sum(m.role is Role.SYSTEM for m in messages)
-        return self._render_form(marked, thinking).count(probe) >= count
+        return self._render_form(marked, manner).count(probe) >= count
 
-    def _render_form(self, messages: Sequence[Message], thinking: bool | None) -> str:
+    def _render_form(self, messages: Sequence[Message], manner: _Manner) -> str:
         from chatcli.engine.template_sandbox import Refused, Runaway
 
         if not messages or messages[-1].role is not Role.ASSISTANT:
-            return self._run(messages, thinking, answer=True)
+            return self._run(messages, manner, answer=True)
         last = messages[-1]
         end = "\ue0f0\ue0f1"  # marks where the answer ends
         while any(end in (m.content + (m.reasoning or "")) for m in messages):
@@ -117,25 +134,25 @@ class ChatTemplate:
         else:
             marked = replace(last, content=last.content + end)
         try:
-            text = self._run([*messages[:-1], marked], thinking, answer=False)
+            text = self._run([*messages[:-1], marked], manner, answer=False)
         except Runaway:
             raise
         except (Refused, TemplateError):
             text = ""  # it wants the user to have the last word
         if end in text:
             return text[: text.rindex(end)].replace(end, "")
-        prompt = self._run(messages[:-1], True if reasons else thinking, answer=True)
+        prompt = self._run(messages[:-1], replace(manner, thinking=True) if reasons else manner, answer=True)
         return resumed(self._form, prompt, last)
 
-    def _run(self, messages: Sequence[Message], thinking: bool | None, *, answer: bool) -> str:
+    def _run(self, messages: Sequence[Message], manner: _Manner, *, answer: bool) -> str:
         from chatcli.engine.template_sandbox import Refused, Runaway
 
         variables: dict[str, Any] = dict(self._constants)
-        if thinking is not None:
+        if manner.thinking is not None:
             variables.update(
-                (name, values[thinking]) for name, values in _THINKING.items() if self._reads(name)
+                (name, values[manner.thinking]) for name, values in _THINKING.items() if self._reads(name)
             )
-        variables["messages"] = [self._as_mapping(message) for message in messages]
+        variables["messages"] = [self._as_mapping(message, manner) for message in messages]
         variables["add_generation_prompt"] = answer
         characters = sum(len(m.content) + len(m.reasoning or "") for m in messages)
         try:
@@ -154,8 +171,9 @@ class ChatTemplate:
     def _reads(self, name: str) -> bool:
         return name in self._program.variables
 
-    def _as_mapping(self, message: Message) -> dict[str, Any]:
-        mapping: dict[str, Any] = {"role": str(message.role), "content": message.content}
+    def _as_mapping(self, message: Message, manner: _Manner) -> dict[str, Any]:
+        content = [{"type": "text", "text": message.content}] if manner.parts else message.content
+        mapping: dict[str, Any] = {"role": str(message.role), "content": content}
         if message.reasoning:
             mapping[self._reasoning] = message.reasoning
         return mapping

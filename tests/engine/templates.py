@@ -69,6 +69,12 @@ GLUED = """{% for m in messages %}{% if m.role == 'system' %}{% set ns = m.conte
 {%- if loop.last and messages[0].role == 'system' %}{{ messages[0].content }}{% endif %}
 {{- m.content }}{% elif m.role == 'assistant' %}{{ m.content }}{% endif %}{% endfor %}"""
 
+# Reads contents in parts only, as templates of some vision models do; a string gives it nothing.
+PARTS = (
+    "{% for m in messages %}[{{ m.role }}]{% for part in m['content'] %}"
+    "{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}[/{{ m.role }}]\n{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]{% endif %}"
+)
 OWN = {
     "chatml": CHATML,
     "instruct": INSTRUCT,
@@ -78,6 +84,7 @@ OWN = {
     "reasoning": REASONING,
     "harmony": HARMONY,
     "glued": GLUED,
+    "parts": PARTS,
 }
 
 
