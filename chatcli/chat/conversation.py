@@ -4,12 +4,13 @@ Nothing is ever removed from a tree, so undoing or regenerating loses nothing. V
 writes them down, ``transcript`` gives them their form. All walks are loops, linear in what they visit.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from types import EllipsisType
 
-from chatcli.chat.message import Message, Role
+from chatcli.chat.message import Message, Picture, Role
 from chatcli.errors import UsageError
 
 DEFAULT_ASSISTANT = "lkjsxclm"
@@ -156,6 +157,18 @@ class Conversation:
             *(message for message in system if message.content),
             *(message for message in path if message.role is not Role.SYSTEM),
         ]
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """Every picture of every message, each once."""
+        return list(dict.fromkeys(p for node in self.nodes for p in node.message.pictures))
+
+    def read_pictures_with(self, read: Callable[[Picture], bytes]) -> None:
+        """Say how the bytes of all pictures are got; raises what ``Picture.read`` may."""
+        for node in self._nodes.values():
+            if node.message.pictures:
+                readable = tuple(replace(p, read=partial(read, p)) for p in node.message.pictures)
+                self._nodes[node.id] = replace(node, message=replace(node.message, pictures=readable))
 
     def children(self, node_id: int | None) -> list[Node]:
         """What follows a message (None: what begins the conversation), oldest first."""

@@ -7,7 +7,7 @@ the words it belongs to, which another element could be.
 import re
 from collections.abc import Iterable, MutableMapping
 
-from chatcli.chat.message import Picture
+from chatcli.chat.message import Message, Picture
 
 _KEY = "picture."
 _VALUE = re.compile(r"([0-9a-f]{64}) (.*)", re.DOTALL)
@@ -16,6 +16,11 @@ _VALUE = re.compile(r"([0-9a-f]{64}) (.*)", re.DOTALL)
 def caption(picture: Picture) -> str:
     """What stands for a picture where only words can stand."""
     return f"[picture: {picture.name}]"
+
+
+def described(message: Message) -> str:
+    """A message where only words can stand: its pictures by their captions, then what it says."""
+    return " ".join(filter(None, (*map(caption, message.pictures), message.content)))
 
 
 def attributes(pictures: Iterable[Picture]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Message
-from chatcli.engine.base import Event, LeftOut, ReasoningDelta, TextDelta
+from chatcli.engine.base import Event, LeftOut, ReasoningDelta, TextDelta, Unseen
 from chatcli.storage.partial import PartialAnswer
 from chatcli.storage.transcript_log import NoLog, TranscriptLog
 
@@ -15,6 +15,8 @@ CONTINUES = "continues"
 EDITS = "edits"
 #: Attribute of an answer whose model did not see so many of the oldest messages, system prompts not counted.
 LEFT_OUT = "left_out"
+#: Attribute of an answer whose model was told the names of so many pictures only.
+UNSEEN = "unseen"
 #: Those that name a message of the same conversation.
 REFERENCES = {CONTINUES, EDITS}
 #: Attribute of a conversation that began as a copy of another one's path; that one's id.
@@ -55,7 +57,7 @@ class Draft:
         self._text = [begun.content] if begun else []
         self._reasoning = [begun.reasoning] if begun and begun.reasoning else []
         self.grown = False
-        self._left_out = 0
+        self._remarks: dict[str, str] = {}
         self._journal: PartialAnswer | None = None
 
     def begin(self, node: Node, log: TranscriptLog | NoLog) -> None:
@@ -78,7 +80,9 @@ class Draft:
                 self._journal.add(reasoning=event.text)
         else:
             if isinstance(event, LeftOut):
-                self._left_out = len(event.indices)
+                self._remarks[LEFT_OUT] = str(len(event.indices))
+            elif isinstance(event, Unseen):
+                self._remarks[UNSEEN] = str(len(event.names))
             return
         self.grown = True
 
@@ -91,7 +95,7 @@ class Draft:
     @property
     def extra(self) -> dict[str, str]:
         """Attributes to keep with the answer."""
-        return {LEFT_OUT: str(self._left_out)} if self._left_out else {}
+        return dict(self._remarks)
 
     @property
     def text(self) -> str:

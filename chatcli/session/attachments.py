@@ -1,19 +1,27 @@
-"""Text files that go into a message, each named and fenced so that the model can tell them from the words."""
+"""Files that go into a message: texts, each named and fenced so that the model can tell them from the words,
+and pictures."""
 
 import codecs
 import glob
+import hashlib
 import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+from chatcli.chat.message import Picture
+from chatcli.engine import pictures as decoding
 from chatcli.errors import UsageError
 
 #: Limits of what one message takes from files.
 MOST_FILES = 200
 MOST_BYTES = 4 * 2**20
+MOST_PICTURES = 16
+#: The picture that comes through standard input.
+STDIN = "-"
 _FENCES = re.compile(r"^ {0,3}(`{3,})", re.MULTILINE)
 
 
@@ -57,6 +65,49 @@ def read_files(patterns: Sequence[str]) -> list[Attachment]:
         if not found:
             raise UsageError(f"{pattern}: there is no text file")
     return [Attachment(path, text) for path, text in texts.items()]
+
+
+def read_pictures(patterns: Sequence[str], stdin: IO[bytes] | None = None) -> list[Picture]:
+    """Read pictures, all or none. What they hold now is what is shown, whatever becomes of the files.
+
+    Args:
+        patterns: paths as for ``read_files``; of folders and shell patterns the files named like pictures
+            are taken.
+        stdin: where ``-`` is read from; None: nowhere.
+
+    Raises:
+        UsageError: something is missing, unreadable or too much.
+        DataError: one is no picture, damaged or too large.
+    """
+    found: dict[str, Picture] = {}
+    for pattern in patterns:
+        if pattern == STDIN and stdin is not None:
+            contents = [("stdin", stdin.read(decoding.MOST_BYTES + 1))]
+        else:
+            paths = [path for path, named in _found(pattern) if named or is_picture_name(path)]
+            if not paths:
+                raise UsageError(f"{pattern}: there is no picture")
+            contents = [(path, _read(path, decoding.MOST_BYTES)) for path in paths[: MOST_PICTURES + 1]]
+        for path, data in contents:
+            picture = _picture(path, data)
+            found.setdefault(picture.sha256, picture)
+    return check_count(list(found.values()))
+
+
+def check_count(pictures: list[Picture]) -> list[Picture]:
+    """The pictures of one message.
+
+    Raises:
+        UsageError: they are too many.
+    """
+    if len(pictures) > MOST_PICTURES:
+        raise UsageError(f"a message takes {MOST_PICTURES} pictures at most; name fewer")
+    return pictures
+
+
+def is_picture_name(path: str) -> bool:
+    """Whether a file is probably a picture, by its name."""
+    return Path(path).suffix.lower() in decoding.SUFFIXES
 
 
 def enclose(attachments: Sequence[Attachment]) -> str:
@@ -103,24 +154,45 @@ def _mode(path: str) -> int | None:
         return None
 
 
+def _picture(path: str, data: bytes) -> Picture:
+    """A picture of a file's bytes, unpacked once, so that damage is told now and not when it is sent.
+
+    Raises:
+        DataError: it is none, damaged or too large.
+    """
+    decoding.pixels(data, path)
+    return Picture(hashlib.sha256(data).hexdigest(), Path(path).name, lambda: data)
+
+
 def _text(path: str, most: int, *, named: bool) -> str | None:
     """The text of a file; None if it is none and was not named itself."""
-    try:
-        mode = Path(path).stat().st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):  # a FIFO is what <(command) gives
-            raise UsageError(f"{path} is not a file")
-        with Path(path).open("rb") as file:
-            data = file.read(most + 1)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    data = _read(path, most)
     if len(data) > most:
         raise UsageError(f"{path} makes it more than {MOST_BYTES // 2**20} MiB; attach less")
     try:
         return _decoded(data)
     except ValueError as error:
-        if named:
-            raise UsageError(f"{path} is {error}; convert it first") from None
-        return None
+        if not named:
+            return None
+        if is_picture_name(path):
+            raise UsageError(f"{path} is a picture; /image attaches it, -i on the command line") from None
+        raise UsageError(f"{path} is {error}; convert it first") from None
+
+
+def _read(path: str, most: int) -> bytes:
+    """The bytes of a file; more than ``most``, but not all, where it has more.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):  # a FIFO is what <(command) gives
+            raise UsageError(f"{path} is not a file")
+        with Path(path).open("rb") as file:
+            return file.read(most + 1)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _decoded(data: bytes) -> str:

@@ -13,7 +13,7 @@ class Part:
     Attributes:
         number: its place on the active path without system prompts, from 1; 0: the system prompt.
         message: what was said.
-        tokens: of its words; 0 if it is left out.
+        tokens: of its words and pictures; 0 if it is left out.
         left_out: it no longer fits, and the model does not see it.
     """
 
@@ -43,7 +43,7 @@ class ContextView:
 def view_context(session: Session) -> ContextView:
     """Measure the conversation as it stands; waits for the engine.
 
-    A message's words are measured apart from the others: each is read once, whatever the number of messages.
+    What a message says is measured apart from the others: each is read once, whatever the number of messages.
 
     Raises:
         ContextOverflow: not even the last message fits.
@@ -58,8 +58,8 @@ def view_context(session: Session) -> ContextView:
     for index, message in enumerate(messages):
         number += message.role is not Role.SYSTEM
         tokens = 0
-        if index not in hidden and message.content:
-            alone = session.prompt_of([Message(Role.USER, message.content)])
+        if index not in hidden and (message.content or message.pictures):
+            alone = session.prompt_of([Message(Role.USER, message.content, pictures=message.pictures)])
             tokens = max(0, len(alone.tokens) - around)
         parts.append(Part(0 if message.role is Role.SYSTEM else number, message, tokens, index in hidden))
     total = len(prompt.tokens)

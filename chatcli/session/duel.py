@@ -17,6 +17,7 @@ from chatcli.session.answering import Draft
 from chatcli.session.background import Background
 from chatcli.session.contenders import Contender, Supply
 from chatcli.session.session import Session
+from chatcli.session.sight import check_sight
 
 _POLL_SECONDS = 0.05
 _BROKEN = {FinishReason.INTERRUPTED, FinishReason.ERROR}
@@ -61,8 +62,8 @@ class Duel:
         self.unsaved: StorageError | None = None
         self._session = session
         self._before = conversation.head
-        messages = conversation.prompt_messages(asked.id)
-        self._lanes = [_Lane(contender, supply, messages) for contender, supply in entrants]
+        self._messages = conversation.prompt_messages(asked.id)
+        self._lanes = [_Lane(contender, supply, self._messages) for contender, supply in entrants]
 
     def start(self) -> Background[Said]:
         """Begin; the events end when every answer has, and raise what kept one of them from coming."""
@@ -102,6 +103,8 @@ class Duel:
     def _run(self, cancel: Cancellation) -> Iterator[Said]:
         """Runs in a thread of its own."""
         try:
+            if not self._all_see(cancel):
+                return
             while not all(lane.done for lane in self._lanes):
                 if cancel.is_set() and not any(lane.runs for lane in self._lanes):
                     break
@@ -123,6 +126,20 @@ class Duel:
                 if lane.runs:
                     self._keep(lane, lane.broken())
             raise
+
+    def _all_see(self, cancel: Cancellation) -> bool:
+        """Wait for all engines if there are pictures to be seen; False: stopped meanwhile.
+
+        Raises:
+            ModelError: one of them does not see.
+        """
+        pictures = [picture for message in self._messages for picture in message.pictures]
+        for lane in self._lanes if pictures else ():
+            while not lane.supply.wait(_POLL_SECONDS):
+                if cancel.is_set():
+                    return False
+            check_sight(lane.supply(), pictures)
+        return True
 
     def _keep(self, lane: "_Lane", generation: Generation) -> None:
         """Write an answer down, if there is one."""

@@ -1,10 +1,12 @@
 """How a session answers, and what it needs of the place where conversations are kept."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from chatcli.chat.conversation import DEFAULT_ASSISTANT, Conversation
+from chatcli.engine.base import Engine
+from chatcli.sampling import SamplingParams
 from chatcli.storage.transcript_log import NoLog, TranscriptLog
 from chatcli.storage.transcripts import Opened
 
@@ -26,6 +28,15 @@ class SessionOptions:
     thinking: bool | None = None
     grammar: str | None = None
     assistant: str = DEFAULT_ASSISTANT
+
+    def parameters(self, engine: Engine) -> SamplingParams:
+        """The sampling parameters of the next answer.
+
+        Raises:
+            UsageError: those that were set do not go together.
+        """
+        chosen = replace(engine.recommended, **(self.sampling or {}))
+        return replace(chosen, grammar=self.grammar) if self.grammar else chosen
 
 
 class Store(Protocol):

@@ -1,29 +1,26 @@
 """One live chat: the conversation, the engine that answers, the transcript that keeps it. Never prints."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from chatcli.chat.conversation import Conversation, Node
-from chatcli.chat.message import FinishReason, Generation, Message, Role
-from chatcli.engine.base import Cancellation, Engine, Event, Finished, Prompt
-from chatcli.errors import ChatcliError, StorageError, UsageError
-from chatcli.sampling import SamplingParams
-from chatcli.session.answering import CONTINUES, EDITS, FORK_OF, REFERENCES, Draft, Request
+from chatcli.chat.message import Generation, Message, Picture, Role
+from chatcli.engine.base import Prompt
+from chatcli.errors import StorageError, UsageError
+from chatcli.session.answering import CONTINUES, EDITS, FORK_OF, REFERENCES, Request
 from chatcli.session.background import BackgroundAnswer
 from chatcli.session.engine_slot import EngineSlot
+from chatcli.session.exchange import CUT, Exchange, Told
 from chatcli.session.kept_state import KeptState
 from chatcli.session.options import SessionOptions, Store
+from chatcli.session.sight import check_sight
 from chatcli.session.written import WrittenConversation
 from chatcli.settings import Settings
 from chatcli.storage.state_cache import StateCache
 from chatcli.storage.transcript_log import NoLog, TranscriptLog
 from chatcli.storage.transcripts import Opened
-
-_POLL_SECONDS = 0.1
-_DIED = FinishReason.INTERRUPTED  # what is recorded of an answer whose process died
-_CUT = {FinishReason.INTERRUPTED, FinishReason.LENGTH, FinishReason.ERROR}
 
 
 class Session:
@@ -39,7 +36,6 @@ class Session:
         options: how it answers; replace it to change that.
         last: how the last answer came to be.
         kept: what the engine has read of the chat.
-        came: whether the last request to the model brought anything, so that the chat went on.
     """
 
     def __init__(
@@ -52,10 +48,11 @@ class Session:
         self.options = options or SessionOptions()
         self.engine = engine
         self.last: Generation | None = None
-        self.came = False
         self._store = store
         self.kept = KeptState(states)
+        self._exchange: Exchange | None = None
         self._running: BackgroundAnswer | None = None
+        self._unseen: Told = set()
         self._told: set[tuple[str, int, int]] = set()
         self._written = WrittenConversation(*store.create(assistant=self.options.assistant))
 
@@ -69,18 +66,28 @@ class Session:
         """The file that keeps the conversation; None: there is none, or not yet."""
         return self._written.path
 
+    @property
+    def came(self) -> bool:
+        """Whether the last request to the model brought anything, so that the chat went on."""
+        return self._exchange is not None and self._exchange.came
+
     # Asking the model
 
-    def send(self, text: str) -> BackgroundAnswer:
+    def send(self, text: str, pictures: Sequence[Picture] = ()) -> BackgroundAnswer:
         """Say something and let the model answer; the message is on disk before the model starts.
 
         If nothing comes (an error, or stopped before the first word), the message stays in the transcript,
         but the conversation is as it was, so that it can be sent again.
 
+        Args:
+            pictures: what the words are about; with any it waits for the engine, to know whether it sees.
+
         Raises:
+            ModelError: there are pictures, and the model does not see; nothing was sent.
             StorageError: the message could not be written; nothing was sent.
         """
-        return self._say(Message(Role.USER, text), {})
+        message = self._new(text, pictures)
+        return self._say(message, {})
 
     def regenerate(self) -> BackgroundAnswer:
         """Answer the last message of the user's once more, with another seed. The answers become siblings.
@@ -106,7 +113,7 @@ class Session:
         """
         node = self._last_answer()
         generation = node.message.generation
-        if generation is not None and generation.finish_reason not in _CUT:
+        if generation is not None and generation.finish_reason not in CUT:
             raise UsageError(
                 "the last answer came to its end; there is nothing to continue (/regen asks again)"
             )
@@ -114,16 +121,16 @@ class Session:
         extra = {CONTINUES: str(node.id)}
         return self._ask(Request(messages, node.parent, node.id, begun=node.message, extra=extra))
 
-    def preview(self, text: str | None) -> Prompt:
+    def preview(self, text: str | None, pictures: Sequence[Picture] = ()) -> Prompt:
         """What the model would read if ``text`` were sent now (None: as things are); nothing is kept.
 
         Raises:
             ContextOverflow: it does not fit.
+            ModelError: as ``send``.
         """
-        messages = self._upcoming() if text is not None else self.conversation.prompt_messages()
-        if text is not None:
-            messages.append(Message(Role.USER, text))
-        return self.prompt_of(messages)
+        if text is None:
+            return self.prompt_of(self.conversation.prompt_messages())
+        return self.prompt_of([*self._upcoming(), self._new(text, pictures)])
 
     def prompt_of(self, messages: list[Message]) -> Prompt:
         """The prompt of any messages under the present options.
@@ -132,16 +139,7 @@ class Session:
             ContextOverflow: they do not fit.
         """
         engine = self.engine()
-        return engine.prompt(messages, self.parameters(engine), thinking=self.options.thinking)
-
-    def parameters(self, engine: Engine) -> SamplingParams:
-        """The sampling parameters of the next answer.
-
-        Raises:
-            UsageError: those that were set do not go together.
-        """
-        chosen = replace(engine.recommended, **(self.options.sampling or {}))
-        return replace(chosen, grammar=self.options.grammar) if self.options.grammar else chosen
+        return engine.prompt(messages, self.options.parameters(engine), thinking=self.options.thinking)
 
     # Moving in the tree
 
@@ -173,14 +171,15 @@ class Session:
         return [n for n in found if n.id == node_id or str(n.id) not in continued]
 
     def edit_question(self, node_id: int, text: str) -> BackgroundAnswer:
-        """Say something else in place of a message of the user's and let the model answer that.
+        """Say something else in place of a message of the user's, about the same pictures; it is answered.
 
         Raises:
             UsageError: there is no such message.
             StorageError: as ``send``.
         """
         node = self.conversation.node(node_id)
-        return self._say(Message(Role.USER, text), {EDITS: str(node_id)}, at=(node.parent,))
+        message = Message(Role.USER, text, pictures=node.message.pictures)
+        return self._say(message, {EDITS: str(node_id)}, at=(node.parent,))
 
     def edit_answer(self, node_id: int, text: str) -> None:
         """Put another text in place of an answer; the chat goes on from it.
@@ -285,6 +284,7 @@ class Session:
             self.close()
         finally:
             self.last = None
+            self._unseen = set()
             self._written = WrittenConversation(conversation, log)
 
     def _keep_state(self) -> None:
@@ -296,6 +296,16 @@ class Session:
         if not path or path[-1].message.role is not Role.ASSISTANT:
             raise UsageError("there is no answer yet")
         return path[-1]
+
+    def _new(self, text: str, pictures: Sequence[Picture]) -> Message:
+        """A message that is about to be sent.
+
+        Raises:
+            ModelError: as ``send``.
+        """
+        if pictures:
+            check_sight(self.engine(), pictures)
+        return Message(Role.USER, text, pictures=tuple(pictures))
 
     def _upcoming(self) -> list[Message]:
         """What the next message will be put after: the path, under the system prompt of the options."""
@@ -326,63 +336,17 @@ class Session:
             self._written.add(Message(Role.SYSTEM, self.options.system or ""), {})
 
     def _ask(self, request: Request) -> BackgroundAnswer:
-        self.came = False
-        self._running = BackgroundAnswer(lambda cancel: self._answer(request, cancel))
+        self._exchange = Exchange(
+            request,
+            self.engine,
+            self.options,
+            self._written,
+            self.kept,
+            told=self._unseen,
+            note=self._answered,
+        )
+        self._running = BackgroundAnswer(self._exchange.run)
         return self._running
 
-    def _answer(self, request: Request, cancel: Cancellation) -> Iterator[Event]:
-        """Runs in the thread of the answer."""
-        draft = Draft(request.begun)
-        finished = False
-        try:
-            while not self.engine.wait(_POLL_SECONDS):
-                if cancel.is_set():
-                    break
-            if cancel.is_set():
-                self._keep(request, draft, None)
-                return
-            engine = self.engine()
-            parameters = self.parameters(engine)
-            if request.new_seed:
-                parameters = replace(parameters, seed=None)
-            thinking = self.options.thinking
-            self.kept.prepare(engine)
-            began = Generation(engine.model, _DIED, parameters, thinking=thinking)
-            draft.begin(self._unfinished(request, began), self._written.log)
-            for event in engine.generate(request.messages, parameters, cancel=cancel, thinking=thinking):
-                draft.take(event)
-                if isinstance(event, Finished):
-                    finished = True
-                    self.kept.note(engine, event.generation.usage)
-                    try:
-                        self._keep(request, draft, event.generation)
-                    except StorageError:
-                        yield event  # the answer is valid whether it could be saved or not
-                        raise
-                yield event
-        except ChatcliError:
-            if not finished:
-                self._keep(request, draft, None)
-            raise
-
-    def _unfinished(self, request: Request, generation: Generation) -> Node:
-        """The answer before anything came of it, as it will stand in the conversation."""
-        begun = request.begun or Message(Role.ASSISTANT, "")
-        node_id = self.conversation.next_id
-        return Node(node_id, request.parent, replace(begun, generation=generation), request.extra)
-
-    def _keep(self, request: Request, draft: Draft, generation: Generation | None) -> None:
-        """Write the answer down, or step back if there is none."""
-        reason = generation.finish_reason if generation is not None else FinishReason.ERROR
-        nothing = {FinishReason.INTERRUPTED, FinishReason.ERROR} if request.begun is None else _CUT
-        self.came = draft.grown or reason not in nothing
-        if not self.came:
-            draft.written()
-            self.conversation.move_head(request.before)
-            if request.asked:
-                self._written.log.move_head(request.before)
-            return
+    def _answered(self, generation: Generation | None) -> None:
         self.last = generation
-        message = Message(Role.ASSISTANT, draft.text, draft.reasoning, generation)
-        self._written.keep(message, request.parent, {**request.extra, **draft.extra})
-        draft.written()

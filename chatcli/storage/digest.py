@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from chatcli.chat.message import Role
+from chatcli.chat.pictures import described
 from chatcli.chat.scanner import Damage, Torn
 from chatcli.chat.transcript_reader import MessageRead, Reader, Renamed, SessionRead
 
@@ -63,9 +64,9 @@ def passages(chunks: Iterable[bytes], digest: Digest) -> Iterator[Passage]:
                 answered = model if message.role is Role.ASSISTANT else ""
                 yield Passage(question.message, question.role, answered, question.content)
                 question = None
-            passage = Passage(event.node.id, message.role.value, model, message.content)
+            passage = Passage(event.node.id, message.role.value, model, described(message))
             if message.role is Role.USER:
-                opening = opening or title_from(message.content)
+                opening = opening or title_from(message.content or passage.content)
                 question = passage
             else:
                 yield passage

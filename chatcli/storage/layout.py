@@ -2,7 +2,8 @@
 
 A conversation that began at 17:30:12 UTC on 20 November 2026 is ``2026/11/20261120-173012-k7qxd.txt``: names
 sort by time, a month of chats is one folder of bearable size, and the last part alone is enough to type.
-A file put there by hand, anywhere below the folder, is a conversation too; its path is its name.
+A file put there by hand, anywhere below the folder, is a conversation too; its path is its name. The
+pictures of a conversation lie beside it, in a folder of its name.
 """
 
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 from chatcli.chat.markup import SURROGATE
 
 SUFFIX = ".txt"
+_PICTURES = ".pictures"
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread
 _RANDOM_LENGTH = 5
 _ID = re.compile(rf"(\d{{4}})(\d\d)\d\d-\d{{6}}-[{_ALPHABET}]{{{_RANDOM_LENGTH}}}")
@@ -42,6 +44,11 @@ def path_of(folder: Path, name: str) -> Path:
     return folder / (f"{match[1]}/{match[2]}/{name}{SUFFIX}" if match else f"{name}{SUFFIX}")
 
 
+def pictures_of(transcript: Path) -> Path:
+    """The folder of the pictures that a transcript shows, whether there are any or not."""
+    return transcript.with_name(transcript.name.removesuffix(SUFFIX) + _PICTURES)
+
+
 def name_of(relative: str) -> str:
     """The name of a conversation, from its path below the folder (with ``/``); undoes ``path_of``."""
     name = relative.removesuffix(SUFFIX)
@@ -56,8 +63,10 @@ def is_transcript(file_name: str) -> bool:
 
 
 def is_folder_name(name: str) -> bool:
-    """Whether a folder of this name is looked into: not hidden, and its name is text."""
-    return not name.startswith(".") and (name.isascii() or not SURROGATE.search(name))
+    """Whether a folder of this name is looked into: not hidden, not of pictures, and its name is text."""
+    if name.startswith(".") or name.endswith(_PICTURES):
+        return False
+    return name.isascii() or not SURROGATE.search(name)
 
 
 def names(folder: Path) -> Iterator[str]:

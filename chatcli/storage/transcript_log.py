@@ -2,11 +2,12 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from chatcli.chat.conversation import Conversation, Node
+from chatcli.chat.message import Picture
 from chatcli.chat.transcript_reader import Loaded, load
 from chatcli.chat.transcript_writer import (
     Position,
@@ -21,6 +22,7 @@ from chatcli.errors import ConversationBusy, StorageError
 from chatcli.storage import layout
 from chatcli.storage.durable import AppendFile, Locked, atomic_write, remove_file, storage_error
 from chatcli.storage.partial import PartialAnswer, journal_path, missing_node, read_part
+from chatcli.storage.pictures import PictureFolder
 
 #: What the name of a file has appended when it was put aside, before a number if there are several.
 ASIDE = ".orig"
@@ -56,7 +58,7 @@ class TranscriptLog:
         return self._file.path if self._file else None
 
     def append(self, node: Node) -> None:
-        """Write a message.
+        """Write a message; its pictures first.
 
         Raises:
             StorageError: it could not be written; the file is as before.
@@ -64,18 +66,19 @@ class TranscriptLog:
         """
         text, position = render_message(node, self._position)
         if self._file is None:
-            self._create(lambda: render_session(self._conversation) + text)
+            self._create(lambda: render_session(self._conversation) + text, node.message.pictures)
         else:
-            self._write(text)
+            self._write(text, node.message.pictures)
         self._position = position
 
     def append_all(self) -> None:
-        """Write the whole conversation, in one piece, as the first thing.
+        """Write the whole conversation, in one piece, as the first thing; copies of its pictures before it.
 
         Raises:
             StorageError: as ``append``.
         """
-        self._create(lambda: "".join(render(self._conversation)))
+        file = self._create(lambda: "".join(render(self._conversation)), self._conversation.pictures)
+        self._conversation.read_pictures_with(PictureFolder(file).read)
         self._position = load(render(self._conversation)).position
 
     def move_head(self, node_id: int | None) -> None:
@@ -132,15 +135,16 @@ class TranscriptLog:
         if self._file is not None:
             self._file.close()
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, pictures: Iterable[Picture] = ()) -> None:
         if self._closed or self._file is None:
             raise StorageError("this conversation is closed; nothing more can be written to it")
         with busy(self._conversation.id):
             if self._foreign:
                 self._write_anew(self._file.path)
-            self._file.append(text.encode())
+            with PictureFolder(self._file.path).holding(pictures):
+                self._file.append(text.encode())
 
-    def _create(self, text: Callable[[], str]) -> None:
+    def _create(self, text: Callable[[], str], pictures: Iterable[Picture]) -> Path:
         if self._closed:
             raise StorageError("this conversation is closed; nothing more can be written to it")
         while True:
@@ -151,13 +155,15 @@ class TranscriptLog:
             except FileExistsError:  # the same name was drawn twice within a second
                 self._conversation.id = layout.new_id(self._conversation.started)
         try:
-            file.append(text().encode())
+            with PictureFolder(file.path).holding(pictures):
+                file.append(text().encode())
         except BaseException:
             file.close()
             with contextlib.suppress(StorageError):
                 remove_file(file.path)
             raise
         self._file = file
+        return file.path
 
     def _write_anew(self, path: Path) -> None:
         """Nothing can be appended to a foreign or damaged file: put our form in its place, and it aside."""

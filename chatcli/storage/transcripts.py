@@ -16,6 +16,7 @@ from chatcli.errors import AmbiguousReference, ChatcliError, StorageError, Trans
 from chatcli.storage import layout
 from chatcli.storage.durable import AppendFile, Locked, remove_file, storage_error
 from chatcli.storage.partial import journal_path, journals, missing_node, read_part
+from chatcli.storage.pictures import PictureFolder
 from chatcli.storage.transcript_log import NoLog, TranscriptLog, asides, busy, mend_tail
 
 #: The reference to the conversation that was written last.
@@ -66,7 +67,7 @@ class TranscriptStore:
     def add(self, conversation: Conversation) -> TranscriptLog:
         """Keep a conversation that came from elsewhere (an import, a fork), in one durable write.
 
-        It gets a new id, and the current time if it does not know when it began.
+        It gets a new id, and the current time if it does not know when it began. Its pictures are copied.
 
         Raises:
             StorageError: it could not be written.
@@ -167,6 +168,7 @@ class TranscriptStore:
             journal = journal_path(self.folder, name)
             for other in (*asides(path), *([journal] if journal.exists() else [])):
                 remove_file(other)
+            PictureFolder(path).remove()  # before the file: without that nobody would find them again
             remove_file(path)
         with contextlib.suppress(OSError):  # unless it was the last of its month, the folder stays
             path.parent.rmdir()
@@ -222,11 +224,13 @@ class TranscriptStore:
         path = self.path(name)
         try:
             started = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
-            return load(read_chunks(path), repair=repair, id=name, started=started)
+            loaded = load(read_chunks(path), repair=repair, id=name, started=started)
         except TranscriptError as error:
             raise TranscriptError(error.line, error.column, error.problem, str(path)) from None
         except OSError as error:
             raise storage_error("read", path, error) from error
+        loaded.conversation.read_pictures_with(PictureFolder(path).read)
+        return loaded
 
 
 class NoTranscripts:

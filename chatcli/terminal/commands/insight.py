@@ -111,7 +111,7 @@ def _template(chat: Chat) -> None:
 
 def _parameters(chat: Chat) -> None:
     engine = chat.session.engine()
-    params = chat.session.parameters(engine)
+    params = chat.session.options.parameters(engine)
     own = chat.session.options.sampling or {}
     rows = []
     for name in typing.get_type_hints(SamplingParams):
