@@ -1,7 +1,7 @@
 """An engine without a model: ``--model scripted:`` answers by rules or from a file, the same way every time.
 
 For trying the terminal, for demonstrations and for tests. It is a whole engine: it counts tokens, fills a
-context, reuses a prefix, reasons, stops and can be interrupted.
+context, reuses a prefix, sees pictures, reasons, stops and can be interrupted.
 
 ``scripted:``                        rules only (``script.py`` lists them)
 ``scripted:answers.txt``             the answers of a transcript
@@ -12,9 +12,7 @@ context, reuses a prefix, reasons, stops and can be interrupted.
 import itertools
 import json
 import math
-import re
 import time
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -30,30 +28,26 @@ from chatcli.engine.base import (
     LeftOut,
     Prompt,
     PromptProgress,
-    PromptToken,
     ReasoningDelta,
     TextDelta,
 )
 from chatcli.engine.fitting import Fitting
 from chatcli.engine.script import Script
+from chatcli.engine.scripted_prompt import Piece, looked_at, pieces_of, seen, words_of
 from chatcli.engine.stops import StopStrings
 from chatcli.errors import UsageError
 from chatcli.sampling import SamplingParams
 
 PREFIX = "scripted:"
 DEFAULT_CONTEXT_SIZE = 4096
-_TAGS = ("<system>", "</system>", "<user>", "</user>", "<assistant>", "</assistant>", "<think>", "</think>")
-_WORDS = re.compile(r" ?\w+|\s|[^\w\s]")
 _PATIENCE = 0.02  # longest sleep before the flag is looked at again, in seconds
 _MAX_DELAY = 60.0
-
-_Piece = tuple[str, bool]  # text, and whether it is one of _TAGS
 
 
 class ScriptedEngine:
     """Implements ``engine.base.Engine`` without a model.
 
-    A token is a word with the space before it, a punctuation mark, a white space or one of the tags.
+    What its tokens are says ``scripted_prompt``.
 
     Args:
         script: what it answers.
@@ -75,7 +69,7 @@ class ScriptedEngine:
         self._delay = delay
         self._model = ModelRef(name, architecture="scripted", context_size=context_size)
         self._fitting = Fitting(context_size)
-        self._held: list[_Piece] = []  # what a KV cache would hold
+        self._held: list[Piece] = []  # what a KV cache would hold
         self._seeds = itertools.count(1)
 
     @classmethod
@@ -132,9 +126,10 @@ class ScriptedEngine:
         Raises:
             ContextOverflow: as ``generate``.
         """
+        messages, _ = looked_at(messages)
         window, pieces = self._read(messages, params, remember=False)
-        tokens = tuple(PromptToken(_id(piece), *piece) for piece in pieces)
-        return Prompt("".join(text for text, _ in pieces), tokens, window.left_out)
+        text, tokens = "".join(p.rendered for p in pieces), tuple(p.token for p in pieces)
+        return Prompt(text, tokens, window.left_out)
 
     def generate(
         self,
@@ -151,16 +146,20 @@ class ScriptedEngine:
         """
         start = time.monotonic()
         cancel = cancel or Cancellation()
+        messages, unseen = looked_at(messages)
         window, prompt = self._read(messages, params, remember=True)
         params = params if params.seed is not None else params.with_seed(next(self._seeds))
         if window.left_out:
             yield LeftOut(window.left_out)
+        if unseen is not None:
+            yield unseen
         cached = min(_common(self._held, prompt), len(prompt) - 1)
         self._held = prompt[:]
         yield PromptProgress(len(prompt), len(prompt), cached)
         reply = self._script.reply(messages, params.seed or 0)
         told = messages[-1].content if messages[-1].role is Role.ASSISTANT else ""
-        text = reply.text.removeprefix(told) if reply.text.startswith(told) else ""
+        text = seen(messages, reply.text)
+        text = text.removeprefix(told) if text.startswith(told) else ""
         reasoning = reply.reasoning if thinking is not False and not told else ""
         answer = _Answer(params, self._context_size - len(prompt))
         first = 0.0
@@ -185,7 +184,7 @@ class ScriptedEngine:
     @property
     def state_conditions(self) -> str:
         """The context size; the answers do not matter."""
-        return f"scripted 1 {self._context_size}"
+        return f"scripted 2 {self._context_size}"
 
     def save_state(self) -> memoryview | None:
         """The pieces held, in JSON."""
@@ -194,7 +193,7 @@ class ScriptedEngine:
     def load_state(self, blob: bytes | memoryview) -> bool:
         """Hold the pieces that were saved."""
         try:
-            held = [(str(text), bool(is_tag)) for text, is_tag in json.loads(bytes(blob))]
+            held = [Piece(str(t), bool(tag), str(shown)) for t, tag, shown in json.loads(bytes(blob))]
         except (ValueError, TypeError):
             return False
         self._held = held
@@ -216,9 +215,9 @@ class ScriptedEngine:
 
     def _read(
         self, messages: Sequence[Message], params: SamplingParams, *, remember: bool
-    ) -> tuple[Window, list[_Piece]]:
-        window = self._fitting.choose(messages, params, lambda some: len(_pieces(some)), remember=remember)
-        return window, _pieces([messages[i] for i in window.kept])
+    ) -> tuple[Window, list[Piece]]:
+        window = self._fitting.choose(messages, params, lambda some: len(pieces_of(some)), remember=remember)
+        return window, pieces_of([messages[i] for i in window.kept])
 
     def _wait(self, cancel: Cancellation) -> None:
         end = time.monotonic() + self._delay
@@ -236,10 +235,10 @@ class _Answer:
         self._stops = StopStrings(params.stop)
         self._reasons = False
 
-    def take(self, piece: _Piece) -> Iterator[Event]:
-        text, is_tag = piece
+    def take(self, piece: Piece) -> Iterator[Event]:
+        text = piece.text
         self.tokens += 1
-        if is_tag:
+        if piece.is_tag:
             self._reasons = text == "<think>"
             if text == "</assistant>":
                 self.finish_reason = FinishReason.END
@@ -258,37 +257,16 @@ class _Answer:
             yield TextDelta(held)
 
 
-def _spoken(reasoning: str, text: str) -> Iterator[_Piece]:
+def _spoken(reasoning: str, text: str) -> Iterator[Piece]:
     if reasoning:
-        yield "<think>", True
-        yield from _words(reasoning)
-        yield "</think>", True
-    yield from _words(text)
-    yield "</assistant>", True
+        yield Piece("<think>", is_tag=True)
+        yield from words_of(reasoning)
+        yield Piece("</think>", is_tag=True)
+    yield from words_of(text)
+    yield Piece("</assistant>", is_tag=True)
 
 
-def _pieces(messages: Sequence[Message]) -> list[_Piece]:
-    """The prompt: every message between its tags, and an open tag for the answer."""
-    pieces: list[_Piece] = []
-    for message in messages:
-        pieces += [(f"<{message.role}>", True), *_words(message.content), (f"</{message.role}>", True)]
-    if messages and messages[-1].role is Role.ASSISTANT:
-        return pieces[:-1]  # goes on
-    return [*pieces, ("<assistant>", True)]
-
-
-def _words(text: str) -> Iterator[_Piece]:
-    return ((word, False) for word in _WORDS.findall(text))
-
-
-def _id(piece: _Piece) -> int:
-    text, is_tag = piece
-    if is_tag:
-        return _TAGS.index(text)
-    return len(_TAGS) + zlib.crc32(text.encode("utf-8", "surrogatepass")) % 2**31
-
-
-def _common(left: Sequence[_Piece], right: Sequence[_Piece]) -> int:
+def _common(left: Sequence[Piece], right: Sequence[Piece]) -> int:
     return sum(
         1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False))
     )

@@ -87,22 +87,23 @@ def read_pictures(patterns: Sequence[str], stdin: IO[bytes] | None = None) -> li
             paths = [path for path, named in _found(pattern) if named or is_picture_name(path)]
             if not paths:
                 raise UsageError(f"{pattern}: there is no picture")
-            contents = [(path, _read(path, decoding.MOST_BYTES)) for path in paths[: MOST_PICTURES + 1]]
+            check_count(len(paths))
+            contents = [(path, _read(path, decoding.MOST_BYTES)) for path in paths]
         for path, data in contents:
             picture = _picture(path, data)
             found.setdefault(picture.sha256, picture)
-    return check_count(list(found.values()))
+    check_count(len(found))
+    return list(found.values())
 
 
-def check_count(pictures: list[Picture]) -> list[Picture]:
-    """The pictures of one message.
+def check_count(pictures: int) -> None:
+    """Whether one message may show so many.
 
     Raises:
-        UsageError: they are too many.
+        UsageError: it may not.
     """
-    if len(pictures) > MOST_PICTURES:
-        raise UsageError(f"a message takes {MOST_PICTURES} pictures at most; name fewer")
-    return pictures
+    if pictures > MOST_PICTURES:
+        raise UsageError(f"a message shows at most {MOST_PICTURES} pictures, not {pictures}; name fewer")
 
 
 def is_picture_name(path: str) -> bool:

@@ -1,0 +1,22 @@
+"""Whether a model sees the pictures it is to be shown."""
+
+from collections.abc import Iterable
+
+from chatcli.chat.message import Picture
+from chatcli.engine.base import Engine
+from chatcli.errors import ModelError
+
+
+def check_sight(engine: Engine, pictures: Iterable[Picture]) -> None:
+    """Refuse to show pictures to a model that would be told their names only.
+
+    Raises:
+        ModelError: there are some, and it cannot see them; says why, and what to do.
+    """
+    names = list(dict.fromkeys(picture.name for picture in pictures))
+    if names and engine.blindness:
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        raise ModelError(
+            f"{engine.model.name} cannot be shown {names[0]}{more}: {engine.blindness}; "
+            "choose a model that sees (-m, /model), or give this one its projector with --mmproj"
+        )
