@@ -1,6 +1,5 @@
 """``chatcli ask`` and piped text: one question, the answer on stdout, nothing else there."""
 
-import json
 import os
 import signal
 from collections.abc import Iterator
@@ -15,9 +14,10 @@ import typer
 from chatcli.chat.message import FinishReason, Generation
 from chatcli.cli.invocation import Invocation
 from chatcli.cli.options import ChatOptions, takes_model_options
-from chatcli.engine.base import Finished, LeftOut, Prompt, ReasoningDelta, TextDelta, Unseen
+from chatcli.cli.prompt_output import prompt_page, prompt_record
+from chatcli.engine.base import Finished, LeftOut, ReasoningDelta, TextDelta, Unseen
 from chatcli.errors import ExitCode, UsageError
-from chatcli.session.attachments import enclose, read_files
+from chatcli.session.attachments import STDIN, enclose, read_files, read_pictures
 from chatcli.session.background import BackgroundAnswer
 
 
@@ -66,7 +66,7 @@ def answer_once(
     grammar: Path | None = None,
     show_prompt: bool = False,
 ) -> None:
-    """Answer the question made of ``words`` and the piped text: words, blank line, text.
+    """Answer the question made of ``words`` and the piped text (words, blank line, text) and of pictures.
 
     Raises:
         UsageError: there is no question, or options contradict each other.
@@ -75,8 +75,11 @@ def answer_once(
     constraint = _constraint(json_schema, grammar)
     settings = options.settings(invocation.environ, invocation.paths)
     files = enclose(read_files(options.file or []))
-    question = "\n\n".join(part for part in (" ".join(words), invocation.piped_text(), files) if part)
-    if not question:
+    images = options.image or []
+    pictures = read_pictures(images, None if invocation.stdin.isatty() else invocation.stdin)
+    piped = "" if STDIN in images else invocation.piped_text()
+    question = "\n\n".join(part for part in (" ".join(words), piped, files) if part)
+    if not (question or pictures):
         raise UsageError("there is no question; give one as an argument or through a pipe")
     from chatcli.cli.wiring import background_engine, new_session
 
@@ -87,14 +90,14 @@ def answer_once(
         ) as session,
     ):
         if show_prompt:
-            prompt = session.preview(question)
+            prompt = session.preview(question, pictures)
             if as_json:
-                invocation.write_json(_prompt_record(prompt), indent=None)
+                invocation.write_json(prompt_record(prompt), indent=None)
             else:
-                _print_prompt(invocation, prompt)
+                invocation.write(prompt_page(prompt))
             return
         engine()  # a model that cannot be loaded leaves no transcript behind
-        answer = session.send(question)
+        answer = session.send(question, pictures)
         with _interrupts(answer):
             finished, text, reasoning = _stream(invocation, answer, silent=as_json)
         if as_json:
@@ -186,22 +189,3 @@ def _as_json(generation: Generation, text: str, reasoning: str) -> dict[str, Any
         "usage": asdict(generation.usage),
         "timings": {name: round(seconds, 6) for name, seconds in asdict(generation.timings).items()},
     }
-
-
-def _prompt_record(prompt: Prompt) -> dict[str, Any]:
-    return {
-        "text": prompt.text,
-        "tokens": [asdict(token) for token in prompt.tokens],
-        "left_out": list(prompt.left_out),
-    }
-
-
-def _print_prompt(invocation: Invocation, prompt: Prompt) -> None:
-    """The rendered text, a blank line, then a line a token: id, ``*`` if it is a control token, its text."""
-    width = max((len(str(token.id)) for token in prompt.tokens), default=1)
-    lines = [
-        f"{token.id:>{width}} {'*' if token.special else ' '} {json.dumps(token.text, ensure_ascii=False)}"
-        for token in prompt.tokens
-    ]
-    header = f"{len(prompt.tokens)} tokens (id, * for a control token, text):"
-    invocation.write("\n".join([prompt.text, "", header, *lines, ""]))

@@ -23,7 +23,7 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
     Raises:
         ChatcliError: a setting or a file makes no sense, or the conversation to go on with cannot be.
     """
-    from chatcli.session.attachments import read_files
+    from chatcli.session.attachments import read_files, read_pictures
     from chatcli.terminal.chat import Chat, Surroundings
     from chatcli.terminal.commands.conversation import show_where_it_stands
     from chatcli.terminal.commands.judging import key_hint
@@ -33,7 +33,7 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
 
     paths = invocation.paths
     settings = options.settings(invocation.environ, paths)
-    files = read_files(options.file or [])
+    files, pictures = read_files(options.file or []), read_pictures(options.image or [])
     screen = Screen(
         invocation.stdout,
         invocation.environ,
@@ -70,10 +70,18 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
             show_where_it_stands(chat)
         chat.draft = screen.typed()
         chat.attachments += files
-        if files:
-            screen.note(f"(in your first message: {', '.join(file.name for file in files)})")
+        chat.pictures += pictures
+        _say_attached(chat)
         with leaves_on_signals(), closing(chat.judge), closing(session):
             run(chat, prompt)
+
+
+def _say_attached(chat: "Chat") -> None:
+    from chatcli.terminal.commands.attaching import pictures_listed
+
+    names = [file.name for file in chat.attachments] + ([pictures_listed(chat)] if chat.pictures else [])
+    if names:
+        chat.screen.note(f"(in your first message: {', '.join(names)})")
 
 
 def _resumed(options: ChatOptions, settings: Settings, invocation: Invocation) -> str | None:

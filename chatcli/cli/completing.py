@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from chatcli.errors import ChatcliError
 from chatcli.settings import Paths, load_settings
@@ -38,6 +39,21 @@ def personas(incomplete: str) -> list[str]:
     except ChatcliError:
         return []
     return _beginning(incomplete, known)
+
+
+def pictures(incomplete: str) -> list[str]:
+    """Folders, and files named like pictures, that begin so."""
+    from chatcli.session.attachments import is_picture_name
+
+    folder, slash, beginning = incomplete.rpartition("/")
+    try:
+        entries = sorted(Path(os.path.expanduser(folder + slash) or ".").iterdir())  # noqa: PTH111
+    except (OSError, ValueError):
+        return []
+    folders = {entry.name for entry in entries if entry.is_dir()}
+    found = [e.name for e in entries if e.name in folders or is_picture_name(e.name)]
+    begun = [name for name in found if name.startswith(beginning)][:_MOST]
+    return [f"{folder}{slash}{name}{'/' if name in folders else ''}" for name in begun]
 
 
 def _paths() -> Paths:

@@ -50,7 +50,7 @@ class Invocation:
             return ""
         data = self.stdin.read()
         if b"\0" in data:
-            raise UsageError("standard input is binary, not text; convert it first")
+            raise UsageError("standard input is binary, not text; convert it first (a picture: -i -)")
         return data.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
 
     def write(self, text: str) -> None:

@@ -167,7 +167,7 @@ class ModelOptions:
             if not equals:
                 raise UsageError(f"-o takes KEY=VALUE, not {pair!r}")
             flags[name.strip().replace("-", "_")] = value
-        special = {"option", "no_log", "no_color", "continue_last", "resume", "pick", "file"}
+        special = {"option", "no_log", "no_color", "continue_last", "resume", "pick", "file", "image"}
         for f in fields(self):
             if f.name not in special and getattr(self, f.name) is not None:
                 flags[f.name] = getattr(self, f.name)
@@ -211,6 +211,18 @@ class ChatOptions(ModelOptions):
             metavar="FILE",
             rich_help_panel=_CHAT,
             help="Put a text file, a folder or a pattern into the (first) message. Repeatable.",
+        ),
+    ] = None
+
+    image: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-i",
+            "--image",
+            metavar="FILE",
+            rich_help_panel=_CHAT,
+            help="Show the model a picture with the (first) message; - is stdin. Repeatable.",
+            autocompletion=completing.pictures,
         ),
     ] = None
 

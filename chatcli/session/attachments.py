@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -79,31 +79,31 @@ def read_pictures(patterns: Sequence[str], stdin: IO[bytes] | None = None) -> li
         UsageError: something is missing, unreadable or too much.
         DataError: one is no picture, damaged or too large.
     """
-    found: dict[str, Picture] = {}
+    found = []
     for pattern in patterns:
-        if pattern == STDIN and stdin is not None:
+        if pattern == STDIN:
+            if stdin is None:
+                raise UsageError(f"{STDIN} is a picture that is piped in, and nothing is; name a file")
             contents = [("stdin", stdin.read(decoding.MOST_BYTES + 1))]
         else:
             paths = [path for path, named in _found(pattern) if named or is_picture_name(path)]
             if not paths:
                 raise UsageError(f"{pattern}: there is no picture")
-            check_count(len(paths))
+            _check_count(len(paths))
             contents = [(path, _read(path, decoding.MOST_BYTES)) for path in paths]
-        for path, data in contents:
-            picture = _picture(path, data)
-            found.setdefault(picture.sha256, picture)
-    check_count(len(found))
-    return list(found.values())
+        found += [_picture(path, data) for path, data in contents]
+    return of_one_message(found)
 
 
-def check_count(pictures: int) -> None:
-    """Whether one message may show so many.
+def of_one_message(pictures: Iterable[Picture]) -> list[Picture]:
+    """Some pictures as a message shows them: each once, whatever it is called.
 
     Raises:
-        UsageError: it may not.
+        UsageError: they are too many.
     """
-    if pictures > MOST_PICTURES:
-        raise UsageError(f"a message shows at most {MOST_PICTURES} pictures, not {pictures}; name fewer")
+    once = list({picture.sha256: picture for picture in pictures}.values())
+    _check_count(len(once))
+    return once
 
 
 def is_picture_name(path: str) -> bool:
@@ -153,6 +153,11 @@ def _mode(path: str) -> int | None:
         return Path(path).stat().st_mode
     except (OSError, ValueError):  # ValueError: a NUL in the path
         return None
+
+
+def _check_count(pictures: int) -> None:
+    if pictures > MOST_PICTURES:
+        raise UsageError(f"a message shows at most {MOST_PICTURES} pictures, not {pictures}; name fewer")
 
 
 def _picture(path: str, data: bytes) -> Picture:

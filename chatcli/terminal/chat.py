@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, TextIO
 
+from chatcli.chat.message import Picture
 from chatcli.errors import UsageError
 from chatcli.library.stores import Places
 from chatcli.session.attachments import Attachment, enclose
@@ -61,6 +62,7 @@ class Chat:
 
     Attributes:
         attachments: files that go into the next message.
+        pictures: those that go into it.
         draft: what the next prompt begins with.
         leaving: the chat is to end.
         choose: lets the person choose one of the chats that are kept, beginning with those that a text finds;
@@ -75,6 +77,7 @@ class Chat:
         self.surroundings = surroundings
         self.judge = judge or Judge(None)
         self.attachments: list[Attachment] = []
+        self.pictures: list[Picture] = []
         self.draft = ""
         self.leaving = False
         self.choose: Callable[[PastChats, str], str | None] = _nothing_chosen
@@ -95,17 +98,28 @@ class Chat:
             return self.choose(chats, text)
 
     def say(self, text: str) -> None:
-        """Send a message with the attachments and show the answer. If nothing comes, all is as before.
+        """Send a message with what is attached and show the answer. If nothing comes, all is as before.
 
         Raises:
             ChatcliError: whatever keeps the model from answering.
         """
         whole = "\n\n".join(part for part in (text, enclose(self.attachments)) if part)
         self.draft = text  # until something came: it can be sent again
-        self.show(self.session.send(whole))
+        if self.pictures:
+            self._wait_for_engine()  # whether it sees is known then
+        self.show(self.session.send(whole, self.pictures))
         if self.session.came:
             self.draft = self.draft.removeprefix(text)  # what was typed meanwhile stays
             self.attachments.clear()
+            self.pictures.clear()
+
+    def _wait_for_engine(self) -> None:
+        engine = self.session.engine
+        if not engine.ready:
+            try:
+                self.screen.wait(engine.wait)
+            finally:
+                self.draft += self.screen.typed()
 
     def show(self, answer: BackgroundAnswer, begun: str = "") -> None:
         """Show an answer as it comes. Ctrl-C stops it.

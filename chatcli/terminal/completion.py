@@ -10,6 +10,7 @@ from prompt_toolkit.document import Document
 
 from chatcli.errors import ChatcliError
 from chatcli.feedback.reasons import DOWN, UP
+from chatcli.session.attachments import is_picture_name
 from chatcli.session.parameters import parameter_names
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.declaration import Completes
@@ -19,6 +20,11 @@ from chatcli.terminal.sanitize import sanitize_line
 _LAST_WORD = re.compile(r"(?:[^\s\\]|\\.)*\\?$")
 _TO_ESCAPE = re.compile(r"([\s\\'\"])")
 _MOST_TRANSCRIPTS = 100
+
+_FILES: Mapping[Completes, Callable[[str], bool]] = {
+    Completes.FILE: bool,
+    Completes.PICTURE: is_picture_name,
+}
 
 #: Something to choose, and a remark about it.
 Choice = tuple[str, str]
@@ -60,8 +66,8 @@ class CommandCompleter(Completer):
         word = match[0] if match else ""
         if not argument[: len(argument) - len(word)].strip():
             yield from _offer(word, ((choice, "") for choice in command.words))
-        if command.completes is Completes.FILE:
-            yield from _files(word)
+        if command.completes in _FILES:
+            yield from _files(word, _FILES[command.completes])
             return
         try:
             yield from _offer(word, self._sources[command.completes]())
@@ -109,8 +115,8 @@ def _transcripts(chat: Chat) -> Iterator[Choice]:
     return ((summary.name, summary.title) for summary in found)
 
 
-def _files(word: str) -> Iterator[Completion]:
-    """Files and folders that begin with a word in which blanks and quotes are escaped."""
+def _files(word: str, is_wanted: Callable[[str], bool]) -> Iterator[Completion]:
+    """Folders, and files of a wanted name, that begin with a word in which blanks and quotes are escaped."""
     typed = re.sub(r"\\(.)", r"\1", word)
     folder, _, beginning = typed.rpartition("/")
     base = Path(os.path.expanduser(folder + "/") if "/" in typed else ".")  # noqa: PTH111
@@ -122,6 +128,8 @@ def _files(word: str) -> Iterator[Completion]:
         if not entry.name.startswith(beginning) or (entry.name.startswith(".") and not beginning):
             continue
         tail = "/" if entry.is_dir() else ""
+        if not (tail or is_wanted(entry.name)):
+            continue
         rest = _TO_ESCAPE.sub(r"\\\1", entry.name)
         escaped = _TO_ESCAPE.sub(r"\\\1", beginning)
         yield Completion(rest + tail, start_position=-len(escaped), display=sanitize_line(entry.name + tail))

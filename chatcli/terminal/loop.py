@@ -6,7 +6,9 @@ from typing import Protocol
 from chatcli.errors import ChatcliError, UsageError
 from chatcli.session.past_chats import PastChats
 from chatcli.terminal.chat import Chat
+from chatcli.terminal.commands.attaching import attach_pictures
 from chatcli.terminal.commands.table import NAMES, find
+from chatcli.terminal.dropped import dropped_pictures
 from chatcli.terminal.line import Say, parse
 
 
@@ -76,8 +78,13 @@ def obey(chat: Chat, typed: str) -> None:
     Raises:
         ChatcliError: it cannot be done.
     """
+    if paths := dropped_pictures(typed):
+        attach_pictures(chat, paths)
+        return
     meant = parse(typed, NAMES)
     if meant is None:
+        if chat.pictures:  # they need no words
+            chat.say("")
         return
     if isinstance(meant, Say):
         chat.say(meant.text)

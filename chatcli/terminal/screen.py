@@ -96,7 +96,7 @@ class Screen:
 
     def error(self, text: str) -> None:
         """Something that went wrong, in one line."""
-        self._print(text_rows(sanitize(text), RED))
+        self._print(text_rows(sanitize_line(text), RED))
 
     def text(self, text: str) -> None:
         """Plain text the person asked for."""
@@ -188,6 +188,21 @@ class Screen:
         finally:
             self._view = None
         return generation
+
+    def wait(self, is_ready: Callable[[float], bool]) -> None:
+        """Show what ``waiting`` says until something is ready. Ctrl-C interrupts.
+
+        Args:
+            is_ready: waits for it so many seconds, and says whether it is.
+        """
+        self.begin_answer()
+        try:
+            with self.keyboard.held(self._area.suspend, self._redraw):
+                while not is_ready(FRAME):
+                    self.refresh()
+                    self.keyboard.poll()
+        finally:
+            self.end_answer(None)
 
     def typed(self) -> str:
         """What was typed while the last answer came; at the prompt it can be edited and sent."""

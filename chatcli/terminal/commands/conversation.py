@@ -1,9 +1,11 @@
 """Commands that move in the conversation: again, back, on, elsewhere."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 
 from chatcli.chat.conversation import Node
-from chatcli.chat.message import Role
+from chatcli.chat.message import Picture, Role
+from chatcli.chat.pictures import caption, described
 from chatcli.errors import AmbiguousReference, UsageError
 from chatcli.terminal.chat import Chat
 
@@ -35,22 +37,29 @@ def regenerate(chat: Chat, _argument: str) -> None:
 
 def undo(chat: Chat, _argument: str) -> None:
     """Takes the last message back into the line editor."""
-    chat.draft = chat.session.undo().content
+    message = chat.session.undo()
+    chat.draft = message.content
+    chat.pictures[:] = dict.fromkeys((*message.pictures, *chat.pictures))
     count = len(messages_of(chat))
-    chat.screen.note(f"(taken back; {count} message{'' if count == 1 else 's'} before it)")
+    shown = f"; with {captions(message.pictures)}" if message.pictures else ""
+    chat.screen.note(f"(taken back; {count} message{'' if count == 1 else 's'} before it{shown})")
 
 
 def edit(chat: Chat, argument: str) -> None:
     """Another text for a message: of one's own it is asked anew, an answer is replaced."""
     session, path = chat.session, messages_of(chat)
     node = message_at(chat, argument) if argument else _last_of_the_user(path)
+    pictures = node.message.pictures
     text = chat.edit(node.message.content)
     if text == node.message.content or not text.strip():
         chat.screen.note("(empty; nothing was changed)" if not text.strip() else "(unchanged)")
     elif node.message.role is Role.USER:
+        if pictures:
+            chat.screen.note(f"(still with {captions(pictures)})")
         chat.show(session.edit_question(node.id, text))
         if not session.came:
             chat.draft = text
+            chat.pictures[:] = pictures
     else:
         session.edit_answer(node.id, text)
         chat.screen.note("(the chat goes on from the edited answer; /siblings has the original)")
@@ -122,7 +131,7 @@ def show_where_it_stands(chat: Chat) -> None:
     chat.screen.note(f"({name}: {len(path)} messages; /context lists them)")
     for node in path[-2:]:
         if node.message.role is Role.USER:
-            chat.screen.text(f"> {node.message.content}")
+            chat.screen.text(f"> {described(node.message)}")
         else:
             chat.screen.answer(node.message.content)
             if mark := chat.rating_mark(node.id):
@@ -144,6 +153,11 @@ def message_at(chat: Chat, number: str) -> Node:
     if not number.isdecimal() or not 1 <= int(number) <= len(path):
         raise UsageError(f"there is no message {number}; /context lists 1 to {len(path)}")
     return path[int(number) - 1]
+
+
+def captions(pictures: Iterable[Picture]) -> str:
+    """What stands for pictures in a remark."""
+    return " ".join(excerpt(caption(picture)) for picture in pictures)
 
 
 def excerpt(text: str) -> str:
@@ -201,11 +215,11 @@ def _list(chat: Chat, found: list[Node], here: int) -> None:
         for index, node in enumerate(found)
     ]
     if len(found) <= _MOST_COLUMNS:
-        titled = zip(titles, (node.message.content for node in found), strict=True)
+        titled = zip(titles, (described(node.message) for node in found), strict=True)
         chat.screen.side_by_side(list(titled))
     else:
         chat.screen.table(
-            [(title, excerpt(n.message.content)) for title, n in zip(titles, found, strict=True)]
+            [(title, excerpt(described(n.message))) for title, n in zip(titles, found, strict=True)]
         )
         chat.screen.answer(found[here].message.content)
     chat.screen.note(f"(the chat goes on from {here + 1}; /siblings next, back or a number goes to another)")

@@ -18,6 +18,7 @@ class Completes(Enum):
     MODEL = "model"
     PARAMETER = "parameter"
     PERSONA = "persona"
+    PICTURE = "picture"
     REASON = "reason"
     TRANSCRIPT = "transcript"
 

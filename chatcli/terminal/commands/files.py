@@ -1,45 +1,23 @@
-"""Commands that take files in and put answers out."""
+"""Commands that put answers out: into files, into the clipboard."""
 
 import os
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 from chatcli.chat.formats.exporting import KINDS, RAW, kind_of, render_as
-from chatcli.chat.message import Message, Role
+from chatcli.chat.message import Role
 from chatcli.errors import UsageError
-from chatcli.session.attachments import enclose, read_files
 from chatcli.storage.durable import atomic_write
 from chatcli.storage.transcript_log import read_bytes
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.clipboard import copy_text
 from chatcli.terminal.code_blocks import code_blocks
-
-_CHARACTERS_PER_TOKEN = 4  # of English; said to be an estimate
-
-
-def read(chat: Chat, argument: str) -> None:
-    """Puts files into the next message."""
-    if argument == "--drop":
-        chat.attachments.clear()
-        chat.screen.note("(no files in the next message)")
-        return
-    if argument:
-        taken = {a.name: a for a in [*chat.attachments, *read_files(_words(argument))]}
-        tokens = _count(chat, enclose(list(taken.values())))
-        chat.attachments[:] = taken.values()
-    elif not chat.attachments:
-        raise UsageError("/read takes files, folders or patterns; they go into your next message")
-    else:
-        tokens = _count(chat, enclose(chat.attachments))
-    names = ", ".join(a.name for a in chat.attachments[:5])
-    more = f" and {len(chat.attachments) - 5} more" if len(chat.attachments) > 5 else ""
-    chat.screen.note(f"(in your next message: {names}{more}: {tokens}; /read --drop takes them out)")
+from chatcli.terminal.commands.attaching import words_of
 
 
 def save(chat: Chat, argument: str) -> None:
     """Writes the last answer, or the chat, to a file that does not exist yet."""
-    words = _words(argument)
+    words = words_of(argument)
     whole = "--all" in words
     names = [word for word in words if word != "--all"]
     if len(names) != 1:
@@ -51,7 +29,7 @@ def save(chat: Chat, argument: str) -> None:
 
 def export(chat: Chat, argument: str) -> None:
     """Writes the chat to a file, in the format that is named, else the one of its suffix."""
-    words = _words(argument)
+    words = words_of(argument)
     if not 1 <= len(words) <= 2:
         raise UsageError(f"/export takes a file, and perhaps a format: {', '.join(KINDS)}")
     _write(chat, words[0], _rendered(chat, kind_of(*words)), "the chat")
@@ -75,32 +53,6 @@ def copy(chat: Chat, argument: str) -> None:
         raise UsageError("/copy takes nothing, or code and perhaps the number of a block")
     how = copy_text(text, chat.surroundings.out, chat.surroundings.environ)
     chat.screen.note(f"({what}, {len(text)} characters, is in the clipboard, by {how})")
-
-
-def _words(argument: str) -> list[str]:
-    try:
-        return shlex.split(argument)
-    except ValueError as error:
-        raise UsageError(
-            f"{argument}: {error}; put a name with a quote in it into the other quotes"
-        ) from None
-
-
-def _count(chat: Chat, text: str) -> str:
-    """How many tokens a text is; asked of the model if it is there, estimated while it loads.
-
-    Raises:
-        ContextOverflow: it does not fit.
-    """
-    if chat.session.engine.engine is None:
-        return f"about {len(text) // _CHARACTERS_PER_TOKEN} tokens"
-    prompt = chat.session.preview(text)
-    before = chat.session.prompt_of([Message(Role.USER, ".")])
-    alone = chat.session.prompt_of([Message(Role.USER, text)])
-    count = f"{len(alone.tokens) - len(before.tokens) + 1} tokens"
-    size = chat.session.engine().context_size
-    left_out = f", {len(prompt.left_out)} oldest messages leave the context" if prompt.left_out else ""
-    return f"{count} of {size}{left_out}"
 
 
 def _last_answer(chat: Chat) -> str:

@@ -4,6 +4,7 @@ import typing
 from pathlib import Path
 
 from chatcli.chat.message import Role
+from chatcli.chat.pictures import described
 from chatcli.engine.scripted import PREFIX as SCRIPTED
 from chatcli.errors import UsageError
 from chatcli.sampling import SamplingParams
@@ -68,7 +69,7 @@ def stats(chat: Chat, _argument: str) -> None:
 def _label(part: Part) -> str:
     who = {Role.SYSTEM: "system", Role.USER: "you", Role.ASSISTANT: "answer"}[part.message.role]
     number = f"{part.number} " if part.number else ""
-    return f"{number}{who}: {excerpt(part.message.content)}"
+    return f"{number}{who}: {excerpt(described(part.message))}"
 
 
 def _rate(tokens: int, seconds: float) -> str:

@@ -8,6 +8,7 @@ import difflib
 from chatcli.errors import UsageError
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands import (
+    attaching,
     comparing,
     conversation,
     files,
@@ -176,11 +177,23 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand(
         "/read",
         "put text files into your next message",
-        files.read,
+        attaching.read,
         ("/file",),
         "FILE...|--drop",
         Completes.FILE,
+        words=("--drop",),
         details="  Folders and patterns (src/**/*.py) too. Without FILE: what is in it; --drop empties it.",
+    ),
+    SlashCommand(
+        "/image",
+        "show pictures to the model with your next message",
+        attaching.image,
+        arguments="FILE...|--drop",
+        completes=Completes.PICTURE,
+        words=("--drop",),
+        details="  Folders and patterns (photos/*.jpg) too. The path of a picture alone on a line, as terminals\n"
+        "  type it when a file is dropped onto them, does the same. Enter on an empty line sends\n"
+        "  pictures without words. Without FILE: what is in it; --drop empties it.",
     ),
     SlashCommand(
         "/load",
