@@ -18,5 +18,5 @@ def check_sight(engine: Engine, pictures: Iterable[Picture]) -> None:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         raise ModelError(
             f"{engine.model.name} cannot be shown {names[0]}{more}: {engine.blindness}; "
-            "choose a model that sees (-m, /model), or give this one its projector with --mmproj"
+            "take a model that sees (/model, -m), or give this one its projector (--mmproj)"
         )
