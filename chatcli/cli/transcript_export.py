@@ -1,7 +1,7 @@
 """``chatcli transcripts export``: conversations in the formats of other programs."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +9,7 @@ import typer
 
 from chatcli.chat.conversation import Conversation
 from chatcli.chat.formats.exporting import DOCUMENTS, KINDS, RAW, kind_of, render_as, suffix_of
+from chatcli.chat.message import Picture
 from chatcli.cli import completing
 from chatcli.cli.transcript_archive import Archive
 from chatcli.errors import DataError, ExitCode, UsageError
@@ -89,7 +90,7 @@ class _Export:
 
     def one(self, name: str, out: str) -> None:
         """One conversation into a file, or to stdout."""
-        self._write(out, self._pieces(name))
+        self._write(out, self._pieces(name), self._pictures(name, out))
 
     def lines(self, names: list[str], out: str) -> None:
         """Many conversations into one file, a line each."""
@@ -108,7 +109,7 @@ class _Export:
             taken.add(stem.casefold())
             pieces = list(self._tried(name))
             if pieces:
-                self._write(str(Path(out, stem + suffix)), pieces)
+                self._write(str(Path(out, stem + suffix)), pieces, self._pictures(name, out))
 
     def _tried(self, name: str) -> Iterator[bytes]:
         """Its pieces; none, and a note, if it cannot be read."""
@@ -130,20 +131,30 @@ class _Export:
         for text in render_as(conversation, self._kind, line=self._several):
             yield text.encode("utf-8", "replace")  # a lone surrogate, in Markdown
 
+    def _pictures(self, name: str, out: str) -> list[Picture]:
+        """What lies beside the copy of a transcript, where ``import`` finds it."""
+        if self._kind != RAW or out == _STDOUT:
+            return []
+        return self._archive.store.read(name, repair=True).conversation.pictures
+
     @staticmethod
     def _check(conversation: Conversation, name: str) -> None:
         if not conversation.path():
             raise DataError(f"{name} goes on before its first message; --format raw takes all its branches")
 
-    def _write(self, out: str, pieces: Iterator[bytes] | list[bytes]) -> None:
+    def _write(
+        self, out: str, pieces: Iterator[bytes] | list[bytes], pictures: Iterable[Picture] = ()
+    ) -> None:
         from chatcli.storage.durable import atomic_write
+        from chatcli.storage.pictures import PictureFolder
 
         invocation = self._archive.invocation
         if out != _STDOUT:
             file = Path(out)
             if os.path.lexists(file) and not self._force:
                 raise UsageError(f"{out} is there already; choose another name or give --force")
-            atomic_write(file, pieces)
+            with PictureFolder(file).holding(pictures):
+                atomic_write(file, pieces)
             return
         for piece in pieces:
             if invocation.stdout.isatty() and self._kind in {*DOCUMENTS, RAW}:

@@ -135,7 +135,7 @@ class _Import:
         first = data[start.end() :][:1] if start else b""
         ours = self.kind in _OURS or (self.kind == "auto" and first == b"<")
         if ours:
-            yield self._transcript(data)
+            yield self._transcript(label, data)
             return
         encoding = json.detect_encoding(data)
         if self.kind == "auto" and first not in {b"{", b"["} and encoding.startswith("utf-8"):
@@ -150,7 +150,7 @@ class _Import:
         kind = None if self.kind == "auto" else self.kind
         yield from read_chats(text, assistant=self.archive.settings.assistant_name, kind=kind)
 
-    def _transcript(self, data: bytes) -> Imported | Unreadable:
+    def _transcript(self, label: str, data: bytes) -> Imported | Unreadable:
         from chatcli.chat.transcript_reader import load
 
         try:
@@ -161,9 +161,20 @@ class _Import:
         for problem in (*loaded.torn, *loaded.problems):
             self.archive.invocation.note(f"chatcli: line {problem.line}: {problem.problem}; passed over")
         conversation = loaded.conversation
+        self._find_pictures(conversation, label)
         origin = origin_of(conversation, "transcript", conversation.id)
         conversation.extra = {**conversation.extra, ORIGIN: origin}
         return Imported("", conversation)
+
+    def _find_pictures(self, conversation: Conversation, label: str) -> None:
+        """Pictures lie beside a transcript; those that do not are said on stderr, and stay names."""
+        from chatcli.storage.pictures import PictureFolder
+
+        folder = PictureFolder(Path(label))
+        conversation.read_pictures_with(folder.read)
+        for picture in folder.missing(conversation.pictures):
+            what = f"the picture {sanitize_line(picture.name)} is not in {folder.path}, so that only its name stays"
+            self.archive.invocation.note(f"chatcli: {label}: {what}")
 
     def _keep(self, conversation: Conversation, label: str, place: str) -> None:
         """Write a conversation into the transcripts folder, unless it is there."""

@@ -168,7 +168,7 @@ def rm(
         bool, typer.Option("--feedback", help="Also the judgements of their answers, which quote them.")
     ] = False,
 ) -> None:
-    """Remove conversations for good: the file, what the search index holds of it, its cached model state."""
+    """Remove conversations for good: file, pictures, what the search index holds, cached model state."""
     from chatcli.storage.feedback_removal import remove_judgements
     from chatcli.storage.state_cache import StateCache
 
@@ -185,7 +185,9 @@ def rm(
         archive.store.remove(name)
         archive.index.forget(name)
         states.remove(name)
-        invocation.note(f"chatcli: removed {name}: its file, its place in the index, its cached state")
+        invocation.note(
+            f"chatcli: removed {name}: its file and pictures, its place in the index, its cached state"
+        )
 
 
 def _confirmed(archive: Archive, names: list[str]) -> bool:
@@ -251,9 +253,12 @@ def stats(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def _sizes(archive: Archive, found: "Iterable[Summary]") -> Iterator[int]:
+    from chatcli.storage.pictures import PictureFolder
+
     for summary in found:
         try:
-            yield archive.store.path(summary.name).stat().st_size
+            file = archive.store.path(summary.name)
+            yield file.stat().st_size + PictureFolder(file).size
         except OSError:  # removed meanwhile
             yield 0
 

@@ -105,4 +105,6 @@ def _up_to_question(messages: list[Message]) -> Prompt:
         messages = messages[:-1]
     if not messages:
         raise DataError(_NO_PROMPT)
+    if any(message.pictures for message in messages):
+        raise DataError("it shows pictures, which an arena cannot; leave them out")
     return tuple(Message(m.role, m.content) for m in messages)

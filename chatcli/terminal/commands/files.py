@@ -1,13 +1,14 @@
 """Commands that put answers out: into files, into the clipboard."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from chatcli.chat.formats.exporting import KINDS, RAW, kind_of, render_as
-from chatcli.chat.message import Role
+from chatcli.chat.message import Picture, Role
 from chatcli.errors import UsageError
 from chatcli.storage.durable import atomic_write
+from chatcli.storage.pictures import PictureFolder
 from chatcli.storage.transcript_log import read_bytes
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.clipboard import copy_text
@@ -32,7 +33,9 @@ def export(chat: Chat, argument: str) -> None:
     words = words_of(argument)
     if not 1 <= len(words) <= 2:
         raise UsageError(f"/export takes a file, and perhaps a format: {', '.join(KINDS)}")
-    _write(chat, words[0], _rendered(chat, kind_of(*words)), "the chat")
+    kind = kind_of(*words)
+    pictures = chat.session.conversation.pictures if kind == RAW else []
+    _write(chat, words[0], _rendered(chat, kind), "the chat", pictures)
 
 
 def copy(chat: Chat, argument: str) -> None:
@@ -75,7 +78,9 @@ def _rendered(chat: Chat, kind: str) -> Iterator[bytes]:
     yield read_bytes(file)
 
 
-def _write(chat: Chat, name: str, content: Iterator[bytes], what: str) -> None:
+def _write(
+    chat: Chat, name: str, content: Iterator[bytes], what: str, pictures: Iterable[Picture] = ()
+) -> None:
     if not len(chat.session.conversation):
         raise UsageError("nothing has been said yet")
     try:
@@ -86,5 +91,6 @@ def _write(chat: Chat, name: str, content: Iterator[bytes], what: str) -> None:
         raise UsageError(f"{name} cannot be written: {error}") from None
     if not path.parent.is_dir():
         raise UsageError(f"{name} cannot be written: there is no folder {path.parent}")
-    atomic_write(path, content)
+    with PictureFolder(path).holding(pictures):
+        atomic_write(path, content)
     chat.screen.note(f"({what} is in {path})")
