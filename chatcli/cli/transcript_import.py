@@ -173,8 +173,8 @@ class _Import:
         folder = PictureFolder(Path(label))
         conversation.read_pictures_with(folder.read)
         for picture in folder.missing(conversation.pictures):
-            what = f"the picture {sanitize_line(picture.name)} is not in {folder.path}, so that only its name stays"
-            self.archive.invocation.note(f"chatcli: {label}: {what}")
+            what = f"the picture {sanitize_line(picture.name)} is not in {folder.path}"
+            self.archive.invocation.note(f"chatcli: {label}: {what}; only its name is kept")
 
     def _keep(self, conversation: Conversation, label: str, place: str) -> None:
         """Write a conversation into the transcripts folder, unless it is there."""

@@ -185,9 +185,7 @@ def rm(
         archive.store.remove(name)
         archive.index.forget(name)
         states.remove(name)
-        invocation.note(
-            f"chatcli: removed {name}: its file and pictures, its place in the index, its cached state"
-        )
+        invocation.note(f"chatcli: removed {name}: its files, its place in the index, its cached state")
 
 
 def _confirmed(archive: Archive, names: list[str]) -> bool:
