@@ -5,10 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.chat.message import FinishReason, Message, assistant, system, user
-from chatcli.engine.base import Cancellation, Engine, Event, Finished, LeftOut, ReasoningDelta, TextDelta
+from chatcli.engine.base import (
+    Cancellation,
+    Engine,
+    Event,
+    Finished,
+    LeftOut,
+    PromptProgress,
+    ReasoningDelta,
+    TextDelta,
+)
 from chatcli.engine.scripted import ScriptedEngine
 from chatcli.errors import ContextOverflow, ModelNotFound, TranscriptError, UsageError
 from chatcli.sampling import SamplingParams
+from tests.pictures import picture
 
 _PARAMS = SamplingParams(seed=3)
 
@@ -174,3 +184,24 @@ def test_no_message_is_a_usage_error() -> None:
     """There must be something to answer."""
     with pytest.raises(UsageError):
         list(ScriptedEngine().generate([], _PARAMS))
+
+
+def test_it_sees_pictures() -> None:
+    """They are a part of its prompt, and it says how large they are; a prefix with them is reused."""
+    engine = ScriptedEngine()
+    messages = [user("look", picture(), picture("dog.png", "blue"))]
+    prompt = engine.prompt(messages, SamplingParams())
+    parts = [token for token in prompt.tokens if token.id < 0]
+    assert [token.text for token in parts if token.text] == ["cat.png", "dog.png"]
+    assert len({token.id for token in parts}) == 2
+    assert all(token.special for token in parts)
+    assert "[picture: cat.png][picture: dog.png]look" in prompt.text
+    events = list(engine.generate(messages, SamplingParams()))
+    words = "".join(event.text for event in events if isinstance(event, TextDelta))
+    assert words.startswith("I see cat.png, 30 x 20 pixels. I see dog.png, 30 x 20 pixels. ")
+    state = engine.save_state()
+    assert state is not None
+    other = ScriptedEngine()
+    assert other.load_state(state)
+    (progress,) = (e for e in other.generate(messages, SamplingParams()) if isinstance(e, PromptProgress))
+    assert progress.cached == len(prompt.tokens) - 1

@@ -1,16 +1,18 @@
 """Titles by the model: written in idle time, and never at the cost of the chat."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from chatcli.chat.message import Usage
+from chatcli.chat.message import Message, Usage, user
 from chatcli.chat.transcript_reader import load
-from chatcli.engine.base import Cancellation, Engine, Progress
+from chatcli.engine.base import Cancellation, Engine, Event, Progress
 from chatcli.engine.llama import LlamaEngine
 from chatcli.engine.loading import LoadOptions
+from chatcli.engine.scripted import ScriptedEngine
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
@@ -18,6 +20,7 @@ from chatcli.session.titling import Titler, title_of
 from chatcli.settings import Settings
 from chatcli.storage.state_cache import StateCache
 from chatcli.storage.transcripts import TranscriptStore
+from tests.pictures import picture
 from tests.program import MODEL
 from tests.session.conftest import open_scripted
 
@@ -39,6 +42,25 @@ def titled(session: Session) -> str:
     wait_until(lambda: bool(session.conversation.title))
     titler.end()
     return session.conversation.title
+
+
+class SaysTheQuestion(ScriptedEngine):
+    """Gives as a title what it is told the question was."""
+
+    def generate(self, messages: Sequence[Message], *args: Any, **more: Any) -> Iterator[Event]:
+        """Only the line with the question is answered."""
+        lines = messages[-1].content.split("\n")
+        asked = [user(line) for line in lines if line.startswith("Question:")]
+        return super().generate(asked or messages, *args, **more)
+
+
+def test_a_chat_about_a_picture_only_gets_a_title(store: TranscriptStore) -> None:
+    """The model is told what the picture is called."""
+    with EngineSlot(lambda *_: SaysTheQuestion(), Settings(model="scripted:")) as slot:
+        session = Session(slot, store)
+        list(session.send("", [picture()]))
+        assert titled(session).endswith("Question: [picture: cat.png]")
+        session.close()
 
 
 @pytest.mark.parametrize(
