@@ -218,6 +218,7 @@ def test_a_system_prompt_is_for_those_without_one(tmp_path: Path) -> None:
         ("<user>never closed", "has no message"),
         ("<user>a</user>\n<b>c</user>\n<user>d</user>", "prompts:3:1: <b> is not closed"),
         ("\xff", "UTF-8"),
+        (f'<user picture.1="{"0" * 64} cat.png">look</user>', "shows pictures"),
     ],
 )
 def test_damage_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:
