@@ -25,6 +25,7 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
     """
     from chatcli.session.attachments import read_files, read_pictures
     from chatcli.terminal.chat import Chat, Surroundings
+    from chatcli.terminal.commands.attaching import attached_hint
     from chatcli.terminal.commands.conversation import show_where_it_stands
     from chatcli.terminal.commands.judging import key_hint
     from chatcli.terminal.loop import run
@@ -64,7 +65,7 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
         )
         chat = Chat(session, screen, surroundings, judge_of(settings, invocation))
         keys = (settings.key_good, settings.key_bad)
-        status = status_line(session, engine, verdict=lambda: key_hint(chat, keys))
+        status = status_line(session, engine, verdict=lambda: attached_hint(chat) or key_hint(chat, keys))
         prompt = _prompt(chat, settings, invocation, status)
         if resumed is not None:
             show_where_it_stands(chat)

@@ -26,7 +26,8 @@ def status_line(
     Args:
         session: the chat.
         loading: its engine.
-        verdict: says what was thought of the last answer, or which keys tell it; empty: nothing.
+        verdict: says what goes with the next message, what was thought of the last answer, or which keys
+            tell it; empty: nothing.
         columns: of the terminal, now; None asks the prompt that is being drawn.
     """
 

@@ -1,12 +1,17 @@
 """Pictures in the chat: attached, dropped, shown in lists, taken back; in real terminals too."""
 
 import re
+import threading
 from pathlib import Path
 
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
+from chatcli.engine.base import Cancellation, Engine, Progress
+from chatcli.engine.scripted import ScriptedEngine
 from chatcli.errors import ExitCode
+from chatcli.settings import Settings
+from chatcli.terminal.commands.attaching import attached_hint
 from chatcli.terminal.completion import CommandCompleter
 from tests.pictures import picture_bytes, picture_file
 from tests.program import Terminal
@@ -28,6 +33,35 @@ def test_attached_shown_sent(home: Path, tmp_path: Path) -> None:
         assert shown.count("my cat.png 30x20, dog.png 640x480: 128 tokens of 4096;") == 2
         assert "I see my cat.png, 30 x 20 pixels. I see dog.png, 640 x 480 pixels." in shown
         assert names(c) == [["my cat.png", "dog.png"], [], [], []]
+
+
+def test_a_model_that_loads_is_waited_for(home: Path, tmp_path: Path) -> None:
+    """Whether it sees is known then: until then a picture is attached without its tokens, and not sent."""
+    cat, go_on = picture_file(tmp_path / "cat.png"), threading.Event()
+
+    def open_slowly(_settings: Settings, _cancel: Cancellation, _progress: Progress) -> Engine:
+        go_on.wait()
+        return ScriptedEngine()
+
+    with chatting(home) as c:
+        c.chat.session.engine.open_engine = open_slowly
+        shown = c.type("/model scripted:context=3000", f"/image {cat}")
+        assert "(in your next message: cat.png 30x20; /image --drop" in shown
+        threading.Timer(0.3, go_on.set).start()
+        assert "I see cat.png" in c.type("look")
+        assert names(c) == [["cat.png"], []]
+
+
+def test_the_bottom_line_says_what_is_attached(home: Path, tmp_path: Path) -> None:
+    """Until it is sent."""
+    (tmp_path / "notes.txt").write_text("text")
+    with chatting(home) as c:
+        c.type(f"/image {picture_file(tmp_path / 'cat.png')} {picture_file(tmp_path / 'dog.png', 'blue')}")
+        assert attached_hint(c.chat) == "with 2 pictures"
+        c.type(f"/read {tmp_path}/notes.txt")
+        assert attached_hint(c.chat) == "with 1 file, 2 pictures"
+        c.type("look")
+        assert attached_hint(c.chat) == ""
 
 
 def test_pictures_need_no_words(home: Path, tmp_path: Path) -> None:

@@ -61,6 +61,13 @@ def pictures_listed(chat: Chat) -> str:
     return _listed([_sized(picture) for picture in chat.pictures])
 
 
+def attached_hint(chat: Chat) -> str:
+    """What the bottom line says of what is attached; empty: nothing is."""
+    counts = ((len(chat.attachments), "file"), (len(chat.pictures), "picture"))
+    said = [f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts if count]
+    return f"with {', '.join(said)}" if said else ""
+
+
 def words_of(argument: str) -> list[str]:
     """The words of an argument, as a shell takes them.
 
