@@ -1,4 +1,4 @@
-"""The pictures of a message as attributes of its element: ``picture.1="SHA256 NAME"``, and so on.
+"""The pictures of a message: in words, and as attributes of its element (``picture.1="SHA256 NAME"``, ...).
 
 The bytes lie beside the transcript, where ``storage.pictures`` puts them. An attribute cannot be torn from
 the words it belongs to, which another element could be.
@@ -11,6 +11,11 @@ from chatcli.chat.message import Picture
 
 _KEY = "picture."
 _VALUE = re.compile(r"([0-9a-f]{64}) (.*)", re.DOTALL)
+
+
+def caption(picture: Picture) -> str:
+    """What stands for a picture where only words can stand."""
+    return f"[picture: {picture.name}]"
 
 
 def attributes(pictures: Iterable[Picture]) -> dict[str, str]:
