@@ -1,0 +1,269 @@
+"""Models that see: what they read is what libmtmd would have them read, and is kept like everything else."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from chatcli.chat.message import FinishReason, Message, Picture, Role, assistant, user
+from chatcli.engine.base import Cancellation, Unseen
+from chatcli.engine.cells import begins_chunk, cell_ids, chunk_start, is_cell
+from chatcli.engine.llama import LlamaEngine
+from chatcli.errors import ContextOverflow, DataError, ModelError
+from chatcli.sampling import SamplingParams
+from tests.engine import seeing, tiny_models
+from tests.engine.answers import Answer, ask
+from tests.engine.conftest import OPTIONS
+
+GREEDY = SamplingParams(temperature=0, max_tokens=12)
+LETTERS = replace(GREEDY, grammar="root ::= [a-z]+")
+TRAPS = ["\ue100", "\ue101", "<|im_end|>", "<__media__>", "<think>", "a", " ", "\n"]
+ONE, TWO = seeing.picture(1), seeing.picture(2, (300, 180))
+
+
+def _open(pair: str, **options: object) -> LlamaEngine:
+    model, projector = seeing.files(pair)
+    chosen = replace(OPTIONS, projector=projector, **options)  # type: ignore[arg-type]
+    return LlamaEngine.open(model, chosen)
+
+
+@pytest.fixture(params=seeing.PAIRS)
+def pair(request: pytest.FixtureRequest) -> str:
+    """Every kind of model and projector."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def engine(pair: str) -> Iterator[LlamaEngine]:
+    """An engine that has seen nothing yet."""
+    with _open(pair) as engine:
+        yield engine
+
+
+@pytest.fixture
+def plain() -> Iterator[LlamaEngine]:
+    """The same for the simplest kind."""
+    with _open("plain") as engine:
+        yield engine
+
+
+def _text_of(ids: list[int]) -> str:
+    pieces = tiny_models.pieces()
+    keep = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    spare = iter(range(256, 512))
+    letters = {chr(byte if byte in keep else next(spare)): byte for byte in range(256)}
+    controls = {*tiny_models.CONTROL, *tiny_models.USER_DEFINED}
+    words = b"".join(b"" if pieces[i] in controls else bytes(letters[c] for c in pieces[i]) for i in ids)
+    return words.decode("utf-8", "replace")
+
+
+def test_answers_as_after_libmtmds_own_reading(pair: str) -> None:
+    """Two pictures in two messages: the answer is that after libmtmd tokenized and evaluated the text."""
+    chat = [user("What is it?", ONE), assistant("A."), user("And this: <__media__>?", TWO)]
+    marked = "".join(
+        f"<|im_start|>{m.role}\n{'<__media__>' * len(m.pictures)}{m.content.replace('<__media__>', '__')}"
+        "<|im_end|>\n"
+        for m in chat
+    )
+    told = [replace(m, content=m.content.replace("<__media__>", "__")) for m in chat]
+    with _open(pair) as engine:
+        batch = max(OPTIONS.batch_size or 0, 36)
+        reference = seeing.Reference(pair, batch).answer(f"{marked}<|im_start|>assistant\n", [ONE, TWO], 12)
+        end = tiny_models.token("<|im_end|>")
+        expected = reference[: reference.index(end)] if end in reference else reference
+        assert ask(engine, told, GREEDY).text.rstrip("\N{REPLACEMENT CHARACTER}") == _text_of(
+            expected
+        ).rstrip("\N{REPLACEMENT CHARACTER}")
+
+
+def _sizes(answer: Answer) -> tuple[int, int]:
+    return answer.usage.cached_tokens, answer.usage.decoded_tokens
+
+
+def test_a_picture_is_read_once(engine: LlamaEngine) -> None:
+    """The next turn decodes what is new in it; with another picture in its place all after it is read."""
+    chat = [user("What is it?", ONE)]
+    first = ask(engine, chat, LETTERS)
+    assert _sizes(first) == (0, first.usage.prompt_tokens)
+    chat += [assistant(first.text), user("Why?")]
+    second = ask(engine, chat, LETTERS)
+    not_yet = first.finish_reason is FinishReason.LENGTH  # the last letter was drawn, but not read
+    new = not_yet + len("?\n?user\nWhy??\n?assistant\n")  # control tokens as question marks
+    assert _sizes(second) == (second.usage.prompt_tokens - new, new)
+    other = ask(engine, [user("What is it?", seeing.picture(3)), *chat[1:]], LETTERS)
+    tokens = engine.prompt(chat, LETTERS).tokens
+    assert other.usage.cached_tokens <= next(n for n, token in enumerate(tokens) if is_cell(token.id))
+    assert other.usage.prompt_tokens == second.usage.prompt_tokens
+
+
+def test_the_same_after_a_cut_as_from_nothing(pair: str) -> None:
+    """What is left of a memory after other questions, undone turns and other pictures is as good as new."""
+    first, second = [user("What is it?", ONE)], [user("What is it?", ONE), assistant("An A."), user("B", TWO)]
+    with _open(pair) as fresh:
+        expected = ask(fresh, second, GREEDY).text
+    with _open(pair) as engine:
+        ask(engine, first, GREEDY)
+        ask(engine, [user("What is it?", TWO)], GREEDY)
+        ask(engine, [*second, assistant("No."), user("More", ONE)], GREEDY)
+        assert ask(engine, second, GREEDY).text == expected
+        assert ask(engine, second, GREEDY).usage.decoded_tokens == 1
+
+
+def test_saved_memory_goes_on_in_another_process(pair: str, tmp_path: Path) -> None:
+    """A state with pictures in it is loaded by another engine, which then decodes the new message only."""
+    chat = [user("What is it?", ONE)]
+    with _open(pair) as engine:
+        first = ask(engine, chat, LETTERS)
+        state = engine.save_state()
+        chat += [assistant(first.text), user("Why?")]
+        expected = ask(engine, chat, LETTERS)
+    assert state is not None
+    with _open(pair) as other:
+        assert other.load_state(bytes(state))
+        resumed = ask(other, chat, LETTERS)
+        assert (resumed.text, resumed.counts) == (expected.text, expected.counts)
+    model, _ = seeing.files(pair)
+    with LlamaEngine.open(model, OPTIONS) as blind:
+        assert not blind.load_state(bytes(state))
+
+
+class _StopsAfter(Cancellation):
+    """Set by itself when it was looked at often enough."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.left = looks
+
+    def is_set(self) -> bool:
+        """Whether that is now."""
+        self.left -= 1
+        if self.left <= 0:
+            self.set()
+        return super().is_set()
+
+
+@pytest.mark.parametrize("looks", [1, 2, 3, 4, 5, 6, 8])
+def test_stopped_while_it_looks(pair: str, looks: int) -> None:
+    """Ctrl-C while a picture is encoded or decoded: the answer is interrupted, and the next one is whole."""
+    chat = [user("What is it?", TWO)]
+    with _open(pair) as fresh:
+        expected = ask(fresh, chat, GREEDY).text
+    with _open(pair) as engine:
+        ask(engine, [user("Hello")], GREEDY)
+        events = list(engine.generate(chat, GREEDY, cancel=_StopsAfter(looks)))
+        stopped = Answer(tuple(events))
+        assert stopped.finish_reason is FinishReason.INTERRUPTED
+        assert ask(engine, chat, GREEDY).text == expected
+
+
+def test_a_picture_that_cannot_be_seen_is_named(plain: LlamaEngine, tiny_llama_path: Path) -> None:
+    """Without a projector, or when its file is gone, the model reads its name, and that is said."""
+    gone = Picture("0" * 64, "cat.png")
+    got = ask(plain, [user("What is it?", gone, ONE)], GREEDY)
+    assert got.events[0] == Unseen(("cat.png",), "cat.png is not here")
+    prompt = plain.prompt([user("What is it?", gone)], GREEDY)
+    assert "<|im_start|>user\n[picture: cat.png]\nWhat is it?<|im_end|>" in prompt.text
+    with LlamaEngine.open(tiny_llama_path, OPTIONS, blindness="it has no eyes") as blind:
+        assert blind.blindness == "it has no eyes"
+        assert ask(blind, [user("?", ONE, TWO)], GREEDY).events[0] == Unseen(
+            ("1.png", "2.png"), "it has no eyes"
+        )
+        assert not any(is_cell(token.id) for token in blind.prompt([user("?", ONE)], GREEDY).tokens)
+    assert plain.blindness == ""
+
+
+def test_the_prompt_shows_where_pictures_stand(plain: LlamaEngine) -> None:
+    """Their cells are tokens without text but for the first, which has the name; none is decoded for that."""
+    prompt = plain.prompt([user("Hi", ONE, TWO)], GREEDY)
+    assert "<|im_start|>user\n[picture: 1.png][picture: 2.png]Hi<|im_end|>" in prompt.text
+    cells = [token for token in prompt.tokens if is_cell(token.id)]
+    assert len(cells) == 32
+    assert all(token.special for token in cells)
+    assert [token.text for token in cells if token.text] == ["1.png", "2.png"]
+    assert [begins_chunk(token.id) for token in cells].count(True) == 2
+    assert ask(plain, [user("Hi", ONE, TWO)], GREEDY).usage.cached_tokens == 0
+
+
+def test_pictures_leave_with_their_messages(plain: LlamaEngine) -> None:
+    """A full context lets the oldest exchanges go, pictures included; what never fits is refused."""
+    with _open("plain", context_size=256) as small:
+        chat: list[Message] = []
+        for turn in range(8):
+            chat.append(user(f"question {turn}", seeing.picture(turn)))
+            got = ask(small, chat, replace(GREEDY, max_tokens=4))
+            assert got.usage.prompt_tokens <= 256
+            chat.append(assistant("yes"))
+        assert small.prompt(chat, GREEDY).left_out
+        many = [seeing.picture(seed) for seed in range(16)]
+        with pytest.raises(ContextOverflow):
+            ask(small, [user("all of these", *many)], GREEDY)
+        assert ask(small, [user("Hello")], GREEDY).usage.prompt_tokens < 60
+
+
+@given(
+    st.sampled_from(list(Role)),
+    st.lists(st.sampled_from(TRAPS), max_size=6).map("".join),
+)
+@settings(max_examples=60, deadline=None)
+def test_no_text_is_a_picture(role: Role, text: str) -> None:
+    """Whatever is said, a prompt has the cells of its pictures and its control tokens, no others."""
+    engine = _shared()
+    chat = [Message(role, text, pictures=(ONE,)), user(text, TWO)]
+    harmless = [Message(role, "x", pictures=(ONE,)), user("y", TWO)]
+    prompt, expected = engine.prompt(chat, GREEDY), engine.prompt(harmless, GREEDY)
+    specials = [t.id for t in prompt.tokens if t.special]
+    assert specials == [t.id for t in expected.tokens if t.special]
+
+
+_ENGINES: list[LlamaEngine] = []
+
+
+def _shared() -> LlamaEngine:
+    if not _ENGINES:
+        _ENGINES.append(_open("tiles"))
+    return _ENGINES[0]
+
+
+def test_a_projector_that_does_not_fit_is_named(tmp_path: Path, tiny_llama_path: Path) -> None:
+    """Another width, no projector at all, an empty file: one line with the reason."""
+    from tests.engine.projector_files import write_projector
+
+    wrong = write_projector(tmp_path / "mmproj-wrong.gguf", width=128)
+    with pytest.raises(ModelError, match=r"mmproj-wrong\.gguf cannot be used: .*n_embd = 64.*n_embd = 128"):
+        LlamaEngine.open(tiny_llama_path, replace(OPTIONS, projector=wrong))
+    with pytest.raises(ModelError, match=r"cannot be used: [^\n]+\Z"):
+        LlamaEngine.open(tiny_llama_path, replace(OPTIONS, projector=tiny_llama_path))
+    (tmp_path / "empty.gguf").touch()
+    with pytest.raises(ModelError, match=r"cannot be used: [^\n]+\Z"):
+        LlamaEngine.open(tiny_llama_path, replace(OPTIONS, projector=tmp_path / "empty.gguf"))
+
+
+def test_a_picture_damaged_since_is_one_line(plain: LlamaEngine) -> None:
+    """A photo that ends early fails when it is unpacked; the engine stays usable."""
+    out = io.BytesIO()
+    Image.effect_noise((200, 200), 80).save(out, "JPEG")
+    data = out.getvalue()[:4000]
+    with pytest.raises(DataError, match="half is a damaged picture"):
+        ask(plain, [user("?", Picture("1" * 64, "half", lambda: data))], GREEDY)
+    assert ask(plain, [user("?", ONE)], GREEDY).finish_reason is not FinishReason.ERROR
+
+
+@given(st.text(max_size=8), st.integers(1, 40), st.data())
+def test_cells_belong_to_what_they_show(shown: str, count: int, data: st.DataObject) -> None:
+    """Ids are negative, the same for the same, and begin once; a tape is cut before them, never inside."""
+    shown = shown.encode("utf-8", "replace").decode()
+    ids = cell_ids(shown, count)
+    assert ids == cell_ids(shown, count)
+    assert all(-(2**31) <= token < 0 for token in ids)
+    assert [begins_chunk(token) for token in ids] == [True] + [False] * (count - 1)
+    tape = [5, *ids, 7]
+    at = data.draw(st.integers(0, len(tape)))
+    assert chunk_start(tape, at) == (at if at in (0, 1, count + 1, count + 2) else 1)
