@@ -1,6 +1,6 @@
 """Models that see, and pictures for them: text models and projectors with random weights.
 
-``reference_answer`` is what libmtmd makes of the same prompt with its own tokenizer and its own evaluation.
+``Reference`` is what libmtmd makes of the same prompt with its own tokenizer and its own evaluation.
 """
 
 import ctypes
@@ -78,8 +78,8 @@ class Reference:
         self._see = mtmd.mtmd_init_from_file(str(projector).encode(), self._model, see)
         assert self._see, self._native.log.reason()
 
-    def answer(self, text: str, pictures: Sequence[Picture], count: int) -> list[int]:
-        """The likeliest tokens after a text in which ``<__media__>`` stands for each picture."""
+    def logits(self, text: str, pictures: Sequence[Picture]) -> list[float]:
+        """What is predicted after a text in which ``<__media__>`` stands for each picture."""
         lib, mtmd = self._lib, self._mtmd
         lib.llama_memory_clear(lib.llama_get_memory(self._context), True)
         data = text.encode()
@@ -93,7 +93,7 @@ class Reference:
         )
         assert code == 0
         mtmd.mtmd_input_chunks_free(chunks)
-        return [self._next(past) for _ in range(count)]
+        return logits_of(lib, self._model, self._context)
 
     def _bitmap(self, shown: Picture) -> Any:
         assert shown.read is not None
@@ -102,15 +102,9 @@ class Reference:
         pixels = ctypes.cast(ctypes.c_char_p(rgb), ctypes.POINTER(ctypes.c_uint8))
         return self._mtmd.mtmd_bitmap_init(image.width, image.height, pixels)
 
-    def _next(self, past: Any) -> int:
-        lib = self._lib
-        logits = lib.llama_get_logits_ith(self._context, -1)
-        count = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(self._model))
-        values = logits[:count]
-        token = int(values.index(max(values)))
-        tokens, places = (ctypes.c_int32 * 1)(token), (ctypes.c_int32 * 1)(past.value)
-        batch = lib.llama_batch_get_one(tokens, 1)
-        batch.pos = places
-        assert lib.llama_decode(self._context, batch) == 0
-        past.value += 1
-        return token
+
+def logits_of(lib: Any, model: Any, context: Any) -> list[float]:
+    """What a context predicts after what it read last."""
+    count = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(model))
+    found: list[float] = lib.llama_get_logits_ith(context, -1)[:count]
+    return found

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,14 +12,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from chatcli.chat.message import FinishReason, Message, Picture, Role, assistant, user
+from chatcli.engine import native
 from chatcli.engine.base import Cancellation, Unseen
 from chatcli.engine.cells import begins_chunk, cell_ids, chunk_start, is_cell
+from chatcli.engine.decode import Tape
 from chatcli.engine.llama import LlamaEngine
+from chatcli.engine.loading import Loaded
 from chatcli.errors import ContextOverflow, DataError, ModelError
 from chatcli.sampling import SamplingParams
-from tests.engine import seeing, tiny_models
+from tests.engine import seeing
 from tests.engine.answers import Answer, ask
-from tests.engine.conftest import OPTIONS
+from tests.engine.conftest import OPTIONS, loaded_model
 
 GREEDY = SamplingParams(temperature=0, max_tokens=12)
 LETTERS = replace(GREEDY, grammar="root ::= [a-z]+")
@@ -46,6 +50,17 @@ def engine(pair: str) -> Iterator[LlamaEngine]:
         yield engine
 
 
+@contextmanager
+def _tape(pair: str) -> Iterator[tuple[Loaded, Tape]]:
+    """A memory that has read nothing yet; its model knows the rows of the two pictures."""
+    model, projector = seeing.files(pair)
+    with loaded_model(model, replace(OPTIONS, projector=projector)) as loaded:
+        assert loaded.vision is not None
+        loaded.vision.row(ONE)
+        loaded.vision.row(TWO)
+        yield loaded, Tape(loaded.native, loaded.context, loaded.batch_size, loaded.vision)
+
+
 @pytest.fixture
 def plain() -> Iterator[LlamaEngine]:
     """The same for the simplest kind."""
@@ -53,33 +68,43 @@ def plain() -> Iterator[LlamaEngine]:
         yield engine
 
 
-def _text_of(ids: list[int]) -> str:
-    pieces = tiny_models.pieces()
-    keep = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    spare = iter(range(256, 512))
-    letters = {chr(byte if byte in keep else next(spare)): byte for byte in range(256)}
-    controls = {*tiny_models.CONTROL, *tiny_models.USER_DEFINED}
-    words = b"".join(b"" if pieces[i] in controls else bytes(letters[c] for c in pieces[i]) for i in ids)
-    return words.decode("utf-8", "replace")
-
-
-def test_answers_as_after_libmtmds_own_reading(pair: str) -> None:
-    """Two pictures in two messages: the answer is that after libmtmd tokenized and evaluated the text."""
-    chat = [user("What is it?", ONE), assistant("A."), user("And this: <__media__>?", TWO)]
+def test_predicts_what_libmtmds_own_reading_predicts(pair: str) -> None:
+    """Two pictures in two messages: the same logits as after libmtmd tokenized and evaluated the text."""
+    chat = [user("What is it?", ONE), assistant("A."), user("And this: is it one, too?", TWO)]
     marked = "".join(
-        f"<|im_start|>{m.role}\n{'<__media__>' * len(m.pictures)}{m.content.replace('<__media__>', '__')}"
-        "<|im_end|>\n"
-        for m in chat
+        f"<|im_start|>{m.role}\n{'<__media__>' * len(m.pictures)}{m.content}<|im_end|>\n" for m in chat
     )
-    told = [replace(m, content=m.content.replace("<__media__>", "__")) for m in chat]
+    batch = max(OPTIONS.batch_size or 0, 36)
+    expected = seeing.Reference(pair, batch).logits(f"{marked}<|im_start|>assistant\n", [ONE, TWO])
     with _open(pair) as engine:
-        batch = max(OPTIONS.batch_size or 0, 36)
-        reference = seeing.Reference(pair, batch).answer(f"{marked}<|im_start|>assistant\n", [ONE, TWO], 12)
-        end = tiny_models.token("<|im_end|>")
-        expected = reference[: reference.index(end)] if end in reference else reference
-        assert ask(engine, told, GREEDY).text.rstrip("\N{REPLACEMENT CHARACTER}") == _text_of(
-            expected
-        ).rstrip("\N{REPLACEMENT CHARACTER}")
+        ids = [token.id for token in engine.prompt(chat, GREEDY).tokens]
+    with _tape(pair) as (loaded, tape):
+        for _ in tape.read(ids):
+            pass
+        got = seeing.logits_of(loaded.native.lib, loaded.model, loaded.context)
+    assert got == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize("at", range(3, 12))
+def test_a_tape_is_cut_before_a_picture_not_inside(at: int) -> None:
+    """What remains after a cut inside a picture is what was before it, and goes on as if it had not come."""
+    with _tape("m-rope") as (loaded, tape):
+        row = loaded.vision.row(TWO) if loaded.vision else ()
+        ids = [5, 6, *row, 7, 8]
+        for _ in tape.read([*ids[:2], 9]):
+            pass
+        expected = seeing.logits_of(loaded.native.lib, loaded.model, loaded.context)
+        tape.clear()
+        for _ in tape.read(ids):
+            pass
+        first = next(n for n, token in enumerate(ids) if is_cell(token))
+        assert tape.keep(first + at) == first
+        assert tape.keep(2) == 2
+        for _ in tape.read([9]):
+            pass
+        assert seeing.logits_of(loaded.native.lib, loaded.model, loaded.context) == pytest.approx(
+            expected, abs=2e-4
+        )
 
 
 def _sizes(answer: Answer) -> tuple[int, int]:
@@ -161,6 +186,27 @@ def test_stopped_while_it_looks(pair: str, looks: int) -> None:
         events = list(engine.generate(chat, GREEDY, cancel=_StopsAfter(looks)))
         stopped = Answer(tuple(events))
         assert stopped.finish_reason is FinishReason.INTERRUPTED
+        assert ask(engine, chat, GREEDY).text == expected
+
+
+@pytest.mark.parametrize("pair", ["m-rope", "hybrid"])
+def test_stopped_while_a_picture_is_put_into_the_memory(pair: str) -> None:
+    """Ctrl-C after a part of a picture was decoded: that part is taken out again."""
+    chat = [user("What is it?", TWO)]
+    with _open(pair) as fresh:
+        expected = ask(fresh, chat, GREEDY).text
+    with _open(pair) as engine:
+        ask(engine, [user("Hello")], GREEDY)
+        cancel = Cancellation()
+        log = native.load().log
+        log.listener = lambda text: cancel.set() if "decoding image batch 2/" in text else None
+        try:
+            stopped = Answer(tuple(engine.generate(chat, GREEDY, cancel=cancel)))
+        finally:
+            log.listener = None
+        assert cancel.is_set()
+        assert stopped.finish_reason is FinishReason.INTERRUPTED
+        assert stopped.usage.decoded_tokens < 20
         assert ask(engine, chat, GREEDY).text == expected
 
 
