@@ -15,7 +15,7 @@ from chatcli.chat.message import FinishReason, Message, Picture, Role, assistant
 from chatcli.engine import native
 from chatcli.engine.base import Cancellation, Unseen
 from chatcli.engine.cells import begins_chunk, cell_ids, chunk_start, is_cell
-from chatcli.engine.decode import Tape
+from chatcli.engine.decode import Aborted, Tape
 from chatcli.engine.llama import LlamaEngine
 from chatcli.engine.loading import Loaded
 from chatcli.errors import ContextOverflow, DataError, ModelError
@@ -192,22 +192,29 @@ def test_stopped_while_it_looks(pair: str, looks: int) -> None:
 @pytest.mark.parametrize("pair", ["m-rope", "hybrid"])
 def test_stopped_while_a_picture_is_put_into_the_memory(pair: str) -> None:
     """Ctrl-C after a part of a picture was decoded: that part is taken out again."""
-    chat = [user("What is it?", TWO)]
-    with _open(pair) as fresh:
-        expected = ask(fresh, chat, GREEDY).text
-    with _open(pair) as engine:
-        ask(engine, [user("Hello")], GREEDY)
-        cancel = Cancellation()
-        log = native.load().log
+    with _tape(pair) as (loaded, tape):
+        assert loaded.vision is not None
+        ids = [5, 6, *loaded.vision.row(TWO), 7, 8]
+        before = next(n for n, token in enumerate(ids) if is_cell(token))
+
+        def predicted() -> list[float]:
+            for _ in tape.read(ids[len(tape.ids) :]):
+                pass
+            return seeing.logits_of(loaded.native.lib, loaded.model, loaded.context)
+
+        expected = predicted()
+        tape.clear()
+        cancel, log = Cancellation(), native.load().log
+        tape.watch(cancel)
         log.listener = lambda text: cancel.set() if "decoding image batch 2/" in text else None
         try:
-            stopped = Answer(tuple(engine.generate(chat, GREEDY, cancel=cancel)))
+            with pytest.raises(Aborted):
+                list(tape.read(ids, cancel))
         finally:
             log.listener = None
-        assert cancel.is_set()
-        assert stopped.finish_reason is FinishReason.INTERRUPTED
-        assert stopped.usage.decoded_tokens < 20
-        assert ask(engine, chat, GREEDY).text == expected
+            tape.watch(None)
+        assert tape.ids == ids[:before] or not tape.can_cut
+        assert predicted() == pytest.approx(expected, abs=2e-4)
 
 
 def test_a_picture_that_cannot_be_seen_is_named(plain: LlamaEngine, tiny_llama_path: Path) -> None:
