@@ -172,8 +172,7 @@ class Vision:
         """
         encoded = self._encoded.get(chunk.ids[0])
         if encoded is None:
-            self._cancel = cancel or Cancellation()
-            self._encode(chunk.picture)
+            self.look_at(chunk.picture, cancel)
             if self._cancel.is_set():
                 return _ABORTED
             encoded = self._encoded[chunk.ids[0]]
@@ -186,18 +185,16 @@ class Vision:
             )
         )  # fmt: skip
 
-    def free(self) -> None:
-        """Free the projector; call it before the model is freed. Idempotent."""
-        if self._context:
-            for chunk in self._chunks.values():
-                self._lib.mtmd_input_chunk_free(chunk.handle)
-            self._chunks.clear()
-            self._rows.clear()
-            self._lib.mtmd_free(self._context)
-            self._context = None
+    def look_at(self, picture: Picture, cancel: Cancellation | None = None) -> None:
+        """Run the projector on a picture, and keep what it makes of its chunks, to be shown.
 
-    def _encode(self, picture: Picture) -> None:
-        """Let the projector look at a picture, and keep what it makes of its chunks."""
+        Args:
+            cancel: stops it; then some chunks may be missing.
+
+        Raises:
+            ChatcliError: the picture cannot be read, or the projector fails.
+        """
+        self._cancel = cancel or Cancellation()
         seen = pixels(_bytes(picture), picture.name)
         chunks = self._chunks_of(picture)
         pieces = [piece for piece in self._pieces(*seen) if piece.cells]
@@ -211,6 +208,16 @@ class Vision:
             for piece in pieces:
                 self._lib.mtmd_input_chunk_free(piece.handle)
         self._forget_old(picture)
+
+    def free(self) -> None:
+        """Free the projector; call it before the model is freed. Idempotent."""
+        if self._context:
+            for chunk in self._chunks.values():
+                self._lib.mtmd_input_chunk_free(chunk.handle)
+            self._chunks.clear()
+            self._rows.clear()
+            self._lib.mtmd_free(self._context)
+            self._context = None
 
     def _keep(self, chunk: Chunk, handle: Any) -> None:
         self._native.log.clear()
