@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from chatcli import __version__
-from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Timings, Usage
+from chatcli.chat.message import FinishReason, Message, ModelRef
 from chatcli.chat.window import Window
 from chatcli.engine.adapter import Adapters
 from chatcli.engine.base import Cancellation, Event, Finished, LeftOut, Prompt, PromptProgress, PromptToken
@@ -25,6 +25,7 @@ from chatcli.engine.sampler import Sampler
 from chatcli.engine.sight import Blind
 from chatcli.engine.state import conditions_of, unpack
 from chatcli.engine.stream import AnswerStream
+from chatcli.engine.tally import Tally
 from chatcli.engine.vocabulary import Vocabulary
 from chatcli.errors import ModelError
 from chatcli.sampling import SamplingParams
@@ -189,7 +190,7 @@ class LlamaEngine:
             ModelError: llama.cpp reports a failure. The engine stays usable.
         """
         drawn = params if params.seed is not None else params.with_seed(secrets.randbelow(2**32 - 1))
-        run = _Run(drawn, thinking)
+        run = Tally(drawn, thinking)
         window, built = self._build(messages, params, thinking, remember=True)
         if window.left_out:
             yield LeftOut(window.left_out)
@@ -286,7 +287,7 @@ class LlamaEngine:
         words = [token for token in prompt if not is_cell(token)]
         return Sampler(loaded.native, loaded.vocab, params, context_size=loaded.context_size, prompt=words)
 
-    def _read(self, built: BuiltPrompt, run: "_Run", cancel: Cancellation) -> Iterator[Event]:
+    def _read(self, built: BuiltPrompt, run: Tally, cancel: Cancellation) -> Iterator[Event]:
         """Bring the tape to the end of the prompt, decoding only what it does not hold."""
         tape = self._tape
         tape.settle()
@@ -303,7 +304,7 @@ class LlamaEngine:
             run.prompt_read = time.monotonic()
 
     def _speak(
-        self, sampler: Sampler, stream: AnswerStream, run: "_Run", cancel: Cancellation
+        self, sampler: Sampler, stream: AnswerStream, run: Tally, cancel: Cancellation
     ) -> Iterator[Event]:
         """The loop of generation: per token a draw, a look at its text, and one decode."""
         context, shown, is_end = self._loaded.context, self._form.shown, self._vocabulary.is_end
@@ -328,28 +329,3 @@ class LlamaEngine:
             if flag[0]:  # for back ends that ignore the abort callback
                 raise Aborted
             append(token)
-
-
-class _Run:
-    """The bookkeeping of one answer."""
-
-    def __init__(self, params: SamplingParams, thinking: bool | None) -> None:
-        self.params = params
-        self.thinking = thinking
-        self.finish_reason = FinishReason.END
-        self.prompt_tokens = self.cached = self.decoded = self.completion = 0
-        self.start = time.monotonic()
-        self.prompt_read = self.first = self.last = 0.0
-
-    def count(self) -> None:
-        """One more token was generated."""
-        self.completion += 1
-        self.last = time.monotonic()
-        self.first = self.first or self.last
-
-    def generation(self, model: ModelRef, versions: dict[str, str]) -> Generation:
-        """What is recorded of the answer."""
-        usage = Usage(self.prompt_tokens, self.cached, self.decoded, self.completion)
-        first = self.first - self.start if self.first else 0.0
-        timings = Timings(max(0.0, self.prompt_read - self.start), first, self.last - self.first)
-        return Generation(model, self.finish_reason, self.params, usage, timings, versions, self.thinking)
