@@ -56,10 +56,15 @@ def picture(seed: int = 0, size: tuple[int, int] = (70, 50), name: str = "") -> 
 
 
 class Reference:
-    """libmtmd's own way from a text with markers and pictures to logits."""
+    """libmtmd's own way from a text with markers and pictures to logits.
 
-    def __init__(self, pair: str, batch: int) -> None:
-        path, projector = files(pair)
+    Args:
+        path, projector: the files.
+        batch: most tokens of one decode; at least the cells of a chunk that are read at once.
+        threads: compute threads.
+    """
+
+    def __init__(self, path: Path, projector: Path, batch: int, threads: int = 1) -> None:
         self._native = native.load()
         lib, mtmd = self._native.lib, self._native.mtmd
         assert mtmd is not None
@@ -69,12 +74,13 @@ class Reference:
         params.use_extra_bufts = False
         self._model = lib.llama_model_load_from_file(str(path).encode(), params)
         context = lib.llama_context_default_params()
-        context.n_ctx, context.n_threads, context.n_threads_batch = 2048, 1, 1
+        context.n_ctx, context.n_threads, context.n_threads_batch = 2048, threads, threads
         context.n_batch = context.n_ubatch = self._batch = batch
         context.swa_full = True
         self._context = lib.llama_init_from_model(self._model, context)
         see = mtmd.mtmd_context_params_default()
-        see.use_gpu = see.warmup = False
+        see.use_gpu = see.warmup = see.print_timings = False
+        see.n_threads = threads
         self._see = mtmd.mtmd_init_from_file(str(projector).encode(), self._model, see)
         assert self._see, self._native.log.reason()
 

@@ -75,7 +75,9 @@ def test_predicts_what_libmtmds_own_reading_predicts(pair: str) -> None:
         f"<|im_start|>{m.role}\n{'<__media__>' * len(m.pictures)}{m.content}<|im_end|>\n" for m in chat
     )
     batch = max(OPTIONS.batch_size or 0, 36)
-    expected = seeing.Reference(pair, batch).logits(f"{marked}<|im_start|>assistant\n", [ONE, TWO])
+    expected = seeing.Reference(*seeing.files(pair), batch).logits(
+        f"{marked}<|im_start|>assistant\n", [ONE, TWO]
+    )
     with _open(pair) as engine:
         ids = [token.id for token in engine.prompt(chat, GREEDY).tokens]
     with _tape(pair) as (loaded, tape):
