@@ -1,15 +1,19 @@
 """``chatcli models import`` and ``quantize``: models of one's own."""
 
+import shlex
 import shutil
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chatcli.cli.models_shelf import Name, Shelf, gigabytes
 from chatcli.errors import ModelNotFound, StorageError, UsageError
+
+if TYPE_CHECKING:
+    from chatcli.library.stores import LocalModel
 
 
 def import_(
@@ -25,7 +29,8 @@ def import_(
     """Make a model known by a name, where it lies or as a copy."""
     from chatcli.engine.gguf import check, read_header
     from chatcli.library.names import files_at
-    from chatcli.library.registry import decode_registry
+    from chatcli.library.naming import free_name
+    from chatcli.library.registry import decode_registry, read_registry
     from chatcli.library.stores.local_model import split_stem
     from chatcli.storage.registry_file import update
 
@@ -35,14 +40,31 @@ def import_(
         raise ModelNotFound(f"no model file at {file}")
     header = read_header(files[0])
     check(header)
-    called = name or split_stem(files[0].name)
+    called = split_stem(files[0].name) if name is None else name
+    registry = read_registry(shelf.places.registry)
+    if registry.meaning(called) != called:
+        raise UsageError(
+            f"{called} is an alias of {registry.meaning(called)}; choose another --name, or remove it: "
+            f"chatcli models alias {shlex.quote(called)} --remove"
+        )
+    free_name(called, shelf.places, mine=_again(shelf, called, files[0]))
     if copy:
         _copied(shelf, files, called)
     else:
-        place = files[0].absolute()
-        registry = shelf.places.registry
-        update(registry, lambda data: decode_registry(data, str(registry)).with_file(called, place).encode())
-    shelf.note(f"{called}: {header.describe()}; chatcli -m {called}")
+        place, kept = files[0].absolute(), shelf.places.registry
+        update(kept, lambda data: decode_registry(data, str(kept)).with_file(called, place).encode())
+    shelf.note(f"{called}: {header.describe()}; chatcli -m {shlex.quote(called)}")
+
+
+def _again(shelf: Shelf, called: str, file: Path) -> "LocalModel | None":
+    """The model that goes by the name already if it is this file, or was registered and is gone."""
+    from chatcli.library.stores import Store, local_models
+
+    for model in local_models(shelf.places):
+        if model.name == called and model.store is Store.REGISTERED:
+            same = not model.path.is_file() or model.path.samefile(file)
+            return model if same else None
+    return None
 
 
 def _copied(shelf: Shelf, files: tuple[Path, ...], called: str) -> None:
@@ -56,7 +78,7 @@ def _copied(shelf: Shelf, files: tuple[Path, ...], called: str) -> None:
     targets = [folder / renamed(file.name, called) for file in files]
     taken = [target for target in targets if target.exists()]
     if taken:
-        raise UsageError(f"{taken[0]} is there already; give another --name")
+        raise UsageError(f"{taken[0]} is there already; choose another --name")
     size = sum(file.stat().st_size for file in files)
     nearest = next(p for p in (folder, *folder.parents) if p.exists())
     free = shutil.disk_usage(nearest).free

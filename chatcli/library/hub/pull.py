@@ -18,10 +18,10 @@ from chatcli.library.hub.cache import (
     total_size,
 )
 from chatcli.library.hub.connection import Client
+from chatcli.library.hub.leftovers import leftovers_of
 from chatcli.library.hub.listing import Listing, RemoteFile, read_listing
-from chatcli.library.hub.lock import only_writer
 from chatcli.library.hub.place import Place
-from chatcli.library.hub.retrying import Patience, Stop, Stopped, retrying
+from chatcli.library.hub.retrying import Patience, Stop, retrying
 from chatcli.library.hub.transfer import Changed, Fetched, Observer, Transfer
 from chatcli.library.reference import Choice, Reference, choose_file, choose_files
 
@@ -170,8 +170,8 @@ class Puller:
             needed, free = sum(missing.values()), free_space(self.place.cache)
         if missing and needed + _SPARE > free:
             raise StorageError(
-                f"{amount(needed)} are to be fetched, and {self.place.cache} has {amount(free)} free; "
-                "make room, or set HF_HUB_CACHE to a folder on a larger disk"
+                f"{amount(needed)} are to be fetched, and {self.place.cache} has {amount(free)} free, "
+                f"{amount(_SPARE)} of which are kept free; make room, or set HF_HUB_CACHE to a larger disk"
             )
 
     def _run(self, works: list[Callable[[], Fetched]]) -> list[Fetched]:
@@ -233,16 +233,9 @@ class Puller:
 
     def _clear(self, cache: RepoCache, current: set[str]) -> None:
         """Remove unfinished downloads of content that the repository no longer has, unless in use."""
-        for etag, path in cache.leftovers():
-            if etag in current:
-                continue
-
-            def busy() -> None:
-                raise Stopped
-
-            with contextlib.suppress(Stopped), only_writer(cache.lock(etag), self._stop.wait, busy):
-                size = total_size([path])
-                path.unlink(missing_ok=True)
+        for leftover in leftovers_of(cache):
+            size = leftover.size
+            if leftover.etag not in current and leftover.remove():
                 self.observer.note(f"removed {amount(size)} of an unfinished download of a former version")
 
 
