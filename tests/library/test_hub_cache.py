@@ -144,7 +144,14 @@ def test_a_damaged_ref_leads_nowhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "environ",
-    [{"HF_ENDPOINT": "hub.example"}, {"HF_HUB_DOWNLOAD_TIMEOUT": "0.5"}, {"HF_HUB_DOWNLOAD_TIMEOUT": "0"}],
+    [
+        {"HF_ENDPOINT": "hub.example"},
+        {"HF_ENDPOINT": "http://"},
+        {"HF_ENDPOINT": "http://hub:99999"},
+        {"HF_ENDPOINT": "http://[::1"},
+        {"HF_HUB_DOWNLOAD_TIMEOUT": "0.5"},
+        {"HF_HUB_DOWNLOAD_TIMEOUT": "0"},
+    ],
 )
 def test_variables_that_make_no_sense_are_refused(environ: dict[str, str]) -> None:
     """The variable is named."""

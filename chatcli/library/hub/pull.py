@@ -235,8 +235,11 @@ class Puller:
         """Remove unfinished downloads of content that the repository no longer has, unless in use."""
         for leftover in leftovers_of(cache):
             size = leftover.size
-            if leftover.etag not in current and leftover.remove():
-                self.observer.note(f"removed {amount(size)} of an unfinished download of a former version")
+            with contextlib.suppress(StorageError):  # the model is here, whatever else can be tidied up
+                if leftover.etag not in current and leftover.remove():
+                    self.observer.note(
+                        f"removed {amount(size)} of an unfinished download of a former version"
+                    )
 
 
 def _chosen(reference: Reference, listing: Listing) -> Choice:

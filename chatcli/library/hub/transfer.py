@@ -89,6 +89,7 @@ class Transfer:
     observer: Observer
     stop: Stop
     patience: Patience = field(default_factory=Patience)
+    _ranges: bool = True  # the server can be asked for a part
     _have: int = 0
     _received: int = 0
     _checksum: "hashlib._Hash" = field(default_factory=hashlib.sha256)
@@ -104,12 +105,12 @@ class Transfer:
             Stopped: ``stop`` was set; what came is kept.
         """
         file, observer = self.file, self.observer
+        if self.cache.has(file.etag, file.size):
+            return self._is_here()  # and needs no lock, which a cache that is only read could not give
         waiting = f"another program is fetching {file.path}; waiting for it"
         with only_writer(self.cache.lock(file.etag), self.stop.wait, lambda: observer.note(waiting)):
             if self.cache.has(file.etag, file.size):
-                observer.begin(file, file.size)
-                observer.end(file)
-                return Fetched(file, file.size, 0, self._known_sha256())
+                return self._is_here()
             resumed_from = self._take_up()
             for last in (False, True):
                 self._fetch()
@@ -119,6 +120,11 @@ class Transfer:
             self._publish()
         observer.end(file)
         return Fetched(file, resumed_from, self._received, self._sha256.hexdigest())
+
+    def _is_here(self) -> Fetched:
+        self.observer.begin(self.file, self.file.size)
+        self.observer.end(self.file)
+        return Fetched(self.file, self.file.size, 0, self._known_sha256())
 
     def _take_up(self) -> int:
         """Hash what an earlier run left; returns how much that is."""
@@ -168,7 +174,7 @@ class Transfer:
         file = self.file
         path = urllib.parse.quote(file.path)
         url = f"{self.client.endpoint}/{self.cache.repo}/resolve/{self.commit}/{path}"
-        headers = {"Range": f"bytes={self._have}-"} if self._have else {}
+        headers = {"Range": f"bytes={self._have}-"} if self._have and self._ranges else {}
         with self.client.get(url, headers) as answer:
             try:
                 self.stop.watch(answer)
@@ -194,6 +200,7 @@ class Transfer:
 
         Raises:
             Changed: it is about another content.
+            Passing: it is another part than was asked for; from now on all of it is asked for.
             NetworkError: it is not what was asked for.
         """
         file = self.file
@@ -209,12 +216,15 @@ class Transfer:
         length = answer.headers.get("content-length", "")
         if answer.status == 206:
             found = _RANGE.fullmatch(answer.headers.get("content-range", "").strip())
-            if found is None or int(found[1]) != self._have or found[3] not in {"*", str(file.size)}:
-                raise NetworkError(f"{answer.host} sends another part of {file.path} than was asked for")
-            return 0
-        if answer.status == 416 or (length.isdigit() and int(length) != file.size):
+            if found and int(found[1]) == self._have and found[3] in {"*", str(file.size)}:
+                return 0
+        if answer.status in {206, 416}:
+            self._ranges = False
+            raise Passing(f"{answer.host} does not send the part that was asked for, so all is asked for")
+        if length.isdigit() and int(length) != file.size:
             raise NetworkError(
-                f"{answer.host} has {file.path} in another size than {file.size} bytes, as announced"
+                f"{answer.host} has {file.path} in another size than the {file.size} bytes its listing says; "
+                "something on the way changes it (a proxy?), or try again later"
             )
         return self._have
 
