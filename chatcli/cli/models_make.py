@@ -120,4 +120,5 @@ def quantize(
         if shows:
             sys.stderr.write("\r\x1b[K")
     before = sum(file.stat().st_size for file in found.files)
-    shelf.note(f"{target}: {header.describe()}, {gigabytes(before)} became {gigabytes(header.file_size)}")
+    smaller = f"{gigabytes(before)} became {gigabytes(header.file_size)}"
+    shelf.note(f"{target}: {header.describe()}, {smaller}; chatcli -m {shlex.quote(str(target))}")

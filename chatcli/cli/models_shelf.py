@@ -69,9 +69,11 @@ class Shelf:
 def table(page: "Page", rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> None:
     """Columns as wide as they must be; those of ``numbers`` are aligned to the right."""
     from chatcli.terminal.rows import BOLD, PLAIN, cells
+    from chatcli.terminal.sanitize import sanitize_line
 
     if not rows:
         return
+    rows = [[sanitize_line(text) for text in row] for row in rows]  # as they will be shown, or nothing aligns
     widths = [max(cells(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         pieces = []

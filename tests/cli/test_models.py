@@ -17,7 +17,7 @@ from chatcli.library.catalog import entries, find
 from chatcli.library.hub.cache import RepoCache
 from tests.engine.gguf_files import STRING, U32, tiny_model
 from tests.engine.tiny_models import write_llama
-from tests.library.disks import in_hub_cache, in_ollama, put
+from tests.library.disks import gguf, in_hub_cache, in_ollama, put
 from tests.program import MODEL, Terminal, run
 
 
@@ -50,12 +50,15 @@ def test_list_of_damaged_and_hostile_files(disk: Path) -> None:
     """A file that is no model, and a name that would move the cursor, spoil no list."""
     put(disk / "models/empty.gguf", b"")
     put(disk / "models/bad\x1b[2J\n.gguf")
+    put(disk / "models/bad\udcff\u202e.gguf", gguf())
     put(disk / "models/big-00001-of-00002.gguf")
     done = run(disk, "models", "list")
     assert done.code == 0
     assert "\x1b" not in done.stdout
     assert "the file is empty" in done.stdout
     assert "lacks big-00002-of-00002.gguf" in done.stdout
+    sizes = {line.index(" MB") for line in done.stdout.splitlines()}
+    assert len(sizes) == 1  # a column, however odd the names
 
 
 def test_show_tells_what_the_header_says(home: Path) -> None:
@@ -293,6 +296,7 @@ def test_quantize(home: Path, tmp_path: Path) -> None:
     assert (done.code, done.stdout) == (0, "")
     assert "Q8_0" in done.stderr
     assert json.loads(run(home, "models", "show", str(target), "--json").stdout)["quantization"] == "Q8_0"
+    assert f"chatcli -m {target}" in done.stderr
     again = run(home, "models", "quantize", str(source), str(target), "--type", "Q8_0")
     assert (again.code, again.stderr.count("\n")) == (ExitCode.USAGE, 1)
 

@@ -48,7 +48,7 @@ def test_names_lead_to_files(name: str, file: str, disk: Path) -> None:
     assert (found.path.name, found.name) == (file, name)
 
 
-@pytest.mark.parametrize("name", ["llama3.2:1b", "ollama:llama3.2:1b", "phi4", "phi4:latest"])
+@pytest.mark.parametrize("name", ["llama3.2:1b", "ollama:llama3.2:1b", "phi4", "phi4:latest", "ollama:phi4"])
 def test_ollamas_names(name: str, disk: Path) -> None:
     """As Ollama writes them; latest goes without saying."""
     assert find_model(name, places(disk)).path.name.startswith("sha256-")

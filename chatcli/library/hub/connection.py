@@ -174,7 +174,7 @@ class Client:
         if not is_address(parts.geturl()):
             raise NetworkError(f"{parts.geturl()!r} is not an address that can be fetched")
         target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
-        host, port = parts.hostname, parts.port or _PORTS[parts.scheme]
+        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         if proxy is None:
             return self._new(parts.scheme, host, port), target
         if not is_address(proxy):
@@ -182,7 +182,7 @@ class Client:
                 f"the proxy {_host(proxy)} cannot be used; HTTPS_PROXY must be http://host:port"
             )
         through = urllib.parse.urlsplit(proxy)
-        at = (through.hostname, through.port or _PORTS[through.scheme])
+        at = (through.hostname or "", through.port or _PORTS[through.scheme])
         password = _proxy_password(through)
         if parts.scheme == "https":
             connection = self._new("https", *at)
