@@ -209,6 +209,7 @@ def _at_revision(reference: Reference, models: list[LocalModel], places: Places)
                 repo=repo,
                 tag=quantization(files[0].name) or "",
                 sha256=claimed_sha256(files[0]) if len(files) == 1 else "",
+                revision=reference.revision or "",
             )
     return None
 
