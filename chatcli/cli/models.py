@@ -1,6 +1,7 @@
 """``chatcli models``: what is on this machine, what would suit it, and what to call it."""
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -36,7 +37,8 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     shelf = Shelf.of(context)
     file = bundled_model()
     own = LocalModel(BUNDLED, (file,), file.stat().st_size, Store.CHATCLI)
-    records = [_record(m, shelf.settings.model) for m in (own, *local_models(shelf.places))]
+    default = shelf.default_path()
+    records = [_record(m, default) for m in (own, *local_models(shelf.places))]
     aliases = read_registry(shelf.places.registry).aliases
     unfinished = [
         {"repo": one.cache.repo, "path": str(one.path), "size": one.size}
@@ -69,6 +71,8 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     page.show()
     if unfinished:
         shelf.note("chatcli pull goes on with a download; chatcli models rm --unfinished frees its space")
+    if default is None:
+        shelf.note(f"the default model, {shelf.settings.model}, is not on this machine")
     if len(records) == 1:
         shelf.note("there is no other model yet; chatcli models recommend names some that suit this machine")
 
@@ -80,7 +84,7 @@ def _by_repository(unfinished: list[dict[str, Any]]) -> Counter[str]:
     return sizes
 
 
-def _record(model: "LocalModel", default: str) -> dict[str, Any]:
+def _record(model: "LocalModel", default: Path | None) -> dict[str, Any]:
     """What is known of a model, its header's facts included; a header that cannot be read is a problem."""
     from chatcli.engine.gguf import read_header
 
@@ -91,7 +95,7 @@ def _record(model: "LocalModel", default: str) -> dict[str, Any]:
         "quantization": model.tag or None,
         "architecture": None,
         "context": None,
-        "default": model.name == default,
+        "default": model.path == default,
         "files": [str(file) for file in model.files],
         "repo": model.repo or None,
         "sha256": model.sha256 or None,

@@ -44,15 +44,16 @@ def rm(
         return
     if not names:
         raise UsageError("name the models to remove; chatcli models list shows them")
-    models = local_models(shelf.places)
+    models, default = local_models(shelf.places), shelf.default_path()
     plans = []
-    for name in names:
+    for name in dict.fromkeys(names):
         found = find_model(name, shelf.places, whole=False)
         if found.path == bundled_model():
             raise UsageError(f"{BUNDLED} comes with the program and stays")
         if found.model is None:
             raise UsageError(f"{found.path} is in none of the places chatcli knows; remove it yourself")
         plans.append(plan_removal(found.model, models, foreign=foreign))
+        models = [model for model in models if model.files != found.model.files]  # they keep no blob any more
     if not yes and not _confirmed(shelf, plans):
         raise typer.Exit(ExitCode.FAILED)
     for plan in plans:
@@ -61,7 +62,7 @@ def rm(
             _forget(shelf, plan.model.name)
         freed = "the file stays where it is" if plan.forget else f"{gigabytes(plan.freed)} are free again"
         shelf.note(f"removed {plan.model.name}; {freed}")
-        if shelf.settings.model == plan.model.name:
+        if default == plan.model.path:
             shelf.note(
                 f"it was the default model; chatcli models default {BUNDLED} goes back to the bundled one"
             )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from chatcli.cli import completing
 from chatcli.cli.invocation import Invocation
 from chatcli.cli.options import ChatOptions
+from chatcli.errors import ChatcliError
 from chatcli.library.names import Located, find_model
 from chatcli.library.stores import Places
 from chatcli.settings import Settings
@@ -54,6 +56,13 @@ class Shelf:
             ModelNotFound: there is none.
         """
         return find_model(name, self.places)
+
+    def default_path(self) -> Path | None:
+        """The file of the model that is used where none is named; None: it is not here."""
+        try:
+            return self.find(self.settings.model).path
+        except ChatcliError:
+            return None
 
     def page(self) -> "Page":
         """A page to fill and show."""

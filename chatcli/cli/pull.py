@@ -75,7 +75,7 @@ def pull(
     for model in pulled:
         invocation.write(f"{model.path}\n")
     if not quiet and not offline:
-        invocation.note(f"chatcli: chat with it: chatcli -m {pulled[0].reference}")
+        invocation.note(f"chatcli: chat with it: chatcli -m {_shortest(pulled[0])}")
 
 
 def _meant(name: str, endpoint: str, places: Places) -> Reference:
@@ -107,6 +107,14 @@ def _is_here(name: str, places: Places) -> bool:
     except ModelNotFound:
         return False
     return True
+
+
+def _shortest(model: "Pulled") -> str:
+    """What to call it: the catalogue's name where it has one."""
+    from chatcli.library.catalog import find_repo
+
+    entry = find_repo(model.reference.repo, model.path.name) if model.reference.revision is None else None
+    return entry.name if entry is not None else str(model.reference)
 
 
 def _records(pulled: "list[Pulled]") -> list[dict[str, object]]:

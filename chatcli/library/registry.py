@@ -93,6 +93,8 @@ def decode_registry(data: bytes, where: str) -> Registry:
         raise DataError(f"{where} is damaged: {error}; mend or remove it") from None
     if content.version != 1:
         raise DataError(f"{where} was written by a later version of chatcli")
+    if any("\0" in path for path in content.files.values()):
+        raise DataError(f"{where} is damaged: a path in it cannot be one; mend or remove it")
     return Registry(content.aliases, {name: Path(path) for name, path in content.files.items()})
 
 

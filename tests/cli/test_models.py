@@ -117,6 +117,27 @@ def test_rm_of_a_model_that_lacks_a_part(disk: Path) -> None:
     assert (done.code, part.exists()) == (0, False), done.stderr
 
 
+def test_the_default_by_whatever_name(disk: Path) -> None:
+    """The list marks it, an alias or a shorter name too; once it is gone, both say so."""
+    assert run(disk, "models", "alias", "toy", "user/Model-GGUF").code == 0
+    assert run(disk, "models", "default", "toy").code == 0
+    marked = [line for line in run(disk, "models", "list").stdout.splitlines() if line.startswith("*")]
+    assert [line.split()[1] for line in marked] == ["user/Model-GGUF:Q8_0"]
+    assert "it was the default model" in run(disk, "models", "rm", "user/Model-GGUF", "-y").stderr
+    assert "the default model, toy, is not on this machine" in run(disk, "models", "list").stderr
+
+
+def test_rm_of_all_names_of_one_file(disk: Path) -> None:
+    """A blob that two models share goes with the second, also where both are named at once."""
+    cache = disk / "nobody/.cache/huggingface/hub"
+    for file in ("one-Q4_0.gguf", "two-Q6_K.gguf"):
+        in_hub_cache(cache, "user/Both-GGUF", file, gguf("both"))
+    names = [f"user/Both-GGUF:{tag}" for tag in ("Q4_0", "Q6_K", "Q4_0")]
+    done = run(disk, "models", "rm", "-y", *names)
+    assert (done.code, done.stderr.count("removed")) == (0, 2)
+    assert list((cache / "models--user--Both-GGUF/blobs").iterdir()) == []
+
+
 def test_unfinished_downloads(disk: Path) -> None:
     """They are listed with their size and go when told to, unless somebody is fetching them."""
     cache = RepoCache(disk / "nobody/.cache/huggingface/hub", "user/Model-GGUF")

@@ -212,6 +212,8 @@ def test_names_of_the_catalogue_are_pulled(hub: HubServer, fresh_home: Path) -> 
     entry = entries()[0]
     hub.repos[entry.repo] = Repo({entry.file: SMALL, "other-Q2_K.gguf": SMALL})
     assert [Path(file["path"]).name for file in pull_json(hub, fresh_home, entry.name)] == [entry.file]
+    for name in (entry.name, entry.reference):
+        assert pull(hub, fresh_home, name).stderr.endswith(f" chatcli -m {entry.name}\n")
 
 
 def test_what_is_told_to_chat_with_is_chatted_with(hub: HubServer, home: Path) -> None:

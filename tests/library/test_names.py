@@ -147,6 +147,9 @@ def test_aliases_and_registered_files(disk: Path) -> None:
     put(where.registry, registry.with_alias("b", "a").with_alias("a", "b").encode())
     with pytest.raises(ModelNotFound):
         locate("a", where)
+    put(where.registry, b'{"files": {"x": "a\\u0000b"}}')
+    with pytest.raises(DataError, match="cannot be one"):
+        locate("x", where)
     put(where.registry, b"{")
     with pytest.raises(DataError, match="damaged"):
         locate("daily", where)
