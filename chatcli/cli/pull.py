@@ -57,16 +57,18 @@ def pull(
     places = Places.of(invocation.environ, invocation.paths)
     references = list(dict.fromkeys(_meant(name, place.endpoint, places) for name in names))
     view = transfer_view(invocation.stderr, invocation.environ, color=True, quiet=quiet)
+    checksums = Checksums(invocation.paths.checksums)
+    patience = Patience(RETRIES if retries is None else retries)
+    puller = Puller(
+        place, view, projector, patience, jobs or CONNECTIONS, lambda path: checksums.known([path])
+    )
     try:
         with view:
-            pulled = Puller(
-                place, view, projector, Patience(RETRIES if retries is None else retries), jobs or CONNECTIONS
-            ).pull(references)
+            pulled = puller.pull(references)
     except KeyboardInterrupt:
         with contextlib.suppress(BrokenPipeError):
             invocation.note("chatcli: stopped; the same command goes on where it was")
         raise
-    checksums = Checksums(invocation.paths.checksums)
     for file in (file for model in pulled for file in model.files if file.sha256):
         checksums.remember(file.path, file.sha256)  # or the first chat would read it again
     if as_json:

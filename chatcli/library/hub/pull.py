@@ -87,6 +87,7 @@ class Puller:
         projector: whether a vision projector is fetched with its model.
         patience: how often a failing connection is tried again.
         connections: files fetched at the same time.
+        known: the sha256 that was computed of a file here, if it has not changed since; else it is read.
     """
 
     place: Place
@@ -94,6 +95,7 @@ class Puller:
     projector: bool = True
     patience: Patience = field(default_factory=Patience)
     connections: int = CONNECTIONS
+    known: Callable[[Path], str | None] = lambda _path: None
     _stop: Stop = field(default_factory=Stop)
 
     def pull(self, references: Sequence[Reference]) -> list[Pulled]:
@@ -133,7 +135,8 @@ class Puller:
         self._check_space(plans)
         transfers = {
             (plan.cache.repo, file.etag): Transfer(
-                client, plan.cache, plan.listing.commit, file, self.observer, self._stop, self.patience
+                *(client, plan.cache, plan.listing.commit, file),
+                *(self.observer, self._stop, self.patience, self.known),
             )
             for plan in plans
             for file in plan.files
