@@ -1,9 +1,9 @@
 """``chatcli models import`` and ``quantize``: models of one's own."""
 
+import os
 import shlex
 import shutil
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,9 @@ from chatcli.errors import ModelNotFound, StorageError, UsageError
 
 if TYPE_CHECKING:
     from chatcli.library.stores import LocalModel
+
+_PIECE = 1 << 22  # bytes copied at once
+_TAKES_LONG = 1 << 28
 
 
 def import_(
@@ -69,8 +72,9 @@ def _again(shelf: Shelf, called: str, file: Path) -> "LocalModel | None":
 
 def _copied(shelf: Shelf, files: tuple[Path, ...], called: str) -> None:
     """Copy the files under their new name; each appears when it is complete."""
+    from chatcli.engine.part_file import part_of
     from chatcli.library.stores.local_model import renamed
-    from chatcli.storage.durable import atomic_write
+    from chatcli.storage.durable import FILE_MODE, make_private_folder, storage_error
 
     folder = shelf.places.models
     if Path(called).name != called:
@@ -84,9 +88,18 @@ def _copied(shelf: Shelf, files: tuple[Path, ...], called: str) -> None:
     free = shutil.disk_usage(nearest).free
     if size > free:
         raise StorageError(f"{gigabytes(size)} do not fit the {gigabytes(free)} that are free in {folder}")
-    for file, target in reversed(list(zip(files, targets, strict=True))):  # the one that is loaded comes last
-        with file.open("rb") as source:
-            atomic_write(target, iter(partial(source.read, 1 << 22), b""))
+    if size >= _TAKES_LONG:
+        shelf.note(f"copying {gigabytes(size)} to {folder}")
+    try:
+        make_private_folder(folder)
+        for file, target in reversed(list(zip(files, targets, strict=True))):  # the one to load comes last
+            with part_of(target) as part, file.open("rb") as source, part.open("wb") as copy:
+                part.chmod(FILE_MODE)
+                shutil.copyfileobj(source, copy, _PIECE)
+                copy.flush()
+                os.fsync(copy.fileno())
+    except OSError as error:
+        raise storage_error("write", folder, error) from error
 
 
 def quantize(
@@ -104,6 +117,7 @@ def quantize(
 ) -> None:
     """Make a smaller model of a model with llama.cpp's quantizer."""
     from chatcli.engine.quantize import quantize as run
+    from chatcli.terminal.sanitize import sanitize_line
 
     shelf = Shelf.of(context)
     found = shelf.find(source)
@@ -111,7 +125,8 @@ def quantize(
 
     def progress(done: int, total: int, tensor: str) -> None:
         if shows:
-            sys.stderr.write(f"\r\x1b[K{done}/{total} {tensor}"[:79])
+            width = shutil.get_terminal_size().columns - 1
+            sys.stderr.write("\r\x1b[K" + sanitize_line(f"{done}/{total} {tensor}")[:width])
             sys.stderr.flush()
 
     try:

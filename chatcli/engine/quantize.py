@@ -1,21 +1,17 @@
 """Makes a smaller model of a model, with llama.cpp's quantizer."""
 
-import contextlib
 import os
 import re
 import shutil
-import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from chatcli.engine.gguf import Header, check, read_header, read_shards
 from chatcli.engine.gguf.formats import FILE_TYPES
 from chatcli.engine.native import Native, load
+from chatcli.engine.part_file import part_of
 from chatcli.errors import ModelError, StorageError, UsageError
-
-if sys.platform != "win32":
-    import fcntl
 
 #: Formats to quantize to, with the bits a weight then takes, roughly. Smaller ones need an importance matrix.
 TYPES: Mapping[str, float] = {
@@ -81,36 +77,13 @@ def quantize(
     shards = read_shards(header)
     _refuse_nonsense(shards, target, kind, requantize=requantize, overwrite=overwrite)
     _require_room(shards, target, kind)
-    part = target.with_name(f"{target.name[:80]}.part")  # always the same: a killed run leaves one at most
     try:
-        with _only_writer(part, target):
+        with part_of(target) as part:
             _run(load(), source, part, kind, requantize, on_progress)
             read_header(part)
-            part.replace(target)
     except OSError as error:
         raise StorageError(f"{target} cannot be written: {(error.strerror or str(error)).lower()}") from None
     return read_header(target)
-
-
-@contextlib.contextmanager
-def _only_writer(part: Path, target: Path) -> Iterator[None]:
-    """Hold the unfinished file while the block runs, and remove it if that fails; Windows has no such lock.
-
-    Raises:
-        StorageError: another process has it.
-    """
-    with part.open("ab") as held:
-        if sys.platform != "win32":
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StorageError(f"another chatcli is writing {target}; wait for it") from None
-        try:
-            yield
-        except BaseException:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise
 
 
 def _refuse_nonsense(

@@ -87,11 +87,7 @@ def find_model(name: str, places: Places, *, whole: bool = True) -> Located:
         shown = name if wanted != name else split_stem(located[0].name)
         return Located(shown, located, *_known(located[0], places))
     models = local_models(places)
-    reference = _reference(wanted)
-    if reference is not None and reference.revision is not None:
-        found = _at_revision(reference, models, places)
-    else:
-        found = _choose(name, _candidates(wanted, models))
+    found = _choose(name, _candidates(wanted, models)) or _at_revision(wanted, models, places)
     entry = catalog.find(wanted)
     if found is None and entry is not None:
         found = _choose(name, _of_entry(entry, models))
@@ -144,7 +140,7 @@ def _candidates(wanted: str, models: list[LocalModel]) -> list[LocalModel]:
         if found:
             return found
     reference = _reference(wanted)
-    return _of_reference(reference, models) if reference is not None else []
+    return _of_reference(reference, models) if reference is not None and not reference.revision else []
 
 
 def _full_name(model: LocalModel) -> tuple[str, ...]:
@@ -190,12 +186,15 @@ def _place(model: LocalModel) -> str:
     return next((name.removeprefix(inside) for name in model.also if name.startswith(inside)), model.file)
 
 
-def _at_revision(reference: Reference, models: list[LocalModel], places: Places) -> LocalModel | None:
+def _at_revision(wanted: str, models: list[LocalModel], places: Places) -> LocalModel | None:
     """The model of a branch, tag or commit, which the hub's cache alone tells apart.
 
     Raises:
         UsageError: several of its files could be meant.
     """
+    reference = _reference(wanted)
+    if reference is None or reference.revision is None:
+        return None
     repo = next((m.repo for m in models if m.repo.lower() == reference.repo.lower()), reference.repo)
     for cache in places.hub:
         there = cached_files(replace(reference, repo=repo), cache)
@@ -209,7 +208,7 @@ def _at_revision(reference: Reference, models: list[LocalModel], places: Places)
                 repo=repo,
                 tag=quantization(files[0].name) or "",
                 sha256=claimed_sha256(files[0]) if len(files) == 1 else "",
-                revision=reference.revision or "",
+                revision=reference.revision,
             )
     return None
 

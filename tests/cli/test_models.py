@@ -4,6 +4,8 @@ import hashlib
 import json
 import re
 import shutil
+import signal
+import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -179,6 +181,22 @@ def test_import_in_place_and_as_a_copy(home: Path, tmp_path: Path) -> None:
     assert climbing.code == ExitCode.USAGE
     bad = put(tmp_path / "bad.gguf", tiny_model().with_key("llama.block_count", U32, 0).encode())
     assert run(home, "models", "import", str(bad)).code == ExitCode.MODEL
+
+
+def test_a_killed_copy_leaves_nothing_that_looks_whole(home: Path, tmp_path: Path) -> None:
+    """What it leaves is no model by its name, and the next copy takes it over."""
+    file = write_llama(tmp_path / "thing.gguf")
+    code = (
+        "import os, shutil; shutil.copyfileobj = lambda *_: os.kill(os.getpid(), 9)\n"
+        "from chatcli.cli.main import main; main()"
+    )
+    for _ in range(2):
+        killed = run(home, "models", "import", str(file), "--copy", command=[sys.executable, "-c", code])
+        assert killed.code == -signal.SIGKILL
+        assert [p.name for p in (home / "models").iterdir()] == ["thing.gguf.part"]
+        assert "thing" not in run(home, "models", "list").stdout
+    assert run(home, "models", "import", str(file), "--copy").code == 0
+    assert [p.name for p in (home / "models").iterdir()] == ["thing.gguf"]
 
 
 def test_a_split_model_is_imported_whole(home: Path, tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ def disk(tmp_path: Path) -> Path:
         ("pub/Repo-1B-GGUF", "Repo-1B-Q5_K_M.gguf"),
         ("pub/Repo-1B-GGUF/Repo-1B-Q5_K_M.gguf", "Repo-1B-Q5_K_M.gguf"),
         ("repo-1b", "Repo-1B-Q5_K_M.gguf"),
+        ("repo-1b@q5_k_m", "Repo-1B-Q5_K_M.gguf"),
+        ("pub/repo-1b-gguf@q5_k_m", "Repo-1B-Q5_K_M.gguf"),
     ],
 )
 def test_names_lead_to_files(name: str, file: str, disk: Path) -> None:
