@@ -77,7 +77,7 @@ def pull(
     for model in pulled:
         invocation.write(f"{model.path}\n")
     if not quiet and not offline:
-        invocation.note(f"chatcli: chat with it: chatcli -m {_shortest(pulled[0])}")
+        invocation.note(f"chatcli: chat with it: chatcli -m {quote(_shortest(pulled[0]))}")
 
 
 def _meant(name: str, endpoint: str, places: Places) -> Reference:

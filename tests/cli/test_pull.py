@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import shlex
 import socket
 import threading
 from collections.abc import Iterator
@@ -220,13 +221,14 @@ def test_what_is_told_to_chat_with_is_chatted_with(hub: HubServer, home: Path) -
     """The command that a pull ends with opens exactly what was pulled, however it was named."""
     weights = [MODEL.read_bytes() + bytes([n]) for n in range(3)]
     repo = hub.repos["u/two-GGUF"] = Repo(
-        {"small-Q8_0.gguf": weights[0], "large-Q8_0.gguf": weights[1]},
+        {"small-Q8_0.gguf": weights[0], "large-Q8_0.gguf": weights[1], "a b/odd#%-Q6_K.GGUF": weights[0]}
     )
     first = repo.commit
     where = environment(hub, home / "hub")
     for name, content in (
         ("u/two-GGUF:large", weights[1]),
         ("u/two-GGUF/small-Q8_0.gguf", weights[0]),
+        ("u/two-GGUF/a b/odd#%-Q6_K.GGUF", weights[0]),
         (f"{hub.endpoint}/u/two-GGUF/blob/main/small-Q8_0.gguf", weights[0]),
     ):
         _chats_with(run(home, "pull", name, env=where), content, home, where)
@@ -240,7 +242,7 @@ def test_what_is_told_to_chat_with_is_chatted_with(hub: HubServer, home: Path) -
 
 def _chats_with(pulled: Run, content: bytes, home: Path, env: dict[str, str]) -> None:
     assert Path(pulled.stdout.strip()).read_bytes() == content, pulled.stderr
-    name = pulled.stderr.splitlines()[-1].rpartition(" -m ")[2]
+    name = shlex.split(pulled.stderr.splitlines()[-1])[-1]
     answer = run(home, "ask", "--json", "-hf", name, "--max-tokens", "1", "hi", env=env)
     assert answer.code == 0, answer.stderr
     log = "".join(path.read_text() for path in (home / "transcripts").rglob("*.txt"))
