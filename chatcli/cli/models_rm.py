@@ -1,5 +1,6 @@
 """``chatcli models rm``: frees the disk of a model."""
 
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,7 +48,10 @@ def rm(
     models, default = local_models(shelf.places), shelf.default_path()
     plans = []
     for name in dict.fromkeys(names):
-        found = find_model(name, shelf.places, whole=False)
+        try:
+            found = find_model(name, shelf.places, whole=False)
+        except ModelNotFound as error:
+            raise ModelNotFound(f"{error}{_unfinished_too(shelf, name)}") from None
         if found.path == bundled_model():
             raise UsageError(f"{BUNDLED} comes with the program and stays")
         if found.model is None:
@@ -75,6 +79,15 @@ def _forget(shelf: Shelf, name: str) -> None:
 
     file = shelf.places.registry
     update(file, lambda data: decode_registry(data, str(file)).without(name).encode())
+
+
+def _unfinished_too(shelf: Shelf, name: str) -> str:
+    """What to do where a name is that of an unfinished download only."""
+    from chatcli.library.hub.leftovers import leftovers_in
+
+    repos = {one.cache.repo.lower() for cache in shelf.places.hub for one in leftovers_in(cache)}
+    here = any(name.lower().startswith(repo) for repo in repos)
+    return f"; chatcli models rm --unfinished {quote(name)} frees what of it is here" if here else ""
 
 
 def _rm_unfinished(shelf: Shelf, names: list[str], *, yes: bool) -> None:

@@ -25,12 +25,7 @@ def part_of(target: Path) -> Iterator[Path]:
         OSError: it cannot be written.
     """
     part = target.with_name(f"{target.name[:80]}{ENDING}")
-    with part.open("ab") as held:
-        if sys.platform != "win32":
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StorageError(f"another chatcli is writing {target}; wait for it") from None
+    with _held(part, target):
         try:
             yield part
             part.replace(target)
@@ -38,3 +33,16 @@ def part_of(target: Path) -> Iterator[Path]:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
             raise
+
+
+@contextlib.contextmanager
+def _held(part: Path, target: Path) -> Iterator[None]:
+    if sys.platform == "win32":  # where a file that is open cannot be renamed either
+        yield
+        return
+    with part.open("ab") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StorageError(f"another chatcli is writing {target}; wait for it") from None
+        yield

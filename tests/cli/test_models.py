@@ -161,6 +161,10 @@ def test_unfinished_downloads(disk: Path) -> None:
     assert [cache.partial(etag).exists() for etag in etags] == [True, False]
     assert run(disk, "models", "show", "user/Model-GGUF").code == 0
     assert run(disk, "models", "rm", "-y").code == ExitCode.USAGE
+    told = run(disk, "models", "rm", "user/Model-GGUF:Q2_K", "-y").stderr
+    assert "rm --unfinished user/Model-GGUF:Q2_K frees" in told
+    assert run(disk, "models", "rm", "--unfinished", "user/Model-GGUF:Q2_K", "-y").code == 0
+    assert not cache.partial(etags[0]).exists()
 
 
 def test_import_in_place_and_as_a_copy(home: Path, tmp_path: Path) -> None:
