@@ -23,6 +23,8 @@ HOME_VARIABLE = "CHATCLI_HOME"
 _WORDS_FOR_TRUE = {"1", "true", "yes", "on"}
 _WORDS_FOR_FALSE = {"0", "false", "no", "off"}
 #: What a persona may set, besides sampling parameters.
+_MOST_THREADS = 512  # ggml's own limit; far above it creating them fails, and the process dies
+_LAYERS = re.compile(r"auto|all|[0-9]{1,6}")
 PERSONA_SETTINGS = ("system", "model", "thinking", "ctx_size")
 #: The context size that stands for the largest that fits.
 AUTO_CONTEXT = 0
@@ -268,7 +270,7 @@ def coerce(name: str, raw: Any, wanted: Any, origin: str) -> Any:
     Raises:
         UsageError: it cannot be one; names the setting, the value and where it came from.
     """
-    if name == "ctx_size" and raw == "auto":
+    if name == "ctx_size" and str(raw).lower() == "auto":
         return AUTO_CONTEXT
     options = typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
     kinds = [o for o in options if o is not types.NoneType]
@@ -279,7 +281,8 @@ def coerce(name: str, raw: Any, wanted: Any, origin: str) -> Any:
         return _convert(raw, kind)
     except (ValueError, TypeError):
         word = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "text")
-        raise UsageError(f"{name} must be {word}, not {raw!r} (from {origin})") from None
+        auto = " or auto" if name == "ctx_size" else ""
+        raise UsageError(f"{name} must be {word}{auto}, not {raw!r} (from {origin})") from None
 
 
 def _convert(raw: Any, kind: Any) -> Any:
@@ -333,7 +336,7 @@ def check(settings: Settings) -> None:
     Raises:
         UsageError: names the setting and what it may be.
     """
-    if settings.gpu_layers not in {"auto", "all"} and not settings.gpu_layers.isdigit():
+    if not _LAYERS.fullmatch(settings.gpu_layers):
         raise UsageError(f"gpu_layers must be auto, all or a number, not {settings.gpu_layers!r}")
     if settings.kv_cache not in KV_CACHES:
         raise UsageError(f"kv_cache must be one of {', '.join(KV_CACHES)}, not {settings.kv_cache!r}")
@@ -350,8 +353,8 @@ def check(settings: Settings) -> None:
         raise UsageError(f"titles must be first-message or model, not {settings.titles!r}")
     if settings.state_cache_mb < 0:
         raise UsageError(f"state_cache_mb must be 0 or more, not {settings.state_cache_mb}")
-    if settings.threads is not None and settings.threads < 1:
-        raise UsageError(f"threads must be at least 1, not {settings.threads}")
+    if settings.threads is not None and not 1 <= settings.threads <= _MOST_THREADS:
+        raise UsageError(f"threads must be from 1 to {_MOST_THREADS}, not {settings.threads}")
 
 
 def setting_help() -> dict[str, str]:

@@ -5,22 +5,46 @@ the words it belongs to, which another element could be.
 """
 
 import re
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping, Sequence
+from typing import Protocol
 
-from chatcli.chat.message import Message, Picture
+from chatcli.chat.message import Picture
 
 _KEY = "picture."
 _VALUE = re.compile(r"([0-9a-f]{64}) (.*)", re.DOTALL)
 
 
-def caption(picture: Picture) -> str:
+class Named(Protocol):
+    """A picture, here or in a record."""
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        ...
+
+
+class WithPictures(Protocol):
+    """A message, here or in a record."""
+
+    @property
+    def content(self) -> str:
+        """The words."""
+        ...
+
+    @property
+    def pictures(self) -> Sequence[Named]:
+        """What they are about."""
+        ...
+
+
+def caption(picture: Named) -> str:
     """What stands for a picture where only words can stand."""
     return f"[picture: {picture.name}]"
 
 
-def described(message: Message) -> str:
-    """A message where only words can stand: its pictures by their captions, then what it says."""
-    return " ".join(filter(None, (*map(caption, message.pictures), message.content)))
+def in_words(message: WithPictures) -> str:
+    """A message where only words can stand: a line for each picture, then what was said."""
+    return "\n".join([*map(caption, message.pictures), *filter(None, [message.content])])
 
 
 def attributes(pictures: Iterable[Picture]) -> dict[str, str]:

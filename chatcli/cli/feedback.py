@@ -93,6 +93,7 @@ def _chosen(
 
 
 def _line(page: "Page", record: "Record", fate: "Fate") -> None:
+    from chatcli.chat.pictures import in_words
     from chatcli.feedback.judgements import Fate
     from chatcli.feedback.reasons import label
     from chatcli.feedback.records import Judgement, Retraction
@@ -102,7 +103,7 @@ def _line(page: "Page", record: "Record", fate: "Fate") -> None:
     asked = ""
     if isinstance(record, Judgement):
         why = [*map(label, record.reasons), *why]
-        asked = record.prompt[-1].content
+        asked = in_words(record.prompt[-1])
     elif isinstance(record, Retraction):
         why = [f"of {short_id(record.retracts)}", *why]
     mark = "" if fate in (Fate.LIVE, Fate.MARK) else f"  [{fate.value}]"

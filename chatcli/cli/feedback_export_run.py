@@ -186,7 +186,8 @@ class Export:
     def _rendered(self, source: FeedbackSource) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every row that is written, with its split."""
         lines = self._tracked(source.backwards(), "reading", lambda item: 1 - item[0] / max(source.size, 1))
-        found = survey(lines, self.rules, kinds=KINDS.get(self.format.unit), split=self.split)
+        kinds, pictures = KINDS.get(self.format.unit), self.format.pictures
+        found = survey(lines, self.rules, kinds=kinds, pictures=pictures, split=self.split)
         self._tell_faults(found, source)
         plan = Plan.of(found, self.format.unit, self.rules)
         account, render = self.account, self.format.render

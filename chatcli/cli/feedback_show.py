@@ -86,13 +86,14 @@ def _head(page: "Page", record: "Record", fate: "Fate") -> None:
 
 
 def _body(page: "Page", record: "Judgement") -> None:
+    from chatcli.chat.pictures import in_words
     from chatcli.feedback.records import Comparison, Correction, Ranking, answers_in
     from chatcli.terminal.rows import BOLD, DIM
 
     for message in record.prompt:
         page.line()
         page.line((message.role, DIM))
-        page.text(message.content)
+        page.text(in_words(message))
     for index, answer in enumerate(answers_in(record)):
         page.line()
         place = "answer"
@@ -122,6 +123,8 @@ def _origin(answer: "Answer") -> str:
     facts = [model.file or "", model.quantization or ""] if model else []
     if model is not None and model.adapter:
         facts.append(f"adapter {model.adapter[:8]}")
+    if model is not None and model.projector:
+        facts.append(f"projector {model.projector[:8]}")
     facts += [f"{name} {value}" for name, value in (provenance.parameters or {}).items() if name in _SHOWN]
     if usage is not None and usage.completion_tokens is not None:
         facts.append(f"{usage.completion_tokens} tokens")

@@ -1,13 +1,14 @@
 """The streams, the environment and the paths of one run, passed in instead of looked up."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any, TextIO
 
 from chatcli.chat.formats.json_text import json_text
-from chatcli.errors import UsageError
+from chatcli.errors import StorageError, UsageError
 from chatcli.settings import Paths
 from chatcli.terminal.sanitize import sanitize
 
@@ -71,8 +72,9 @@ class Invocation:
 
     def write_bytes(self, data: bytes) -> None:
         """Write a file's content to stdout exactly, for a pipe; not for a terminal unless it is harmless."""
-        self.stdout.buffer.write(data)
-        self.stdout.buffer.flush()
+        with _writing():
+            self.stdout.buffer.write(data)
+            self.stdout.buffer.flush()
 
     def note(self, text: str) -> None:
         """Tell the person something, on stderr."""
@@ -81,5 +83,19 @@ class Invocation:
     @staticmethod
     def _write_safely(stream: TextIO, text: str) -> None:
         encoding = stream.encoding or "utf-8"
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        stream.flush()
+        with _writing():
+            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            stream.flush()
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    """Turn the failure of a file that output is redirected to into one line."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StorageError(
+            f"the output cannot be written: {(error.strerror or str(error)).lower()}"
+        ) from None

@@ -72,6 +72,7 @@ app.add_typer(transcripts.app, name="transcripts")
 def main() -> NoReturn:
     """Run the program and exit with the code of errors.py. Never a traceback without ``--debug``."""
     debug = "--debug" in sys.argv[1:]
+    _open_streams()
     try:
         ended = app(prog_name="chatcli", standalone_mode=False)  # a number for Exit and Ctrl-C
         code = ended if isinstance(ended, int) else int(ExitCode.OK)
@@ -95,6 +96,22 @@ def main() -> NoReturn:
     _leave(code)
 
 
+def _open_streams() -> None:
+    """Where a standard stream is closed, open nothing in its place.
+
+    Else the next file that is opened gets its number, and with it what C code writes to stderr.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            if nothing != number:
+                os.dup2(nothing, number)
+                os.close(nothing)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
+
+
 def _complain(message: str, code: int) -> int:
     print(f"chatcli: {sanitize_line(message)}", file=sys.stderr)
     return code
@@ -105,6 +122,6 @@ def _leave(code: int) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         sys.stdout.flush()
-    except (BrokenPipeError, ValueError):
+    except (OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(code)

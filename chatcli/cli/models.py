@@ -1,5 +1,6 @@
 """``chatcli models``: what is on this machine, what would suit it, and what to call it."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,18 +30,25 @@ app = typer.Typer(
 @app.command("list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List the models on this machine, other programs' too: size, quantization, kind, context, store."""
+    from chatcli.library.hub.leftovers import leftovers_in
     from chatcli.library.registry import read_registry
     from chatcli.library.stores import LocalModel, Store, local_models
 
     shelf = Shelf.of(context)
     file = bundled_model()
     own = LocalModel(BUNDLED, (file,), file.stat().st_size, Store.CHATCLI)
-    records = [_record(m, shelf.settings.model) for m in (own, *local_models(shelf.places))]
+    default = shelf.default_path()
+    records = [_record(m, default) for m in (own, *local_models(shelf.places))]
     aliases = read_registry(shelf.places.registry).aliases
+    unfinished = [
+        {"repo": one.cache.repo, "path": str(one.path), "size": one.size}
+        for cache in shelf.places.hub
+        for one in leftovers_in(cache)
+        if one.size
+    ]
     if as_json:
-        shelf.invocation.write_bytes(
-            json_text({"models": records, "aliases": dict(aliases)}, indent=2).encode()
-        )
+        content = {"models": records, "aliases": dict(aliases), "unfinished": unfinished}
+        shelf.invocation.write_bytes(json_text(content, indent=2).encode())
         return
     page = shelf.page()
     rows = [
@@ -58,12 +66,25 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     table(page, rows, numbers=(1, 4))
     for alias, target in aliases.items():
         page.line((f"  {alias} is {target}", ()))
+    for repo, size in _by_repository(unfinished).items():
+        page.line((f"  {repo}: {gigabytes(size)} of unfinished downloads", ()))
     page.show()
+    if unfinished:
+        shelf.note("chatcli pull goes on with a download; chatcli models rm --unfinished frees its space")
+    if default is None:
+        shelf.note(f"the default model, {shelf.settings.model}, is not on this machine")
     if len(records) == 1:
         shelf.note("there is no other model yet; chatcli models recommend names some that suit this machine")
 
 
-def _record(model: "LocalModel", default: str) -> dict[str, Any]:
+def _by_repository(unfinished: list[dict[str, Any]]) -> Counter[str]:
+    sizes: Counter[str] = Counter()
+    for one in unfinished:
+        sizes[one["repo"]] += one["size"]
+    return sizes
+
+
+def _record(model: "LocalModel", default: Path | None) -> dict[str, Any]:
     """What is known of a model, its header's facts included; a header that cannot be read is a problem."""
     from chatcli.engine.gguf import read_header
 
@@ -74,7 +95,7 @@ def _record(model: "LocalModel", default: str) -> dict[str, Any]:
         "quantization": model.tag or None,
         "architecture": None,
         "context": None,
-        "default": model.name == default,
+        "default": model.path == default,
         "files": [str(file) for file in model.files],
         "repo": model.repo or None,
         "sha256": model.sha256 or None,
@@ -116,10 +137,12 @@ def default(
     if name is None:
         shelf.invocation.write(f"{shelf.settings.model}\n")
         return
+    from chatcli.library.names import files_at
     from chatcli.storage.config_file import set_value
 
     found = shelf.find(name)
-    lasting = str(found.path.absolute()) if Path(name).is_file() and name != BUNDLED else name
+    is_path = found.path != bundled_model() and files_at(name) is not None
+    lasting = str(found.path.absolute()) if is_path else name
     set_value(shelf.invocation.paths.config_file, "model", lasting)
     shelf.note(f"the model is {lasting} from now on ({shelf.invocation.paths.config_file})")
     origin = shelf.settings.origins.get("model", "")
@@ -140,12 +163,15 @@ def alias(
     remove: Annotated[bool, typer.Option("--remove", help="Forget the alias.")] = False,
 ) -> None:
     """Give a model another name; without arguments: list those names."""
+    from chatcli.library.names import files_at
+    from chatcli.library.naming import free_name
     from chatcli.library.registry import decode_registry, read_registry
     from chatcli.storage.registry_file import update
 
     shelf = Shelf.of(context)
     file = shelf.places.registry
-    present = read_registry(file).aliases
+    registry = read_registry(file)
+    present = registry.aliases
     if name is None or (target is None and not remove):
         if name is not None and name not in present:
             raise UsageError(f"there is no alias {name!r}; chatcli models alias {name} NAME makes one")
@@ -159,10 +185,13 @@ def alias(
         shelf.note(f"{name} is no alias any more")
         return
     assert target is not None
-    if name in (BUNDLED, target):
-        raise UsageError(f"{name} is the name of a model already")
+    free_name(name, shelf.places)
     found = shelf.find(target)
-    meant = str(found.path.absolute()) if found.model is None and target != BUNDLED else target
+    meant = registry.meaning(target)  # not the other alias, which may come to stand for something else
+    if found.path == bundled_model():
+        meant = BUNDLED
+    elif files_at(meant) is not None:
+        meant = str(found.path.absolute())
     update(file, lambda data: decode_registry(data, str(file)).with_alias(name, meant).encode())
     shelf.note(f"{name} is {meant} from now on")
 

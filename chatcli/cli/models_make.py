@@ -1,15 +1,22 @@
 """``chatcli models import`` and ``quantize``: models of one's own."""
 
+import os
+import shlex
 import shutil
 import sys
-from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chatcli.cli.models_shelf import Name, Shelf, gigabytes
 from chatcli.errors import ModelNotFound, StorageError, UsageError
+
+if TYPE_CHECKING:
+    from chatcli.library.stores import LocalModel
+
+_PIECE = 1 << 22  # bytes copied at once
+_TAKES_LONG = 1 << 28
 
 
 def import_(
@@ -25,7 +32,8 @@ def import_(
     """Make a model known by a name, where it lies or as a copy."""
     from chatcli.engine.gguf import check, read_header
     from chatcli.library.names import files_at
-    from chatcli.library.registry import decode_registry
+    from chatcli.library.naming import free_name
+    from chatcli.library.registry import decode_registry, read_registry
     from chatcli.library.stores.local_model import split_stem
     from chatcli.storage.registry_file import update
 
@@ -35,20 +43,38 @@ def import_(
         raise ModelNotFound(f"no model file at {file}")
     header = read_header(files[0])
     check(header)
-    called = name or split_stem(files[0].name)
+    called = split_stem(files[0].name) if name is None else name
+    registry = read_registry(shelf.places.registry)
+    if registry.meaning(called) != called:
+        raise UsageError(
+            f"{called} is an alias of {registry.meaning(called)}; choose another --name, or remove it: "
+            f"chatcli models alias {shlex.quote(called)} --remove"
+        )
+    free_name(called, shelf.places, mine=_again(shelf, called, files[0]))
     if copy:
         _copied(shelf, files, called)
     else:
-        place = files[0].absolute()
-        registry = shelf.places.registry
-        update(registry, lambda data: decode_registry(data, str(registry)).with_file(called, place).encode())
-    shelf.note(f"{called}: {header.describe()}; chatcli -m {called}")
+        place, kept = files[0].absolute(), shelf.places.registry
+        update(kept, lambda data: decode_registry(data, str(kept)).with_file(called, place).encode())
+    shelf.note(f"{called}: {header.describe()}; chatcli -m {shlex.quote(called)}")
+
+
+def _again(shelf: Shelf, called: str, file: Path) -> "LocalModel | None":
+    """The model that goes by the name already if it is this file, or was registered and is gone."""
+    from chatcli.library.stores import Store, local_models
+
+    for model in local_models(shelf.places):
+        if model.name == called and model.store is Store.REGISTERED:
+            same = not model.path.is_file() or model.path.samefile(file)
+            return model if same else None
+    return None
 
 
 def _copied(shelf: Shelf, files: tuple[Path, ...], called: str) -> None:
     """Copy the files under their new name; each appears when it is complete."""
+    from chatcli.engine.part_file import part_of
     from chatcli.library.stores.local_model import renamed
-    from chatcli.storage.durable import atomic_write
+    from chatcli.storage.durable import FILE_MODE, make_private_folder, storage_error
 
     folder = shelf.places.models
     if Path(called).name != called:
@@ -56,15 +82,24 @@ def _copied(shelf: Shelf, files: tuple[Path, ...], called: str) -> None:
     targets = [folder / renamed(file.name, called) for file in files]
     taken = [target for target in targets if target.exists()]
     if taken:
-        raise UsageError(f"{taken[0]} is there already; give another --name")
+        raise UsageError(f"{taken[0]} is there already; choose another --name")
     size = sum(file.stat().st_size for file in files)
     nearest = next(p for p in (folder, *folder.parents) if p.exists())
     free = shutil.disk_usage(nearest).free
     if size > free:
         raise StorageError(f"{gigabytes(size)} do not fit the {gigabytes(free)} that are free in {folder}")
-    for file, target in reversed(list(zip(files, targets, strict=True))):  # the one that is loaded comes last
-        with file.open("rb") as source:
-            atomic_write(target, iter(partial(source.read, 1 << 22), b""))
+    if size >= _TAKES_LONG:
+        shelf.note(f"copying {gigabytes(size)} to {folder}")
+    try:
+        make_private_folder(folder)
+        for file, target in reversed(list(zip(files, targets, strict=True))):  # the one to load comes last
+            with part_of(target) as part, file.open("rb") as source, part.open("wb") as copy:
+                part.chmod(FILE_MODE)
+                shutil.copyfileobj(source, copy, _PIECE)
+                copy.flush()
+                os.fsync(copy.fileno())
+    except OSError as error:
+        raise storage_error("write", folder, error) from error
 
 
 def quantize(
@@ -82,6 +117,7 @@ def quantize(
 ) -> None:
     """Make a smaller model of a model with llama.cpp's quantizer."""
     from chatcli.engine.quantize import quantize as run
+    from chatcli.terminal.sanitize import sanitize_line
 
     shelf = Shelf.of(context)
     found = shelf.find(source)
@@ -89,7 +125,8 @@ def quantize(
 
     def progress(done: int, total: int, tensor: str) -> None:
         if shows:
-            sys.stderr.write(f"\r\x1b[K{done}/{total} {tensor}"[:79])
+            width = shutil.get_terminal_size().columns - 1
+            sys.stderr.write("\r\x1b[K" + sanitize_line(f"{done}/{total} {tensor}")[:width])
             sys.stderr.flush()
 
     try:
@@ -98,4 +135,5 @@ def quantize(
         if shows:
             sys.stderr.write("\r\x1b[K")
     before = sum(file.stat().st_size for file in found.files)
-    shelf.note(f"{target}: {header.describe()}, {gigabytes(before)} became {gigabytes(header.file_size)}")
+    smaller = f"{gigabytes(before)} became {gigabytes(header.file_size)}"
+    shelf.note(f"{target}: {header.describe()}, {smaller}; chatcli -m {shlex.quote(str(target))}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from chatcli.cli import completing
 from chatcli.cli.invocation import Invocation
 from chatcli.cli.options import ChatOptions
+from chatcli.errors import ChatcliError
 from chatcli.library.names import Located, find_model
 from chatcli.library.stores import Places
 from chatcli.settings import Settings
@@ -55,6 +57,13 @@ class Shelf:
         """
         return find_model(name, self.places)
 
+    def default_path(self) -> Path | None:
+        """The file of the model that is used where none is named; None: it is not here."""
+        try:
+            return self.find(self.settings.model).path
+        except ChatcliError:
+            return None
+
     def page(self) -> "Page":
         """A page to fill and show."""
         from chatcli.cli.transcript_page import Page
@@ -69,9 +78,11 @@ class Shelf:
 def table(page: "Page", rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> None:
     """Columns as wide as they must be; those of ``numbers`` are aligned to the right."""
     from chatcli.terminal.rows import BOLD, PLAIN, cells
+    from chatcli.terminal.sanitize import sanitize_line
 
     if not rows:
         return
+    rows = [[sanitize_line(text) for text in row] for row in rows]  # as they will be shown, or nothing aligns
     widths = [max(cells(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         pieces = []

@@ -26,9 +26,10 @@ class ModelOptions:
         typer.Option(
             "-m",
             "--model",
+            "-hf",
             metavar="NAME|PATH",
             rich_help_panel=_MODEL,
-            help="Model to use.",
+            help="Model to use. -hf is how llama.cpp spells it.",
             autocompletion=completing.models,
         ),
     ] = None

@@ -2,17 +2,23 @@
 
 import contextlib
 import difflib
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chatcli.cli.invocation import Invocation
-from chatcli.errors import UsageError
+from chatcli.errors import ModelNotFound, UsageError
 from chatcli.library.checksums import Checksums
+from chatcli.library.names import files_at, find_model
 from chatcli.library.reference import Reference, parse_reference
+from chatcli.library.registry import read_registry
+from chatcli.library.stores import Places
 
 if TYPE_CHECKING:
     from chatcli.library.hub.pull import Pulled
+
+_SHOWN = 120  # characters of a name in a message
 
 
 def pull(
@@ -47,19 +53,22 @@ def pull(
     from chatcli.terminal.transfers import transfer_view
 
     invocation = Invocation.from_process()
-    references = list(dict.fromkeys(_meant(name) for name in names))
     place = Place.of(invocation.environ, offline=offline)
+    places = Places.of(invocation.environ, invocation.paths)
+    references = list(dict.fromkeys(_meant(name, place.endpoint, places) for name in names))
     view = transfer_view(invocation.stderr, invocation.environ, color=True, quiet=quiet)
+    checksums = Checksums(invocation.paths.checksums)
+    patience = Patience(RETRIES if retries is None else retries)
+    puller = Puller(
+        place, view, projector, patience, jobs or CONNECTIONS, lambda path: checksums.known([path])
+    )
     try:
         with view:
-            pulled = Puller(
-                place, view, projector, Patience(RETRIES if retries is None else retries), jobs or CONNECTIONS
-            ).pull(references)
+            pulled = puller.pull(references)
     except KeyboardInterrupt:
         with contextlib.suppress(BrokenPipeError):
             invocation.note("chatcli: stopped; the same command goes on where it was")
         raise
-    checksums = Checksums(invocation.paths.checksums)
     for file in (file for model in pulled for file in model.files if file.sha256):
         checksums.remember(file.path, file.sha256)  # or the first chat would read it again
     if as_json:
@@ -68,21 +77,46 @@ def pull(
     for model in pulled:
         invocation.write(f"{model.path}\n")
     if not quiet and not offline:
-        invocation.note(f"chatcli: chat with it: chatcli -m {pulled[0].reference}")
+        invocation.note(f"chatcli: chat with it: chatcli -m {quote(_shortest(pulled[0]))}")
 
 
-def _meant(name: str) -> Reference:
-    """What a name means: an entry of the catalogue, else something on the hub."""
+def _meant(name: str, endpoint: str, places: Places) -> Reference:
+    """What a name or an alias means: an entry of the catalogue, else something on the hub.
+
+    Raises:
+        UsageError: it is neither; says whether it is something on this machine.
+    """
     from chatcli.library.catalog import entries, find
 
-    entry = find(name)
+    wanted = read_registry(places.registry).meaning(name)
+    entry = find(wanted)
     if entry is not None:
         return parse_reference(entry.reference)
-    if "/" not in name:
-        near = difflib.get_close_matches(name.lower(), [entry.name for entry in entries()], n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "chatcli models recommend --all lists it,"
-        raise UsageError(f"{name!r} is not in the catalogue; {hint} or name user/repo on the hub")
-    return parse_reference(name)
+    if wanted.startswith(f"{endpoint}/"):  # a page of the mirror
+        return parse_reference(f"hf.co{wanted.removeprefix(endpoint)}")
+    if "/" in wanted and files_at(wanted) is None:
+        return parse_reference(wanted)
+    if _is_here(wanted, places):
+        raise UsageError(f"{name} is on this machine already, and not from the hub: chatcli -m {quote(name)}")
+    near = difflib.get_close_matches(wanted.lower(), [entry.name for entry in entries()], n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else "chatcli models recommend --all lists it,"
+    raise UsageError(f"{name[:_SHOWN]!r} is not in the catalogue; {hint} or name user/repo on the hub")
+
+
+def _is_here(name: str, places: Places) -> bool:
+    try:
+        find_model(name, places)
+    except ModelNotFound:
+        return False
+    return True
+
+
+def _shortest(model: "Pulled") -> str:
+    """What to call it: the catalogue's name where it has one."""
+    from chatcli.library.catalog import find_repo
+
+    entry = find_repo(model.reference.repo, model.path.name) if model.reference.revision is None else None
+    return entry.name if entry is not None else str(model.reference)
 
 
 def _records(pulled: "list[Pulled]") -> list[dict[str, object]]:

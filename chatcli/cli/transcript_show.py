@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chatcli.chat.conversation import EPOCH, Conversation, Node
+from chatcli.chat.formats.records import picture_records
 from chatcli.chat.message import FinishReason, Role
+from chatcli.chat.pictures import in_words
 from chatcli.chat.transcript_writer import tag_of
 from chatcli.cli import completing
 from chatcli.cli.transcript_archive import Archive, local_time
@@ -109,9 +111,9 @@ def _messages(page: "Page", conversation: Conversation, *, thinking: bool) -> No
         if message.reasoning:
             page.text(message.reasoning if thinking else "(reasoning; --thinking shows it)", DIM)
         if message.role is Role.ASSISTANT:
-            page.answer(message.content)
+            page.answer(in_words(message))
         else:
-            page.text(message.content)
+            page.text(in_words(message))
         reason = message.generation.finish_reason if message.generation else FinishReason.END
         if reason not in {FinishReason.END, FinishReason.STOP}:
             page.line((f"[{reason}]", DIM))
@@ -119,14 +121,14 @@ def _messages(page: "Page", conversation: Conversation, *, thinking: bool) -> No
 
 
 def _tree(page: "Page", conversation: Conversation) -> None:
-    from chatcli.storage.digest import title_from
+    from chatcli.storage.digest import beginning_of
     from chatcli.terminal.rows import BOLD, DIM, PLAIN
 
     current = {node.id for node in conversation.path()}
     here, elsewhere, arrow = ("●", "○", "←") if page.unicode else ("*", "o", "<-")
     for lines, node in branches(conversation, unicode=page.unicode):
         on = node.id in current
-        words = title_from(node.message.content) or ("(reasoning)" if node.message.reasoning else "(empty)")
+        words = beginning_of(node.message) or ("(reasoning)" if node.message.reasoning else "(empty)")
         name = tag_of(node.message.role, conversation.assistant)
         page.line(
             (f"{lines}{here if on else elsewhere} ", DIM),
@@ -193,6 +195,8 @@ def _message_record(node: Node) -> dict[str, Any]:
     }
     if message.reasoning is not None:
         record["reasoning"] = message.reasoning
+    if message.pictures:
+        record["pictures"] = picture_records(message)
     if model := _model(node):
         record["model"] = model
     if message.generation is not None:

@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from chatcli import __version__
-from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Timings, Usage
+from chatcli.chat.message import FinishReason, Message, ModelRef
 from chatcli.chat.window import Window
 from chatcli.engine.adapter import Adapters
 from chatcli.engine.base import Cancellation, Event, Finished, LeftOut, Prompt, PromptProgress, PromptToken
+from chatcli.engine.cells import begins_chunk, is_cell
 from chatcli.engine.decode import Aborted, Tape
 from chatcli.engine.fitting import Fitting
 from chatcli.engine.form import ModelForm
@@ -21,8 +22,10 @@ from chatcli.engine.prompt import BuiltPrompt, PromptBuilder
 from chatcli.engine.recommended import recommended_sampling
 from chatcli.engine.reuse import reuse
 from chatcli.engine.sampler import Sampler
+from chatcli.engine.sight import Blind
 from chatcli.engine.state import conditions_of, unpack
 from chatcli.engine.stream import AnswerStream
+from chatcli.engine.tally import Tally
 from chatcli.engine.vocabulary import Vocabulary
 from chatcli.errors import ModelError
 from chatcli.sampling import SamplingParams
@@ -40,6 +43,7 @@ class LlamaEngine:
         model: how records name it; what the file itself says is filled in.
         conditions: what its states depend on besides what the engine knows (``state.conditions_of``).
         defaults: sampling parameters recommended elsewhere than in the header, by name.
+        blindness: why it was loaded without a projector, as a clause.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class LlamaEngine:
         model: ModelRef,
         conditions: str = "",
         defaults: Mapping[str, Any] | None = None,
+        blindness: str = "",
     ) -> None:
         lib = loaded.native.lib
         self._loaded = loaded
@@ -55,8 +60,10 @@ class LlamaEngine:
         self._conditions = conditions
         self._vocabulary = Vocabulary(loaded.model)
         self._form = ModelForm(self._vocabulary, metadata(lib, loaded.model, "tokenizer.chat_template"))
-        self._prompts = PromptBuilder(self._vocabulary, self._form.template)
-        self._tape = Tape(loaded.native, loaded.context, loaded.batch_size)
+        self._blindness = "" if loaded.vision else blindness or "it reads text only"
+        sight = loaded.vision or Blind(self._blindness)
+        self._prompts = PromptBuilder(self._vocabulary, self._form.template, sight)
+        self._tape = Tape(loaded.native, loaded.context, loaded.batch_size, loaded.vision)
         self._fitting = Fitting(loaded.context_size)
         self._adapters = Adapters(loaded)
         self._recommended = recommended_sampling(lambda key: metadata(lib, loaded.model, key), defaults)
@@ -81,6 +88,8 @@ class LlamaEngine:
         *,
         name: str = "",
         sha256: str = "",
+        projector_sha256: str = "",
+        blindness: str = "",
         defaults: Mapping[str, Any] | None = None,
         on_progress: Callable[[float], None] | None = None,
         cancel: Cancellation | None = None,
@@ -91,7 +100,8 @@ class LlamaEngine:
             path: a GGUF file, the first one of a split model. Let ``probe`` look at strangers' files before.
             options: how to load it.
             name: what the user calls it; the file's name without suffix if empty.
-            sha256: of the file, where known, for the records.
+            sha256, projector_sha256: of the files, where known, for the records.
+            blindness: why there is no projector in the options, as a clause; for messages.
             defaults: sampling parameters its maker recommends elsewhere than in the header, by name.
             on_progress: called with the share that is done, 0 to 1, in the calling thread.
             cancel: set it to give up.
@@ -104,8 +114,8 @@ class LlamaEngine:
         options = options or LoadOptions()
         loaded = load_model(path, options, on_progress=on_progress, cancel=cancel)
         try:
-            conditions = conditions_of(path, options)
-            return cls(loaded, ModelRef(name or path.stem, path.name, sha256), conditions, defaults)
+            model = ModelRef(name or path.stem, path.name, sha256, projector=projector_sha256)
+            return cls(loaded, model, conditions_of(path, options), defaults, blindness)
         except BaseException:
             loaded.free()
             raise
@@ -128,7 +138,7 @@ class LlamaEngine:
     @property
     def blindness(self) -> str:
         """Why it cannot see pictures; empty: it can."""
-        return "it reads text only: there is no projector (mmproj) with it"
+        return self._blindness
 
     def set_adapter(self, path: Path | None, *, scale: float = 1.0, sha256: str = "") -> None:
         """Attach a LoRA adapter in place of the present one; None: the model's own weights.
@@ -157,8 +167,7 @@ class LlamaEngine:
             TemplateError: as ``generate``.
         """
         window, built = self._build(messages, params, thinking, remember=False)
-        pieces = ((i, self._vocabulary.piece(i).decode("utf-8", "replace")) for i in built.ids)
-        tokens = tuple(PromptToken(i, text, self._vocabulary.is_special(i)) for i, text in pieces)
+        tokens = tuple(PromptToken(i, self._told(i), self._vocabulary.is_special(i)) for i in built.ids)
         return Prompt(built.text, tokens, window.left_out)
 
     def generate(
@@ -181,10 +190,12 @@ class LlamaEngine:
             ModelError: llama.cpp reports a failure. The engine stays usable.
         """
         drawn = params if params.seed is not None else params.with_seed(secrets.randbelow(2**32 - 1))
-        run = _Run(drawn, thinking)
+        run = Tally(drawn, thinking)
         window, built = self._build(messages, params, thinking, remember=True)
         if window.left_out:
             yield LeftOut(window.left_out)
+        if built.unseen is not None:
+            yield built.unseen
         self._loaded.native.log.clear()
         sampler = self._sampler(run.params, built.ids)
         stream = AnswerStream(self._form.splitter(built, messages), (*params.stop, *self._form.stops))
@@ -244,6 +255,13 @@ class LlamaEngine:
     ) -> None:
         self.close()
 
+    def _told(self, token: int) -> str:
+        """What a token of a prompt stands for, as people read it."""
+        if not is_cell(token):
+            return self._vocabulary.piece(token).decode("utf-8", "replace")
+        vision = self._loaded.vision
+        return vision.chunk(token).picture.name if vision and begins_chunk(token) else ""
+
     def _require_open(self) -> None:
         if self._closed:
             raise ModelError("the model is closed")
@@ -266,9 +284,10 @@ class LlamaEngine:
 
     def _sampler(self, params: SamplingParams, prompt: Sequence[int]) -> Sampler:
         loaded = self._loaded
-        return Sampler(loaded.native, loaded.vocab, params, context_size=loaded.context_size, prompt=prompt)
+        words = [token for token in prompt if not is_cell(token)]
+        return Sampler(loaded.native, loaded.vocab, params, context_size=loaded.context_size, prompt=words)
 
-    def _read(self, built: BuiltPrompt, run: "_Run", cancel: Cancellation) -> Iterator[Event]:
+    def _read(self, built: BuiltPrompt, run: Tally, cancel: Cancellation) -> Iterator[Event]:
         """Bring the tape to the end of the prompt, decoding only what it does not hold."""
         tape = self._tape
         tape.settle()
@@ -285,7 +304,7 @@ class LlamaEngine:
             run.prompt_read = time.monotonic()
 
     def _speak(
-        self, sampler: Sampler, stream: AnswerStream, run: "_Run", cancel: Cancellation
+        self, sampler: Sampler, stream: AnswerStream, run: Tally, cancel: Cancellation
     ) -> Iterator[Event]:
         """The loop of generation: per token a draw, a look at its text, and one decode."""
         context, shown, is_end = self._loaded.context, self._form.shown, self._vocabulary.is_end
@@ -310,28 +329,3 @@ class LlamaEngine:
             if flag[0]:  # for back ends that ignore the abort callback
                 raise Aborted
             append(token)
-
-
-class _Run:
-    """The bookkeeping of one answer."""
-
-    def __init__(self, params: SamplingParams, thinking: bool | None) -> None:
-        self.params = params
-        self.thinking = thinking
-        self.finish_reason = FinishReason.END
-        self.prompt_tokens = self.cached = self.decoded = self.completion = 0
-        self.start = time.monotonic()
-        self.prompt_read = self.first = self.last = 0.0
-
-    def count(self) -> None:
-        """One more token was generated."""
-        self.completion += 1
-        self.last = time.monotonic()
-        self.first = self.first or self.last
-
-    def generation(self, model: ModelRef, versions: dict[str, str]) -> Generation:
-        """What is recorded of the answer."""
-        usage = Usage(self.prompt_tokens, self.cached, self.decoded, self.completion)
-        first = self.first - self.start if self.first else 0.0
-        timings = Timings(max(0.0, self.prompt_read - self.start), first, self.last - self.first)
-        return Generation(model, self.finish_reason, self.params, usage, timings, versions, self.thinking)

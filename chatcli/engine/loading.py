@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from chatcli.engine.base import Cancellation
 from chatcli.engine.cpu import physical_cores
 from chatcli.engine.native import Native, load
+from chatcli.engine.vision import Vision
 from chatcli.errors import ModelError, ModelNotFound, UsageError
 
 DEFAULT_CONTEXT_SIZE = 8192
@@ -26,9 +26,6 @@ KV_TYPES = {
     "q8_0": 8,
 }  # enum ggml_type
 _FLASH_ATTENTION = {None: -1, False: 0, True: 1}  # enum llama_flash_attn_type
-_SOURCE = re.compile(
-    r"^(?:(?:[a-z_]+|error loading model(?: \w+)?): +)+"
-)  # names of C functions before the reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +46,8 @@ class LoadOptions:
         swa_full: keep all positions of layers with a sliding window. Costs memory; without it an older
             turn cannot be returned to and the whole prompt is read again.
         mmap: map the file instead of reading it.
+        projector: a file (mmproj) that lets the model see.
+        picture_tokens: the most a picture may take, for projectors that scale; None: as its maker says.
 
     Raises:
         UsageError: a value that makes no sense.
@@ -64,9 +63,11 @@ class LoadOptions:
     kv_type_v: str = "f16"
     swa_full: bool = True
     mmap: bool = True
+    projector: Path | None = None
+    picture_tokens: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("context_size", "threads", "batch_size"):
+        for name in ("context_size", "threads", "batch_size", "picture_tokens"):
             value = getattr(self, name)
             if value is not None and not 0 < value < 2**31:
                 raise UsageError(f"{name.replace('_', ' ')} must be a positive number, not {value}")
@@ -84,6 +85,7 @@ class Loaded:
         context_size: tokens the context holds, as asked for (llama.cpp itself rounds up to 256).
         batch_size: most tokens of one decode.
         architecture, quantization: as the file says, ``llama`` and ``Q4_K_M``.
+        vision: what lets it see, if there is anything.
     """
 
     native: Native
@@ -94,10 +96,13 @@ class Loaded:
     batch_size: int
     architecture: str
     quantization: str
+    vision: Vision | None = None
 
     def free(self) -> None:
-        """Free context and model. Call it once."""
+        """Free context, projector and model. Call it once."""
         self.native.lib.llama_free(self.context)
+        if self.vision is not None:
+            self.vision.free()
         self.native.lib.llama_model_free(self.model)
 
 
@@ -123,13 +128,18 @@ def load_model(
         raise ModelNotFound(f"no model file at {path}")
     native = load()
     model = _load_weights(native, path, options, on_progress, cancel or Cancellation())
+    vision = None
     try:
         _require_chat(native.lib, model, path)
-        context, size, batch_size = _create_context(native, model, options)
+        if options.projector is not None:
+            vision = _open_vision(native, model, options, options.projector)
+        context, size, batch_size = _create_context(native, model, options, vision)
         if not native.lib.llama_get_memory(context):  # nothing is remembered from token to token
             native.lib.llama_free(context)
             raise _cannot_chat(path, "an encoder")
     except BaseException:
+        if vision is not None:
+            vision.free()
         native.lib.llama_model_free(model)
         raise
     return Loaded(
@@ -141,6 +151,7 @@ def load_model(
         batch_size,
         architecture=metadata(native.lib, model, "general.architecture"),
         quantization=_quantization(native.lib, model),
+        vision=vision,
     )
 
 
@@ -207,14 +218,28 @@ def _cannot_chat(path: Path, kind: str) -> ModelError:
     return ModelError(f"{path.name} is {kind}, which cannot chat; choose a causal language model")
 
 
-def _create_context(native: Native, model: Any, options: LoadOptions) -> tuple[Any, int, int]:
+def _open_vision(native: Native, model: Any, options: LoadOptions, projector: Path) -> Vision:
+    return Vision(
+        native,
+        model,
+        projector,
+        threads=options.threads or physical_cores(),
+        gpu=options.gpu_layers != 0,
+        most_tokens=options.picture_tokens,
+    )
+
+
+def _create_context(
+    native: Native, model: Any, options: LoadOptions, vision: Vision | None
+) -> tuple[Any, int, int]:
     lib = native.lib
     trained = lib.llama_model_n_ctx_train(model)
     size = options.context_size or min(trained if trained > 0 else DEFAULT_CONTEXT_SIZE, DEFAULT_CONTEXT_SIZE)
     offloads = options.gpu_layers != 0 and lib.llama_supports_gpu_offload()
     params = lib.llama_context_default_params()
     params.n_ctx = size
-    params.n_batch = params.n_ubatch = min(options.batch_size or (512 if offloads else 256), size)
+    batch = max(options.batch_size or (512 if offloads else 256), vision.least_batch if vision else 1)
+    params.n_batch = params.n_ubatch = min(batch, size)
     params.n_outputs_max = 1  # of a prompt only the last token's: a row of 128k logits for each takes 130 MB
     params.n_threads = params.n_threads_batch = options.threads or physical_cores()
     params.flash_attn_type = _FLASH_ATTENTION[options.flash_attention]
@@ -229,7 +254,7 @@ def _create_context(native: Native, model: Any, options: LoadOptions) -> tuple[A
 
 
 def _reason(native: Native) -> str:
-    said = _SOURCE.sub("", native.log.reason())  # an error if there was one: warnings come first, and mislead
+    said = native.log.reason()
     return said if said and "n_ctx_train" not in said else "llama.cpp gives no reason"
 
 

@@ -1,7 +1,7 @@
 """Marks that travel through a chat template with a message's words, and tell afterwards where they went."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,6 +10,11 @@ from chatcli.engine.special_pieces import Span
 # Whitespace that a template trims away together with a content's own, and that hardly anybody writes.
 _BLANKS = "\x1f\u205f\u2006\u2005\u2004\u2008\u1680\u2007\u2001\u2002"
 _PRIVATE = ((0xE100, 0xF8FF), (0xF0000, 0xFFFFD), (0x100000, 0x10FFFD))
+
+
+def unused_private(used: Container[str]) -> Iterator[str]:
+    """Characters without a meaning that are not among those in use."""
+    return (chr(n) for low, high in _PRIVATE for n in range(low, high + 1) if chr(n) not in used)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class Marks:
     def unused_in(cls, texts: Iterable[str]) -> Self:
         """Marks that occur in none of these texts."""
         used = set().union(*texts)
-        private = (chr(n) for low, high in _PRIVATE for n in range(low, high + 1) if chr(n) not in used)
+        private = unused_private(used)
         blanks = [blank for blank in _BLANKS if blank not in used]
         before, after = blanks[:2] if len(blanks) >= 2 else ("", "")
         return cls(next(private), next(private), before, after)

@@ -6,6 +6,7 @@ No other module imports ``llama_cpp``. Importing this one loads nothing; ``load(
 import ctypes
 import functools
 import os
+import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from types import ModuleType
 from typing import Any
 
 _WARN, _ERROR, _CONT = 3, 4, 5  # enum ggml_log_level
+# Names of C functions before the reason.
+_SOURCE = re.compile(r"^(?:(?:[a-z_]+|error loading model(?: \w+)?): +)+")
 
 
 class NativeLog:
@@ -48,12 +51,11 @@ class NativeLog:
         return [text.strip() for level, text in self._lines if level in (_WARN, _ERROR) and text.strip()]
 
     def reason(self) -> str:
-        """What tells most since the last ``clear``: the first error, else the last warning, else ''."""
+        """What tells most since the last ``clear``, in one line: the first error, for warnings come before it
+        and mislead; else the last warning, else ''."""
         errors = [text.strip() for level, text in self._lines if level == _ERROR and text.strip()]
-        if errors:
-            return errors[0]
-        warnings = self.problems()
-        return warnings[-1] if warnings else ""
+        told = errors[0] if errors else next(reversed(self.problems()), "")
+        return _SOURCE.sub("", told).partition("\n")[0]
 
 
 class Native:

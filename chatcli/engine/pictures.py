@@ -7,9 +7,11 @@ bounds, and knows neither WebP nor the orientation that cameras note.
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from chatcli.errors import DataError
+from chatcli.errors import ChatcliError, DataError
 
 #: The most that is read of a file, and the most that is unpacked.
 MOST_BYTES = 64 * 2**20
@@ -69,13 +71,14 @@ def facts(data: bytes, name: str) -> PictureFacts:
     """
     image = _opened(data, name)
     width, height = image.size
-    if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
-        width, height = height, width
+    with _damage_is_told(name):
+        if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
+            width, height = height, width
     kind = "JPEG" if image.format == _SEVERAL else image.format
     return PictureFacts(_SUFFIXES[kind], width, height)
 
 
-def pixels(data: bytes, name: str) -> Pixels:
+def pixels(file: bytes, name: str) -> Pixels:
     """A picture unpacked; of a moving one the first frame.
 
     Raises:
@@ -83,8 +86,8 @@ def pixels(data: bytes, name: str) -> Pixels:
     """
     from PIL import Image, ImageOps
 
-    image = _opened(data, name)
-    try:
+    image = _opened(file, name)
+    with _damage_is_told(name):
         upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith("I"):  # 16 bits a pixel; convert would cut them off at 255
             upright = upright.convert("I").point(lambda value: value * (1 / 256)).convert("L")
@@ -92,9 +95,8 @@ def pixels(data: bytes, name: str) -> Pixels:
             coloured = upright.convert("RGBA")
             upright = Image.alpha_composite(Image.new("RGBA", coloured.size, "white"), coloured)
         rgb = upright.convert("RGB")
-        return Pixels(rgb.width, rgb.height, rgb.tobytes())
-    except Exception as error:  # decoders raise whatever they stumble on
-        raise DataError(f"{name} is a damaged picture: {_reason(error)}") from None
+        data = rgb.tobytes()
+    return Pixels(rgb.width, rgb.height, data)
 
 
 def _opened(data: bytes, name: str) -> Any:
@@ -109,17 +111,15 @@ def _opened(data: bytes, name: str) -> Any:
         raise DataError(f"{name} has more than {MOST_BYTES // 2**20} MiB; make it smaller")
     Image.init()
     known = [kind for kind in _SUFFIXES if kind in Image.OPEN]  # a build of Pillow may lack one
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a large picture; the limit below is ours
+    with _damage_is_told(name), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a large picture; the limit below is ours
+        try:
             image = Image.open(io.BytesIO(data), formats=known)
-    except UnidentifiedImageError:
-        kinds = ", ".join(known)
-        raise DataError(f"{name} is no picture of a known format ({kinds}); convert it first") from None
-    except Image.DecompressionBombError:
-        raise _too_large(name) from None
-    except Exception as error:  # as in ``pixels``
-        raise DataError(f"{name} is a damaged picture: {_reason(error)}") from None
+        except UnidentifiedImageError:
+            kinds = ", ".join(known)
+            raise DataError(f"{name} is no picture of a known format ({kinds}); convert it first") from None
+        except Image.DecompressionBombError:
+            raise _too_large(name) from None
     if image.width * image.height > MOST_PIXELS:
         raise _too_large(name)
     return image
@@ -129,5 +129,13 @@ def _too_large(name: str) -> DataError:
     return DataError(f"{name} has more than {MOST_PIXELS // 10**6} million pixels; make it smaller")
 
 
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+@contextmanager
+def _damage_is_told(name: str) -> Iterator[None]:
+    """Decoders raise whatever they stumble on: that is a ``DataError``."""
+    try:
+        yield
+    except ChatcliError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{name} is a damaged picture: {reason}") from None

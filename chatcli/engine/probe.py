@@ -49,7 +49,7 @@ def probe(
     Args:
         path: a GGUF file, the first one of a split model.
         cache_file: JSON file of verdicts; it is made, and a damaged one is replaced.
-        options: as for the real load; context size and threads do not matter.
+        options: as for the real load, its projector included; context size and threads do not matter.
         cancel: set it, from any thread, to give up.
         shards: the headers of all its files, if they were read and checked just now.
 
@@ -65,7 +65,7 @@ def probe(
     except InvalidModel as error:
         return Verdict(Outcome.INVALID, reason=str(error), file=path.name)
     cache, machine = VerdictCache(cache_file), machine_identity()
-    key = verdict_key(machine, file_identity([shard.path for shard in shards]), options)
+    key = verdict_key(machine, file_identity(_files(shards, options)), options)
     found = cache.find(key)
     if found is not None:
         return replace(found, file=path.name)
@@ -82,11 +82,15 @@ def known(
     Raises:
         ModelNotFound, InvalidModel, ModelError: as ``probe`` or its verdict.
     """
-    path = Path(path)
-    files = [shard.path for shard in read_shards(read_header(path))]
-    key = verdict_key(machine_identity(), file_identity(files), options or LoadOptions())
+    path, options = Path(path), options or LoadOptions()
+    files = _files(read_shards(read_header(path)), options)
+    key = verdict_key(machine_identity(), file_identity(files), options)
     found = VerdictCache(cache_file).find(key)
     return replace(found, file=path.name) if found else None
+
+
+def _files(shards: Sequence[Header], options: LoadOptions) -> list[Path]:
+    return [*(shard.path for shard in shards), *([options.projector] if options.projector else [])]
 
 
 def _checked(path: Path) -> tuple[Header, ...]:

@@ -18,7 +18,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from chatcli.chat.message import Message
+from chatcli.engine.base import Unseen
 from chatcli.engine.marks import Marks
+from chatcli.engine.sight import ShownPictures, Sight
 from chatcli.engine.special_pieces import Part, Span, SpecialPieces
 from chatcli.engine.vocabulary import Vocabulary, encode
 from chatcli.errors import TemplateError
@@ -37,12 +39,14 @@ class BuiltPrompt:
     """A prompt, ready to be decoded.
 
     Attributes:
-        text: what the template rendered.
-        ids: its tokens, the begin token included where the model wants it.
+        text: what the template rendered, with pictures by their names.
+        ids: its tokens, the begin token included where the model wants it, and cells of pictures.
+        unseen: pictures that the model is only told the names of.
     """
 
     text: str
     ids: list[int]
+    unseen: Unseen | None = None
 
 
 class PromptBuilder:
@@ -51,15 +55,17 @@ class PromptBuilder:
     Args:
         vocabulary: the model's.
         template: the model's chat template, or the transcript format.
+        sight: how it sees pictures.
     """
 
-    def __init__(self, vocabulary: Vocabulary, template: Template) -> None:
+    def __init__(self, vocabulary: Vocabulary, template: Template, sight: Sight) -> None:
         self._vocabulary = vocabulary
         self._template = template
+        self._sight = sight
         self._pieces = SpecialPieces(vocabulary.special_pieces)
-        letters = b"".join(vocabulary.special_pieces).decode("utf-8", "ignore")
+        self._letters = b"".join(vocabulary.special_pieces).decode("utf-8", "ignore")
         self._filler = next(
-            (c for c in "xzqjwvkZQ0123456789" if c not in letters), "\N{CJK UNIFIED IDEOGRAPH-9F98}"
+            (c for c in "xzqjwvkZQ0123456789" if c not in self._letters), "\N{CJK UNIFIED IDEOGRAPH-9F98}"
         )
 
     def build(self, messages: Sequence[Message], *, thinking: bool | None = None) -> BuiltPrompt:
@@ -73,7 +79,8 @@ class PromptBuilder:
             TemplateError: the template fails, exceeds its bounds, or does not accept the conversation.
         """
         render = functools.partial(self._template.render, thinking=thinking)
-        messages = [_with_texts(message, _clean) for message in messages]
+        shown = ShownPictures(messages, self._sight, self._letters)
+        messages = [_with_texts(message, _clean) for message in shown.messages]
         touched = {t for m in messages for t in _texts(m) if self._pieces.touched_by(t.encode())}
         try:
             text = render(messages)
@@ -82,32 +89,35 @@ class PromptBuilder:
                 raise
             text = ""  # some templates refuse their own markup in a content
         if not touched:
-            return BuiltPrompt(text, self._tokenize(text, ()))
+            return self._built(text, (), shown)
 
         def rewritten(how: Callable[[str], str]) -> list[Message]:
             return [_with_texts(m, lambda t: how(t) if t in touched else t) for m in messages]
 
-        expected = self._specials(self._tokenize(render(rewritten(self._harmless)), ()))
+        expected = self._specials(self._tokenize(render(rewritten(self._harmless)), (), shown))
         marks = Marks.unused_in([text, *(t for m in messages for t in _texts(m))])
         plain, regions = marks.read(render(rewritten(marks.around)) if text else "")
         if text and plain == text:
             regions = _widened(plain.encode(), regions, touched)
-            built = self._built(plain, self._pieces.parts(plain.encode(), regions))
+            built = self._built(plain, self._pieces.parts(plain.encode(), regions), shown)
             if self._specials(built.ids) == expected:
                 return built
         plain, regions = marks.read(render(rewritten(lambda t: self._cut(t, marks))))
-        built = self._built(plain, _parts_between(len(plain.encode()), regions))
+        built = self._built(plain, _parts_between(len(plain.encode()), regions), shown)
         if self._specials(built.ids) == expected:
             return built
         numbered = list(touched)
         rendered = render(rewritten(lambda t: marks.opening + str(numbered.index(t)) + marks.closing))
-        return self._built(*_filled_in(rendered, marks, numbered))
+        return self._built(*_filled_in(rendered, marks, numbered), shown)
 
-    def _built(self, text: str, parts: Sequence[Part]) -> BuiltPrompt:
-        return BuiltPrompt(text, self._tokenize(text, parts))
+    def _built(self, text: str, parts: Sequence[Part], shown: ShownPictures) -> BuiltPrompt:
+        return BuiltPrompt(shown.captioned(text), self._tokenize(text, parts, shown), shown.unseen)
 
-    def _tokenize(self, text: str, parts: Sequence[Part]) -> list[int]:
-        """Ids of a text whose parts are tokenized on their own; without parts, all of it at once."""
+    def _tokenize(self, text: str, parts: Sequence[Part], shown: ShownPictures) -> list[int]:
+        """Ids of a text whose parts are tokenized on their own; without parts, all of it at once.
+
+        What stands between pictures is tokenized on its own in any case, as libmtmd does it.
+        """
         vocabulary, data = self._vocabulary, text.encode()
         ids: list[int] = []
         start = 0
@@ -119,20 +129,23 @@ class PromptBuilder:
         after_special = True
         known: dict[tuple[bytes, bool, bool], list[int]] = {}
         for part in parts or (Part(0, len(data)),):
-            piece = data[max(part.start, start) : part.end]
-            key = (piece, part.spelled, after_special)
-            found = known.get(key)
-            if found is None:
-                if part.spelled:
-                    found = vocabulary.spell(piece)
-                elif after_special:
-                    found = vocabulary.tokenize(piece, parse_special=True)
-                else:
-                    found = vocabulary.continuation(piece)
-                known[key] = found
-            ids += found
-            after_special = vocabulary.is_special(found[-1]) if found else after_special
+            for piece, picture in shown.stretches(data[max(part.start, start) : part.end]):
+                key = (piece, part.spelled, after_special)
+                found = known.get(key)
+                if found is None:
+                    found = known[key] = self._ids_of(*key)
+                ids += found
+                ids += picture
+                last = picture or found
+                after_special = vocabulary.is_special(last[-1]) if last else after_special
         return ids
+
+    def _ids_of(self, piece: bytes, spelled: bool, after_special: bool) -> list[int]:
+        if spelled:
+            return self._vocabulary.spell(piece)
+        if after_special:
+            return self._vocabulary.tokenize(piece, parse_special=True)
+        return self._vocabulary.continuation(piece)
 
     def _specials(self, ids: Iterable[int]) -> list[int]:
         special = self._vocabulary.special_ids

@@ -1,9 +1,7 @@
 """Makes a smaller model of a model, with llama.cpp's quantizer."""
 
-import contextlib
 import os
 import re
-import secrets
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +10,8 @@ from pathlib import Path
 from chatcli.engine.gguf import Header, check, read_header, read_shards
 from chatcli.engine.gguf.formats import FILE_TYPES
 from chatcli.engine.native import Native, load
-from chatcli.errors import ModelError, UsageError
+from chatcli.engine.part_file import part_of
+from chatcli.errors import ModelError, StorageError, UsageError
 
 #: Formats to quantize to, with the bits a weight then takes, roughly. Smaller ones need an importance matrix.
 TYPES: Mapping[str, float] = {
@@ -38,6 +37,7 @@ TYPES: Mapping[str, float] = {
 _WHOLE = {"F32", "F16", "BF16"}
 _LINE = re.compile(r"\[\s*(\d+)/\s*(\d+)\]\s+(\S+)")
 _POLL = 0.1  # seconds
+_WRITING = "basic_ios::clear"
 
 #: Told what is being done: tensors done, of how many, and the name of the one in work.
 Progress = Callable[[int, int, str], None]
@@ -68,7 +68,8 @@ def quantize(
     Raises:
         UsageError: what is asked makes no sense; says why.
         ModelNotFound, InvalidModel: of the source.
-        ModelError: llama.cpp fails, or the disk has not enough room.
+        ModelError: llama.cpp fails.
+        StorageError: the disk has not enough room, or another process writes this target.
     """
     kind = kind.upper()
     header = read_header(source)
@@ -76,17 +77,13 @@ def quantize(
     shards = read_shards(header)
     _refuse_nonsense(shards, target, kind, requantize=requantize, overwrite=overwrite)
     _require_room(shards, target, kind)
-    part = target.with_name(f".{target.name[:80]}.{secrets.token_hex(4)}.part")
     try:
-        _run(load(), source, part, kind, requantize, on_progress)
-        written = read_header(part)
-        part.replace(target)
+        with part_of(target) as part:
+            _run(load(), source, part, kind, requantize, on_progress)
+            read_header(part)
     except OSError as error:
-        raise ModelError(f"{target} cannot be written: {error.strerror}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-    return read_header(target) if written.path != target else written
+        raise StorageError(f"{target} cannot be written: {(error.strerror or str(error)).lower()}") from None
+    return read_header(target)
 
 
 def _refuse_nonsense(
@@ -124,8 +121,8 @@ def _require_room(shards: Sequence[Header], target: Path, kind: str) -> None:
     needed = int(sum(shard.parameters for shard in shards) * TYPES[kind] / 8)
     free = shutil.disk_usage(target.parent).free
     if needed > free:
-        raise ModelError(
-            f"{target.name} will have about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free there; "
+        raise StorageError(
+            f"{target.name} will have about {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free there; "
             "free some space or name another disk"
         )
 
@@ -160,7 +157,12 @@ def _run(
             thread.join(_POLL)
     finally:
         native.log.listener = None
-    if codes != [0]:
-        raise ModelError(
-            f"{source.name} cannot be quantized: {native.log.reason() or 'llama.cpp gives no reason'}"
+    if codes == [0]:
+        return
+    reason = native.log.reason() or "llama.cpp gives no reason"
+    if _WRITING in reason:  # all that a C++ stream tells
+        raise StorageError(
+            f"{part} cannot be written: the disk is full, or a file may not be so large; free some space or "
+            "name another disk"
         )
+    raise ModelError(f"{source.name} cannot be quantized: {reason}")

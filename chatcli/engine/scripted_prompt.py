@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from chatcli.chat.message import Message, Picture, Role
-from chatcli.chat.pictures import caption
+from chatcli.chat.pictures import caption, in_words
 from chatcli.engine.base import PromptToken, Unseen
 from chatcli.engine.pictures import facts
 from chatcli.errors import ChatcliError, DataError
@@ -71,17 +71,17 @@ def looked_at(messages: Sequence[Message]) -> tuple[list[Message], Unseen | None
     names, reason = [], ""
     result = []
     for message in messages:
-        words, shown = [], []
+        hidden, shown = [], []
         for picture in message.pictures:
             try:
                 _size(picture)
                 shown.append(picture)
             except ChatcliError as error:
-                words.append(caption(picture))
-                names.append(picture.name)
+                hidden.append(picture)
                 reason = reason or str(error)
-        content = " ".join(filter(None, (*words, message.content)))
-        result.append(replace(message, content=content, pictures=tuple(shown)))
+        names += [picture.name for picture in hidden]
+        words = in_words(replace(message, pictures=tuple(hidden)))
+        result.append(replace(message, content=words, pictures=tuple(shown)))
     return result, Unseen(tuple(names), reason) if names else None
 
 

@@ -10,12 +10,14 @@ import ctypes
 import json
 import math
 import os
+import struct
 import sys
 import threading
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from chatcli.chat.message import Picture
 from chatcli.engine.loading import Loaded, LoadOptions, load_model
 from chatcli.errors import ModelError
 
@@ -32,11 +34,20 @@ class Nonsense(ModelError):
 
 def encode_task(path: Path, options: LoadOptions) -> bytes:
     """The task as the child reads it."""
-    return json.dumps({"path": os.fsencode(path).hex(), "options": asdict(options)}).encode() + b"\n"
+    told = asdict(options) | {"projector": os.fsencode(options.projector or "").hex()}
+    return json.dumps({"path": os.fsencode(path).hex(), "options": told}).encode() + b"\n"
+
+
+def _decode_task(line: bytes) -> tuple[Path, LoadOptions]:
+    task = json.loads(line)
+    projector = os.fsdecode(bytes.fromhex(task["options"].pop("projector")))
+    options = LoadOptions(**task["options"], projector=Path(projector) if projector else None)
+    return Path(os.fsdecode(bytes.fromhex(task["path"]))), options
 
 
 def attempt(path: Path, options: LoadOptions) -> None:
-    """Load a model, tokenize a text, read a short prompt, make one step, and look at what was predicted.
+    """Load a model, tokenize a text, read a short prompt, make one step, and look at what was predicted; with
+    a projector look at a picture, too.
 
     Raises:
         Nonsense: no prediction came out (not a number, or all tokens equally likely).
@@ -50,6 +61,8 @@ def attempt(path: Path, options: LoadOptions) -> None:
         best = _prediction(loaded)
         _decode(loaded, [best])
         _prediction(loaded)
+        if loaded.vision is not None:
+            loaded.vision.look_at(Picture("", "a picture", lambda: _bitmap(48, 32)))
     finally:
         loaded.free()
 
@@ -99,6 +112,15 @@ def _prediction(loaded: Loaded) -> int:
     return int(values.index(high))
 
 
+def _bitmap(width: int, height: int) -> bytes:
+    """A grey picture as a BMP file: a header of 54 bytes, then 3 bytes a pixel, rows of a multiple of 4."""
+    size = 3 * width * height
+    header = struct.pack(
+        "<2sIIIIiiHHIIiiII", b"BM", 54 + size, 0, 54, 40, width, height, 1, 24, 0, size, 0, 0, 0, 0
+    )
+    return header + b"\x80" * size
+
+
 def finding(path: Path, options: LoadOptions) -> dict[str, Any]:
     """What ``attempt`` found, as JSON: ``{"outcome": "ok" | "nonsense" | "error", "reason": ...}``."""
     try:
@@ -128,11 +150,11 @@ def _die_with_parent(stdin: BinaryIO) -> None:
 def main() -> None:
     """The child's whole life."""
     _die_quietly()
-    task = json.loads(sys.stdin.buffer.readline())
+    path, options = _decode_task(sys.stdin.buffer.readline())
     threading.Thread(target=_die_with_parent, args=(sys.stdin.buffer,), daemon=True).start()
     answers = os.dup(1)
     os.dup2(2, 1)  # from here on, whatever is printed is not the answer
-    result = finding(Path(os.fsdecode(bytes.fromhex(task["path"]))), LoadOptions(**task["options"]))
+    result = finding(path, options)
     os.write(answers, json.dumps(result).encode() + b"\n")
     os._exit(0)  # a driver's clean-up at exit is not what is being tried
 

@@ -5,6 +5,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from chatcli.engine import native
+from chatcli.engine.cells import is_cell
 
 _UNKNOWN, _NORMAL, _CONTROL, _USER_DEFINED, _BYTE = 1, 4, 8, 16, 32  # enum llama_token_attr
 _SPECIAL = _UNKNOWN | _CONTROL | _USER_DEFINED  # what llama.cpp looks for in text before it tokenizes
@@ -134,8 +135,8 @@ class Vocabulary:
         return frozenset(i for i in range(self.n_tokens) if attribute(self._vocab, i) & _SPECIAL)
 
     def is_special(self, token: int) -> bool:
-        """Whether it is a control, user-defined or unknown token, which only a template may write."""
-        return token in self.special_ids
+        """Whether only a template may write it: a control, user-defined or unknown token, or a cell."""
+        return token in self.special_ids or is_cell(token)
 
     def is_control(self, token: int) -> bool:
         """Whether it is a control token: it stands for structure, and has no text of its own."""

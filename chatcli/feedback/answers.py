@@ -6,9 +6,9 @@ written back where they stood.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -32,6 +32,13 @@ class Part(
     extra: dict[str, Any] = {}
 
 
+class PromptPicture(Part, frozen=True, kw_only=True):
+    """A picture in a message, without its bytes; the fields are those of ``chat.message.Picture``."""
+
+    sha256: str
+    name: str
+
+
 class PromptMessage(Part, frozen=True, kw_only=True):
     """A message the model saw.
 
@@ -39,11 +46,13 @@ class PromptMessage(Part, frozen=True, kw_only=True):
         role: system, user or assistant; foreign data may know others.
         content: the words, exactly.
         reasoning: of an earlier answer; whether the model saw it depends on its template.
+        pictures: what the words are about; whether the model saw them depends on its projector.
     """
 
     role: str
     content: str
     reasoning: str | None = None
+    pictures: tuple[PromptPicture, ...] = ()
 
 
 class Model(Part, frozen=True, kw_only=True):
@@ -58,6 +67,7 @@ class Model(Part, frozen=True, kw_only=True):
     adapter: str | None = None
     adapter_scale: float | None = None
     context_size: int | None = None
+    projector: str | None = None
 
 
 class TokenCounts(Part, frozen=True, kw_only=True):
@@ -133,14 +143,44 @@ def well_formed(text: str) -> str:
     return text
 
 
-def prompt_key(messages: Iterable[PromptMessage | Message]) -> str:
+class Hashed(Protocol):
+    """A picture, as far as it tells prompts apart."""
+
+    @property
+    def sha256(self) -> str:
+        """Of its file's bytes, hex."""
+        ...
+
+
+class Asked(Protocol):
+    """A message, as far as it tells prompts apart."""
+
+    @property
+    def role(self) -> str:
+        """Who speaks."""
+        ...
+
+    @property
+    def content(self) -> str:
+        """The words."""
+        ...
+
+    @property
+    def pictures(self) -> Sequence[Hashed]:
+        """What they are about."""
+        ...
+
+
+def prompt_key(messages: Iterable[Asked]) -> str:
     """What tells prompts apart: two answers with the same key are answers to the same question.
 
     SHA-256, in hex, of the UTF-8 of a JSON array with an array ``[role, content]`` for each message, without
-    spaces and with nothing escaped that JSON lets stand. Reasoning does not count.
+    spaces and with nothing escaped that JSON lets stand. After the content of a message with pictures come
+    their ``sha256``. Reasoning does not count, nor do the names of pictures.
     """
-    pairs = [(str(m.role), well_formed(m.content)) for m in messages]
-    return hashlib.sha256(msgspec.json.encode(pairs)).hexdigest()
+    said = [[m.role, m.content, *(p.sha256 for p in m.pictures)] for m in messages]
+    plain = [[well_formed(str(text)) for text in message] for message in said]
+    return hashlib.sha256(msgspec.json.encode(plain)).hexdigest()
 
 
 def prompt_of(messages: Iterable[PromptMessage | Message]) -> tuple[PromptMessage, ...]:
@@ -148,7 +188,12 @@ def prompt_of(messages: Iterable[PromptMessage | Message]) -> tuple[PromptMessag
     return tuple(
         m
         if isinstance(m, PromptMessage)
-        else PromptMessage(role=m.role.value, content=m.content, reasoning=m.reasoning)
+        else PromptMessage(
+            role=m.role.value,
+            content=m.content,
+            reasoning=m.reasoning,
+            pictures=tuple(PromptPicture(sha256=p.sha256, name=p.name) for p in m.pictures),
+        )
         for m in messages
     )
 
@@ -181,6 +226,7 @@ def provenance_of(generation: Generation) -> Provenance:
             adapter=model.adapter or None,
             adapter_scale=model.adapter_scale if scaled else None,
             context_size=model.context_size or None,
+            projector=model.projector or None,
         ),
         finish_reason=generation.finish_reason.value,
         parameters={name: value for name, value in parameters.items() if value is not None},

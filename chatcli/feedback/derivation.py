@@ -264,7 +264,12 @@ class _Shown:
         rewrite = rewrite or _unchanged
         return tuple(
             [
-                Said(m.role, rewrite(m.content), rewrite(m.reasoning) if keep and m.reasoning else None)
+                Said(
+                    m.role,
+                    rewrite(m.content),
+                    rewrite(m.reasoning) if keep and m.reasoning else None,
+                    m.pictures,
+                )
                 for m in sketch.prompt
             ]
         )
@@ -292,21 +297,24 @@ class _Shown:
         return EventRow(sketch, line)
 
 
-#: The fields of a record that hold what people and models wrote.
+#: The fields of a record that hold what people and models wrote; of pictures their names do.
 _WORDS = frozenset({"content", "reasoning", "edited", "comment", "principle"})
+_OF_PICTURES = frozenset({"name"})
 
 
 def _unchanged(text: str) -> str:
     return text
 
 
-def _rewritten(value: Any, rewrite: Rewrite) -> Any:
+def _rewritten(value: Any, rewrite: Rewrite, words: frozenset[str] = _WORDS) -> Any:
     """Decoded JSON of a record with all words rewritten."""
     if isinstance(value, list):
-        return [_rewritten(item, rewrite) for item in value]
+        return [_rewritten(item, rewrite, words) for item in value]
     if not isinstance(value, dict):
         return value
     return {
-        name: rewrite(item) if name in _WORDS and isinstance(item, str) else _rewritten(item, rewrite)
+        name: rewrite(item)
+        if name in words and isinstance(item, str)
+        else _rewritten(item, rewrite, _OF_PICTURES if name == "pictures" else words)
         for name, item in value.items()
     }

@@ -18,12 +18,19 @@ GOOD, BAD = 1, 2
 _WHOLE = frozenset({None, "end", "stop"})
 
 
+class SketchedPicture(msgspec.Struct, gc=False, frozen=True):
+    """Which picture a message shows."""
+
+    sha256: str
+
+
 class Said(msgspec.Struct, gc=False, omit_defaults=True):
     """A message of a prompt."""
 
     role: str
     content: str
     reasoning: str | None = None
+    pictures: tuple[SketchedPicture, ...] = ()
 
 
 class SketchedModel(msgspec.Struct, gc=False, frozen=True):
@@ -74,6 +81,11 @@ class Sketch(Trace, gc=False, kw_only=True):
     reasons: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     comment: str | None = None
+
+    @property
+    def pictured(self) -> bool:
+        """Whether a message of the prompt shows a picture."""
+        return any(m.pictures for m in self.prompt)
 
     @property
     def judged(self) -> tuple[SketchedAnswer, ...]:
@@ -135,7 +147,7 @@ def source_of(sketch: Sketch) -> str:
 
 def prompt_hash(sketch: Sketch) -> int:
     """A number, the same within this process, for what ``prompt_key`` tells apart."""
-    return hash(tuple([(m.role, m.content) for m in sketch.prompt]))
+    return hash(tuple([(m.role, m.content, m.pictures) for m in sketch.prompt]))
 
 
 def text_hash(text: str) -> int:
@@ -143,8 +155,15 @@ def text_hash(text: str) -> int:
     return hash(" ".join(text.split()))
 
 
-def refusal(sketch: Sketch, rules: Rules) -> str | None:
-    """The rule by which a judgement does not count; None: it does."""
+def refusal(
+    sketch: Sketch, rules: Rules, kinds: frozenset[str] | None = None, *, pictures: bool = False
+) -> str | None:
+    """The rule by which a judgement does not count; None: it does.
+
+    Args:
+        kinds: of records; None: all.
+        pictures: those count whose prompt has pictures.
+    """
     by = "human" if sketch.judge is None else sketch.judge.by
     if rules.judges not in ("any", by):
         return "judged by a model" if by == "ai" else "judged by a person"
@@ -162,7 +181,11 @@ def refusal(sketch: Sketch, rules: Rules) -> str | None:
         return "without the tag"
     if rules.conversations and (sketch.target is None or sketch.target.transcript not in rules.conversations):
         return "another conversation"
-    return _refused_model(sketch, rules) if rules.models or rules.adapters else None
+    if (rules.models or rules.adapters) and (reason := _refused_model(sketch, rules)):
+        return reason
+    if kinds is not None and sketch.kind not in kinds:
+        return "another kind of judgement"
+    return "prompt has pictures" if sketch.pictured and not pictures else None
 
 
 def _refused_model(sketch: Sketch, rules: Rules) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from chatcli.feedback.answers import PromptMessage, prompt_key
+from chatcli.feedback.answers import prompt_key
 from chatcli.feedback.derivation_rules import SOURCES, Rules
 from chatcli.feedback.derivation_sketch import (
     Sketch,
@@ -154,6 +154,7 @@ def survey(
     rules: Rules,
     *,
     kinds: frozenset[str] | None = None,
+    pictures: bool = False,
     split: Split | None = None,
 ) -> Survey:
     """Read the log once.
@@ -162,6 +163,7 @@ def survey(
         lines: of the log, the last one first, with their positions; None: a line that is too long.
         rules: which judgements are taken.
         kinds: of records; None: all.
+        pictures: take judgements whose prompt has pictures, too.
         split: None: everything is for training.
     """
     found = Survey()
@@ -188,9 +190,7 @@ def survey(
             fates[_WORDS[fate]] += 1
             if fate is Fate.MARK or split is None:
                 continue
-        reason = None if fate is not Fate.LIVE else refusal(sketch, rules)
-        if reason is None and kinds is not None and sketch.kind not in kinds:
-            reason = "another kind of judgement"
+        reason = None if fate is not Fate.LIVE else refusal(sketch, rules, kinds, pictures=pictures)
         if reason is not None:
             refused[reason] += 1
         taken = fate is Fate.LIVE and reason is None
@@ -209,7 +209,7 @@ def survey(
 
 def key_of(sketch: Sketch) -> str:
     """The ``prompt_key`` of a judgement."""
-    return prompt_key([PromptMessage(role=m.role, content=m.content) for m in sketch.prompt])
+    return prompt_key(sketch.prompt)
 
 
 _WORDS = {

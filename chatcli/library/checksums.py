@@ -1,6 +1,7 @@
 """The sha256 of models, computed once a file: records of judgements hang on it, and 40 GB take half a minute.
 
-A file counts as unchanged while size, modification time and inode are what they were. Paths are kept as
+A file counts as unchanged while size, inode and times are what they were: of its content, which programs
+can set as they like, and of its inode, which they cannot. Paths are kept as
 hashes, since names of files are private. The file may be deleted at any time.
 """
 
@@ -24,6 +25,7 @@ class _Entry(msgspec.Struct, frozen=True):
     mtime_ns: int
     inode: int
     sha256: str
+    ctime_ns: int = 0
 
 
 class _File(msgspec.Struct):
@@ -110,26 +112,28 @@ class Checksums:
         write_cache(self._path, content)
         return before
 
-    def _remember(self, file: Path, stamp: tuple[int, int, int], sha256: str) -> None:
+    def _remember(self, file: Path, stamp: tuple[int, int, int, int], sha256: str) -> None:
         content, key = read_cache(self._path, _File), _key(_place(file))
         content.files.pop(key, None)  # the newest go last
-        content.files = dict([*list(content.files.items())[1 - _MOST :], (key, _Entry(*stamp, sha256))])
+        content.files = dict(
+            [*list(content.files.items())[1 - _MOST :], (key, _Entry(*stamp[:3], sha256, stamp[3]))]
+        )
         write_cache(self._path, content)
 
 
 def _current(content: _File, file: Path) -> str | None:
     entry, stamp = content.files.get(_key(_place(file))), _stamp(file)
-    if entry is None or stamp != (entry.size, entry.mtime_ns, entry.inode):
+    if entry is None or stamp != (entry.size, entry.mtime_ns, entry.inode, entry.ctime_ns):
         return None
     return entry.sha256
 
 
-def _stamp(file: Path) -> tuple[int, int, int] | None:
+def _stamp(file: Path) -> tuple[int, int, int, int] | None:
     try:
         status = file.stat()
     except OSError:
         return None
-    return status.st_size, status.st_mtime_ns, status.st_ino
+    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns
 
 
 def _place(file: Path) -> str:

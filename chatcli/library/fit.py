@@ -9,6 +9,7 @@ from chatcli.engine.loading import LoadOptions
 from chatcli.engine.memory import Memory
 from chatcli.engine.offload import ALL, layers_that_fit, on_gpu
 from chatcli.errors import ModelError
+from chatcli.library.hub.amount import amount
 from chatcli.settings import AUTO_CONTEXT, Settings
 
 _LEAST_CONTEXT = 1024  # a smaller one is no proposal
@@ -120,7 +121,7 @@ def _too_big(
         )
     limit = " (the control group's limit counts)" if machine.memory.limit else ""
     return (
-        f"{name} needs about {needed / 1e9:.1f} GB of memory for a context of {guess.context_size} tokens, "
-        f"and {available / 1e9:.1f} GB are available{limit}; what would fit: {' or '.join(remedies)}; "
+        f"{name} needs about {amount(needed)} of memory for a context of {guess.context_size} tokens, "
+        f"and {amount(available)} are available{limit}; what would fit: {' or '.join(remedies)}; "
         "-o check_memory=false loads it all the same"
     )

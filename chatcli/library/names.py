@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chatcli.errors import ChatcliError, ModelNotFound, UsageError
@@ -10,10 +10,18 @@ from chatcli.library import catalog
 from chatcli.library.bundled import NAME as BUNDLED
 from chatcli.library.bundled import bundled_model
 from chatcli.library.catalog import CatalogEntry
-from chatcli.library.reference import PREFERRED_TAGS, Reference, parse_reference
+from chatcli.library.hub.cache import cached_files
+from chatcli.library.reference import (
+    PREFERRED_TAGS,
+    Reference,
+    fitting,
+    is_model,
+    parse_reference,
+    quantization,
+)
 from chatcli.library.registry import read_registry
 from chatcli.library.stores import LocalModel, Places, Store, local_models
-from chatcli.library.stores.local_model import shards_beside, split_stem
+from chatcli.library.stores.local_model import claimed_sha256, shards_beside, size_of, split_stem
 
 _MOST_LISTED = 8
 
@@ -56,7 +64,7 @@ def locate(name: str, places: Places) -> Path:
     return find_model(name, places).path
 
 
-def find_model(name: str, places: Places) -> Located:
+def find_model(name: str, places: Places, *, whole: bool = True) -> Located:
     """Find a model on this disk.
 
     Args:
@@ -64,30 +72,29 @@ def find_model(name: str, places: Places) -> Located:
             an alias; the name of a file in our folder or of a registered one; a name as Ollama or LM Studio
             has it; ``user/repo``, ``user/repo:QUANT``, ``hf:...``; a name of the catalogue.
         places: where to look.
+        whole: a model that lacks files is none.
 
     Raises:
         ModelNotFound: there is none, or several could be meant; says what to do, or the nearest name.
         DataError: the file of aliases is damaged.
     """
     registry = read_registry(places.registry)
-    wanted = registry.aliases.get(name, name)
-    if wanted == BUNDLED:
+    wanted = registry.meaning(name)
+    if wanted.lower() == BUNDLED:
         return Located(name, (bundled_model(),))
     located = files_at(wanted)
     if located is not None:
         shown = name if wanted != name else split_stem(located[0].name)
         return Located(shown, located, *_known(located[0], places))
     models = local_models(places)
-    found = _choose(name, _candidates(wanted, models))
+    found = _choose(name, _candidates(wanted, models)) or _at_revision(wanted, models, places)
     entry = catalog.find(wanted)
     if found is None and entry is not None:
         found = _choose(name, _of_entry(entry, models))
     if found is None:
         raise _not_here(name, wanted, entry, places, models)
-    if found.missing:
-        raise ModelNotFound(
-            f"{name}: parts of the model are missing: {_listed(found.missing)}; {_again(found)}"
-        )
+    if found.missing and whole:
+        raise ModelNotFound(f"{name}: {_lacking(found)}")
     return Located(name, found.files, entry or _entry_of(found), found)
 
 
@@ -133,7 +140,7 @@ def _candidates(wanted: str, models: list[LocalModel]) -> list[LocalModel]:
         if found:
             return found
     reference = _reference(wanted)
-    return _of_reference(reference, models) if reference is not None else []
+    return _of_reference(reference, models) if reference is not None and not reference.revision else []
 
 
 def _full_name(model: LocalModel) -> tuple[str, ...]:
@@ -163,12 +170,47 @@ def _of_reference(reference: Reference, models: list[LocalModel]) -> list[LocalM
         wanted = f"{reference.repo}/{reference.file}".lower()
         return [m for m in of_repo if wanted in {name.lower() for name in m.also}]
     if reference.tag is not None:
-        return [m for m in of_repo if m.tag.upper() == reference.tag.upper()]
+        tag = reference.tag
+        exact = [m for m in of_repo if m.tag.upper() == tag.upper()]
+        return exact or [m for m in of_repo if fitting([split_stem(_place(m))], tag)]
     for tag in PREFERRED_TAGS:
         preferred = [m for m in of_repo if m.tag.upper() == tag]
         if preferred:
             return preferred
     return of_repo
+
+
+def _place(model: LocalModel) -> str:
+    """The path of a model's file in its repository, where its store tells; else the file's name."""
+    inside = f"{model.repo}/"
+    return next((name.removeprefix(inside) for name in model.also if name.startswith(inside)), model.file)
+
+
+def _at_revision(wanted: str, models: list[LocalModel], places: Places) -> LocalModel | None:
+    """The model of a branch, tag or commit, which the hub's cache alone tells apart.
+
+    Raises:
+        UsageError: several of its files could be meant.
+    """
+    reference = _reference(wanted)
+    if reference is None or reference.revision is None:
+        return None
+    repo = next((m.repo for m in models if m.repo.lower() == reference.repo.lower()), reference.repo)
+    for cache in places.hub:
+        there = cached_files(replace(reference, repo=repo), cache)
+        files = tuple(file for file in there if is_model(file.name))
+        if files:
+            return LocalModel(
+                str(reference),
+                files,
+                size_of(files),
+                Store.HUB,
+                repo=repo,
+                tag=quantization(files[0].name) or "",
+                sha256=claimed_sha256(files[0]) if len(files) == 1 else "",
+                revision=reference.revision,
+            )
+    return None
 
 
 def is_here(entry: CatalogEntry, models: list[LocalModel]) -> bool:
@@ -221,10 +263,13 @@ def _not_here(
     looks_like_a_path = wanted.startswith((".", "/", "~", "\\")) or wanted.lower().endswith(".gguf")
     reference = _reference(wanted) if not looks_like_a_path else None
     of_repo = [m for m in models if reference and m.repo.lower() == reference.repo.lower()]
-    if reference is not None and (of_repo or not near):
+    if reference is not None:
         tags = ", ".join(sorted({m.tag for m in of_repo if m.tag}))
         there = f"; of this repository there are here: {tags}" if tags else ""
-        return ModelNotFound(f"{called} is not on this machine; `chatcli pull {reference}` fetches it{there}")
+        instead = f"; or did you mean {names[near[0]]}?" if near and not of_repo else ""
+        return ModelNotFound(
+            f"{called} is not on this machine; `chatcli pull {reference}` fetches it{there}{instead}"
+        )
     if near:
         return ModelNotFound(f"there is no model {called!r}; did you mean {names[near[0]]}?")
     if looks_like_a_path or Path(wanted).parent != Path():
@@ -241,8 +286,12 @@ def _all_names(places: Places, models: list[LocalModel]) -> Iterator[str]:
     yield from (entry.name for entry in catalog.entries())
 
 
-def _again(model: LocalModel) -> str:
-    return f"`chatcli pull {model.name}` fetches them" if model.repo else "copy them beside it"
+def _lacking(model: LocalModel) -> str:
+    """What is not there of a model, and what to do."""
+    if model.store is Store.REGISTERED and not model.path.is_file():
+        return f"{model.path} is gone; import it again, or `chatcli models rm {model.name}` forgets it"
+    again = f"`chatcli pull {model.name}` fetches them" if model.repo else "copy them beside it"
+    return f"parts of the model are missing: {_listed(model.missing)}; {again}"
 
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:

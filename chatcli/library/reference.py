@@ -18,7 +18,10 @@ PREFERRED_TAGS = ("Q4_K_M", "Q8_0")
 _HOSTS = {"huggingface.co", "www.huggingface.co", "hf.co", "www.hf.co"}
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_.-])?")
 _TAG = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_REVISION = re.compile(r"[A-Za-z0-9._-]{1,128}")
+# Branches with a slash are written with %2F, as in addresses; these two kinds of the hub go without.
+_SPECIAL = re.compile(r"refs/(?:pr/\d+|convert/[A-Za-z0-9_.-]+)(?![^/])")
+_REVISION = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
+_LONGEST_REVISION = 128
 _PAGES = {"blob", "resolve", "raw", "tree"}
 _OTHER_KINDS = {"datasets", "spaces", "kernels", "collections"}
 _PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})", re.IGNORECASE)
@@ -29,6 +32,7 @@ _QUANTIZATION = re.compile(
     re.IGNORECASE,
 )
 _MOST_LISTED = 24
+_LONGEST_SHOWN = 120  # characters of a name in a message
 _ANY_TAG = "latest"  # what Ollama puts where no tag was named
 
 
@@ -50,7 +54,7 @@ class Reference:
 
     def __str__(self) -> str:
         """The spelling ``parse_reference`` reads back."""
-        at = f"@{self.revision}" if self.revision else ""
+        at = f"@{_spelled(self.revision)}" if self.revision else ""
         rest = f":{self.tag}" if self.tag else f"/{self.file}" if self.file else ""
         return f"{self.repo}{at}{rest}"
 
@@ -83,25 +87,24 @@ def parse_reference(text: str) -> Reference:
         raise _unreadable(text, "there is more than one ':'")
     if colon and not _TAG.fullmatch(tag):
         raise _unreadable(text, "a quantization such as Q4_K_M must follow the ':'")
+    path, revision = _without_revision(path, text)
     parts = path.split("/")
     if parts[0] in _OTHER_KINDS:
         raise _unreadable(text, f"it is one of the hub's {parts[0]}, not a model")
     if len(parts) < 2:
         raise _unreadable(text, "there must be a '/' between the user and the repository")
-    name, at, revision = "/".join(parts[:2]).partition("@")
-    if at and not _is_revision(revision):
-        raise _unreadable(text, "a branch, tag or commit must follow the '@'")
+    name = "/".join(parts[:2])
     for part in name.split("/"):
         if not _NAME.fullmatch(part) or ".." in part or "--" in part:
-            raise _unreadable(text, f"{part!r} is not a name the hub allows")
+            raise _unreadable(text, f"{part[:_LONGEST_SHOWN]!r} is not a name the hub allows")
     if len(parts) == 2:
-        return Reference(name, tag if tag and tag.lower() != _ANY_TAG else None, None, revision or None)
+        return Reference(name, tag if tag and tag.lower() != _ANY_TAG else None, None, revision)
     file = "/".join(parts[2:])
     if not file.lower().endswith(".gguf"):
         raise _unreadable(text, "there must be one '/', unless a .gguf file of the repository follows")
     if colon:
         raise _unreadable(text, "name either a file or a quantization, not both")
-    return Reference(name, None, checked_path(file, text), revision or None)
+    return Reference(name, None, checked_path(file, text), revision)
 
 
 def checked_path(path: str, where: str) -> str:
@@ -140,11 +143,11 @@ def choose_files(listing: Iterable[str], tag: str | None = None) -> Choice:
             "there is no GGUF model in this repository; look for one whose name ends in -GGUF"
         )
     for wanted in (tag,) if tag is not None else PREFERRED_TAGS:
-        fitting = _fitting(models, wanted)
-        if len(fitting) > 1:
-            raise UsageError(f"{wanted} fits several files, name one of them: {_listed(fitting)}")
-        if fitting:
-            return _choice(fitting[0], models, paths)
+        meant = fitting(models, wanted)
+        if len(meant) > 1:
+            raise UsageError(f"{wanted} fits several files, name one of them: {_listed(meant)}")
+        if meant:
+            return _choice(meant[0], models, paths)
     if tag is not None:
         raise ModelNotFound(f"there is no {tag} in this repository; there are {_available(models)}")
     return _choice(next(iter(models)), models, paths)
@@ -179,8 +182,8 @@ def is_model(path: str) -> bool:
 
 
 def _without_prefix(text: str, original: str) -> str:
-    if text.startswith("hf:"):
-        text = text.removeprefix("hf:").removeprefix("//")
+    if text[:3].lower() == "hf:":
+        text = text[3:].removeprefix("//")
     scheme, separator, rest = text.partition("://")
     if separator and scheme not in {"http", "https"}:
         raise _unreadable(original, f"{scheme}:// is not a place models are pulled from")
@@ -190,28 +193,49 @@ def _without_prefix(text: str, original: str) -> str:
         if separator:
             raise _unreadable(original, f"{host} is not the hub (another one is set with HF_ENDPOINT)")
         return text
-    path = urllib.parse.unquote(path.partition("?")[0].partition("#")[0]).rstrip("/")
-    return _of_page(path.split("/"), path)
+    pieces = path.partition("?")[0].partition("#")[0].rstrip("/").split("/")
+    return _of_page([urllib.parse.unquote(piece) for piece in pieces])
 
 
-def _of_page(parts: list[str], path: str) -> str:
+def _of_page(parts: list[str]) -> str:
     """The reference in the path of a page: user/repo[/tree/REV], user/repo/(blob|resolve|raw)/REV/FILE."""
     if len(parts) < 4 or parts[2] not in _PAGES:
-        return path
-    at = "" if parts[3] == "main" else f"@{parts[3]}"
-    file = "" if parts[2] == "tree" else "".join(f"/{part}" for part in parts[4:])
+        return "/".join(parts)
+    behind = "/".join(parts[3:])
+    special = _SPECIAL.match(behind)
+    revision = special[0] if special else parts[3]
+    at = "" if revision == "main" else f"@{_spelled(revision)}"
+    file = "" if parts[2] == "tree" else behind.removeprefix(revision)
     return f"{parts[0]}/{parts[1]}{at}{file}"
 
 
+def _without_revision(path: str, text: str) -> tuple[str, str | None]:
+    """A path without ``@revision`` behind the repository, and that revision."""
+    repo, at, rest = path.partition("@")
+    if not at or repo.count("/") != 1:
+        return path, None
+    special = _SPECIAL.match(rest)
+    revision = special[0] if special else urllib.parse.unquote(rest.partition("/")[0])
+    if not _is_revision(revision):
+        raise _unreadable(text, "a branch, tag or commit must follow the '@'")
+    return repo + (rest[special.end() :] if special else "".join(rest.partition("/")[1:])), revision
+
+
+def _spelled(revision: str) -> str:
+    """A revision as ``parse_reference`` reads it back."""
+    return revision if _SPECIAL.fullmatch(revision) else revision.replace("/", "%2F")
+
+
 def _unreadable(text: str, why: str) -> UsageError:
+    shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
     return UsageError(
-        f"{text!r} is not the name of a model: {why}; "
+        f"{shown!r} is not the name of a model: {why}; "
         "expected user/repo, user/repo:QUANT or user/repo/file.gguf"
     )
 
 
 def _is_revision(text: str) -> bool:
-    return bool(_REVISION.fullmatch(text)) and ".." not in text
+    return bool(_REVISION.fullmatch(text)) and ".." not in text and len(text) <= _LONGEST_REVISION
 
 
 def _harmless(path: str) -> bool:
@@ -234,8 +258,12 @@ def _models(paths: Iterable[str]) -> dict[str, list[str]]:
     return models
 
 
-def _fitting(models: Collection[str], tag: str) -> list[str]:
-    """The models a tag means: of that quantization, else with the tag as a whole in their name."""
+def fitting(models: Collection[str], tag: str) -> list[str]:
+    """The models a tag means: of that quantization, else with the tag as a whole in their name.
+
+    Args:
+        models: paths in a repository, without ``.gguf`` and the number of a part.
+    """
     exact = [model for model in models if quantization(model) == tag.upper()]
     if exact:
         return exact

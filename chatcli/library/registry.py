@@ -12,7 +12,7 @@ import msgspec
 
 from chatcli.errors import DataError, UsageError
 
-_FORBIDDEN = set("\\\0\n\r\t")
+_LONGEST = 200  # bytes of a name, which may have to be that of a file
 
 
 class _File(msgspec.Struct):
@@ -33,13 +33,27 @@ class Registry:
     aliases: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
 
+    def meaning(self, name: str) -> str:
+        """What an alias stands for, in whatever case and through other aliases; any other name itself."""
+        seen: set[str] = set()
+        while name not in seen and (target := self._target(name)) is not None:
+            seen.add(name)
+            name = target
+        return name
+
+    def _target(self, name: str) -> str | None:
+        if name in self.aliases:
+            return self.aliases[name]
+        lower = name.lower()
+        return next((target for alias, target in self.aliases.items() if alias.lower() == lower), None)
+
     def with_alias(self, alias: str, name: str) -> "Registry":
         """With one more alias, or another meaning of one.
 
         Raises:
             UsageError: it cannot be a name.
         """
-        return replace(self, aliases={**self.aliases, _checked(alias): name})
+        return replace(self, aliases={**self.aliases, checked_name(alias): name})
 
     def with_file(self, name: str, path: Path) -> "Registry":
         """With one more file, or another one under a name.
@@ -47,7 +61,7 @@ class Registry:
         Raises:
             UsageError: it cannot be a name.
         """
-        return replace(self, files={**self.files, _checked(name): path})
+        return replace(self, files={**self.files, checked_name(name): path})
 
     def without(self, name: str) -> "Registry":
         """Without an alias or a file of that name; as before if there is none."""
@@ -79,6 +93,8 @@ def decode_registry(data: bytes, where: str) -> Registry:
         raise DataError(f"{where} is damaged: {error}; mend or remove it") from None
     if content.version != 1:
         raise DataError(f"{where} was written by a later version of chatcli")
+    if any("\0" in path for path in content.files.values()):
+        raise DataError(f"{where} is damaged: a path in it cannot be one; mend or remove it")
     return Registry(content.aliases, {name: Path(path) for name, path in content.files.items()})
 
 
@@ -97,7 +113,14 @@ def read_registry(path: Path) -> Registry:
     return decode_registry(data, str(path))
 
 
-def _checked(name: str) -> str:
-    if not name.strip() or name != name.strip() or set(name) & _FORBIDDEN or name.startswith("-"):
-        raise UsageError(f"{name!r} cannot be the name of a model")
+def checked_name(name: str) -> str:
+    """A name that can be typed and shown, and be that of a file.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not name.strip() or name != name.strip() or not name.isprintable() or name[0] in "-" or "\\" in name:
+        raise UsageError(f"{name[:_LONGEST]!r} cannot be the name of a model")
+    if len(name.encode()) > _LONGEST:
+        raise UsageError(f"{name[:40]!r}... is too long for the name of a model, {_LONGEST} bytes at most")
     return name

@@ -48,16 +48,16 @@ def plan_removal(model: LocalModel, others: Sequence[LocalModel], *, foreign: bo
     if model.store in (Store.LM_STUDIO, Store.LLAMA_CPP) and not foreign:
         raise UsageError(f"{model.path} belongs to {model.store}; --foreign removes it all the same")
     there = [file for file in model.files if os.path.lexists(file)]
+    if model.store is Store.HUB:
+        there += _in_other_snapshots(model, {Path(os.path.realpath(file)) for file in there})
     targets = {file: Path(os.path.realpath(file)) for file in there}
     used = {os.path.realpath(file) for other in others if other.files != model.files for file in other.files}
-    if model.store is Store.HUB:
-        there += _same_in_other_snapshots(model, set(targets.values()))
     inside = _repository(model)
-    blobs = [
-        blob
+    blobs = {
+        blob: None
         for file, blob in targets.items()
         if blob != file and str(blob) not in used and inside is not None and blob.is_relative_to(inside)
-    ]
+    }
     freed = sum(_size(path) for path in {*blobs, *(f for f in there if not f.is_symlink())})
     return Removal(model, tuple(there), tuple(blobs), freed)
 
@@ -83,19 +83,20 @@ def _repository(model: LocalModel) -> Path | None:
     return None
 
 
-def _same_in_other_snapshots(model: LocalModel, targets: set[Path]) -> list[Path]:
-    """Links of other snapshots that lead to the same blobs."""
+def _in_other_snapshots(model: LocalModel, targets: set[Path]) -> list[Path]:
+    """Its former versions, which no list shows; of a model of one revision its other links only."""
     folder = next((f for f in model.path.parents if f.name == "snapshots"), None)
     if folder is None:
         return []
-    names = {file.name for file in model.files}
+    snapshots = [path for path in folder.iterdir() if path.is_dir()]
+    places = [file.relative_to(folder).parts[1:] for file in model.files]
+    links = [snapshot.joinpath(*place) for snapshot in snapshots for place in places]
     return [
         link
-        for link in folder.rglob("*.gguf")
+        for link in links
         if link not in model.files
-        and link.name in names
-        and link.is_symlink()
-        and Path(os.path.realpath(link)) in targets
+        and os.path.lexists(link)
+        and (not model.revision or Path(os.path.realpath(link)) in targets)
     ]
 
 

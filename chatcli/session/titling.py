@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from chatcli.chat.message import FinishReason, Message, Role
-from chatcli.chat.pictures import described
+from chatcli.chat.pictures import in_words
 from chatcli.engine.base import Cancellation, Engine, Finished, TextDelta
 from chatcli.errors import ChatcliError
 from chatcli.sampling import SamplingParams
@@ -73,7 +73,7 @@ class Titler:
         generation = path[1].generation
         if generation is not None and generation.finish_reason in _TOO_LITTLE:
             return None
-        return described(path[0]), path[1].content
+        return in_words(path[0]), path[1].content
 
     def _write(self, cancel: Cancellation) -> Iterator[str]:
         """Runs in a thread. What fails here is a title that is not written."""

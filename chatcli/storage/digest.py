@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from chatcli.chat.message import Role
-from chatcli.chat.pictures import described
+from chatcli.chat.message import Message, Role
+from chatcli.chat.pictures import in_words
 from chatcli.chat.scanner import Damage, Torn
 from chatcli.chat.transcript_reader import MessageRead, Reader, Renamed, SessionRead
 
@@ -17,6 +17,7 @@ class Passage:
 
     Attributes:
         model: name and file of the model that gave the answer, or answered the question; may be empty.
+        content: the words, after the names of the message's pictures.
     """
 
     message: int
@@ -64,9 +65,9 @@ def passages(chunks: Iterable[bytes], digest: Digest) -> Iterator[Passage]:
                 answered = model if message.role is Role.ASSISTANT else ""
                 yield Passage(question.message, question.role, answered, question.content)
                 question = None
-            passage = Passage(event.node.id, message.role.value, model, described(message))
+            passage = Passage(event.node.id, message.role.value, model, in_words(message))
             if message.role is Role.USER:
-                opening = opening or title_from(message.content or passage.content)
+                opening = opening or beginning_of(message)
                 question = passage
             else:
                 yield passage
@@ -82,6 +83,11 @@ def passages(chunks: Iterable[bytes], digest: Digest) -> Iterator[Passage]:
     if named:
         yield Passage(0, "title", "", named)
     digest.title = named or opening
+
+
+def beginning_of(message: Message) -> str:
+    """A message in a few words: the first line that says something, else what it shows."""
+    return title_from(message.content) or title_from(in_words(message))
 
 
 def title_from(content: str) -> str:

@@ -15,7 +15,7 @@ from chatcli.storage.durable import FILE_MODE, PATIENCE, AppendFile, make_privat
 R = TypeVar("R")
 
 #: To be raised with every change of the schema or of what is put into it.
-VERSION = 3
+VERSION = 4
 _SCHEMA = """
 CREATE TABLE folders (
     path TEXT PRIMARY KEY,       -- below the transcripts folder, with /; '' is the folder itself

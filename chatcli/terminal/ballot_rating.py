@@ -7,7 +7,7 @@ from itertools import islice
 
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import Role
-from chatcli.chat.pictures import described
+from chatcli.chat.pictures import in_words
 from chatcli.errors import StorageError
 from chatcli.feedback.reasons import label, vocabulary
 from chatcli.feedback.records import Rating, Thumb
@@ -182,7 +182,7 @@ class RatingSession:
 def question_of(conversation: Conversation, node: Node) -> str:
     """What an answer answers."""
     path = conversation.path(node.parent) if node.parent is not None else []
-    return next((described(n.message) for n in reversed(path) if n.message.role is Role.USER), "")
+    return next((in_words(n.message) for n in reversed(path) if n.message.role is Role.USER), "")
 
 
 def _question(rating: Rating | None) -> str:

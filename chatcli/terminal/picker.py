@@ -13,7 +13,7 @@ from prompt_toolkit.layout.processors import BeforeInput
 from prompt_toolkit.output import Output
 
 from chatcli.chat.message import Role
-from chatcli.chat.pictures import described
+from chatcli.chat.pictures import in_words
 from chatcli.errors import StorageError
 from chatcli.session.past_chats import Found, PastChats
 from chatcli.terminal.figures import chat_line
@@ -142,7 +142,7 @@ class _Picker:
                 (
                     "bold" if node.message.role is Role.USER else "",
                     ("> " if node.message.role is Role.USER else "")
-                    + sanitize(described(node.message)[-_MOST_WORDS:]).expandtabs().strip("\n"),
+                    + sanitize(in_words(node.message)[-_MOST_WORDS:]).expandtabs().strip("\n"),
                 )
                 for node in nodes
             ] or [("class:rule", "(too long to be shown here, or not readable)")]

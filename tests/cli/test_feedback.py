@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chatcli.chat.message import Message, assistant, user
+from chatcli.chat.message import Message, Picture, assistant, user
 from chatcli.errors import ExitCode
 from chatcli.feedback.records import Record, Target, comparison, correction, rating
 from chatcli.storage.feedback_log import FeedbackLog
@@ -143,6 +143,14 @@ def test_show_shows_everything_harmlessly(judged: tuple[Path, list[Record]]) -> 
         assert part in text
     run(home, "show", records[1].id)
     assert "there is no judgement" in run(home, "show", "zzz", code=ExitCode.USAGE).stderr
+
+
+def test_pictures_are_named(fresh_home: Path) -> None:
+    """In the list and in full, before the words, harmlessly."""
+    pictures = Picture("c" * 64, "cat.png"), Picture("d" * 64, NASTY)
+    log_of(fresh_home).append(rating([user("Which?", *pictures)], assistant("Both."), thumb=1))
+    assert "[picture: cat.png] [picture: " in run(fresh_home, "list").stdout
+    assert re.search(r"\[picture: cat.png\]\n(.*\n)+Which\?", run(fresh_home, "show", "last").stdout)
 
 
 def test_stats_in_all_forms(judged: tuple[Path, list[Record]], tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import re
 import stat
 from pathlib import Path
 
 import pytest
 
-from chatcli.chat.message import user
+from chatcli.chat.message import Picture, user
 from chatcli.feedback.codec import encode
 from chatcli.feedback.formats.table import FORMATS
 from chatcli.settings import Paths
@@ -50,6 +51,18 @@ def test_a_folder_is_a_dataset(judged: Path, tmp_path: Path) -> None:
     assert "license: unknown" in card
     assert "| lkjsxclm | lkjsxclm.gguf |" in card
     assert stat.S_IMODE((out / "train.jsonl").stat().st_mode) == 0o600
+
+
+def test_what_was_asked_about_pictures_is_left_out_aloud(fresh_home: Path, tmp_path: Path) -> None:
+    """The counts, the card and the manifest have a line for it."""
+    log, out = sample(), tmp_path / "data"
+    log.compare([user("?", Picture("c" * 64, "cat.png"))], answer("a"), answer("b"), "left", "c9")
+    keep(fresh_home, log)
+    dry = run(fresh_home, "feedback", "export", "--dry-run").stdout
+    assert re.search(r"^  prompt has pictures +-1$", dry, re.MULTILINE)
+    assert "8 train rows (pairs)" in run(fresh_home, "feedback", "export", "-o", str(out)).stderr
+    assert "prompt has pictures" in (out / "README.md").read_text(encoding="utf-8")
+    assert ["prompt has pictures", -1] in json.loads((out / "manifest.json").read_text())["funnel"]
 
 
 def test_the_same_export_has_the_same_bytes(judged: Path, tmp_path: Path) -> None:

@@ -4,18 +4,22 @@ import hashlib
 import json
 import re
 import shutil
+import signal
+import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from benchmarks.shapes import SHAPES, write
 from chatcli.errors import ExitCode
 from chatcli.library.catalog import entries, find
+from chatcli.library.hub.cache import RepoCache
 from tests.engine.gguf_files import STRING, U32, tiny_model
 from tests.engine.tiny_models import write_llama
-from tests.library.disks import in_hub_cache, in_ollama, put
+from tests.library.disks import gguf, in_hub_cache, in_ollama, put
 from tests.program import MODEL, Terminal, run
 
 
@@ -48,12 +52,15 @@ def test_list_of_damaged_and_hostile_files(disk: Path) -> None:
     """A file that is no model, and a name that would move the cursor, spoil no list."""
     put(disk / "models/empty.gguf", b"")
     put(disk / "models/bad\x1b[2J\n.gguf")
+    put(disk / "models/bad\udcff\u202e.gguf", gguf())
     put(disk / "models/big-00001-of-00002.gguf")
     done = run(disk, "models", "list")
     assert done.code == 0
     assert "\x1b" not in done.stdout
     assert "the file is empty" in done.stdout
     assert "lacks big-00002-of-00002.gguf" in done.stdout
+    sizes = {line.index(" MB") for line in done.stdout.splitlines()}
+    assert len(sizes) == 1  # a column, however odd the names
 
 
 def test_show_tells_what_the_header_says(home: Path) -> None:
@@ -104,6 +111,62 @@ def test_rm_frees_space_and_says_how_much(disk: Path) -> None:
     assert MODEL.exists()
 
 
+def test_rm_of_a_model_that_lacks_a_part(disk: Path) -> None:
+    """It cannot be loaded, but what there is of it can be removed."""
+    part = put(disk / "models/big-Q8_0-00001-of-00002.gguf")
+    assert run(disk, "ask", "-m", "big-Q8_0", "hi").code == ExitCode.MODEL
+    done = run(disk, "models", "rm", "big-Q8_0", "-y")
+    assert (done.code, part.exists()) == (0, False), done.stderr
+
+
+def test_the_default_by_whatever_name(disk: Path) -> None:
+    """The list marks it, an alias or a shorter name too; once it is gone, both say so."""
+    assert run(disk, "models", "alias", "toy", "user/Model-GGUF").code == 0
+    assert run(disk, "models", "default", "toy").code == 0
+    marked = [line for line in run(disk, "models", "list").stdout.splitlines() if line.startswith("*")]
+    assert [line.split()[1] for line in marked] == ["user/Model-GGUF:Q8_0"]
+    assert "it was the default model" in run(disk, "models", "rm", "user/Model-GGUF", "-y").stderr
+    assert "the default model, toy, is not on this machine" in run(disk, "models", "list").stderr
+
+
+def test_rm_of_all_names_of_one_file(disk: Path) -> None:
+    """A blob that two models share goes with the second, also where both are named at once."""
+    cache = disk / "nobody/.cache/huggingface/hub"
+    for file in ("one-Q4_0.gguf", "two-Q6_K.gguf"):
+        in_hub_cache(cache, "user/Both-GGUF", file, gguf("both"))
+    names = [f"user/Both-GGUF:{tag}" for tag in ("Q4_0", "Q6_K", "Q4_0")]
+    done = run(disk, "models", "rm", "-y", *names)
+    assert (done.code, done.stderr.count("removed")) == (0, 2)
+    assert list((cache / "models--user--Both-GGUF/blobs").iterdir()) == []
+
+
+def test_unfinished_downloads(disk: Path) -> None:
+    """They are listed with their size and go when told to, unless somebody is fetching them."""
+    cache = RepoCache(disk / "nobody/.cache/huggingface/hub", "user/Model-GGUF")
+    etags = ["a" * 64, "b" * 64]
+    for etag in etags:
+        put(cache.partial(etag), bytes(3_000_000))
+    listed = run(disk, "models", "list").stdout
+    assert "user/Model-GGUF: 6.0 MB of unfinished downloads" in listed
+    record = json.loads(run(disk, "models", "list", "--json").stdout)["unfinished"]
+    assert [(r["repo"], r["size"]) for r in record] == [("user/Model-GGUF", 3_000_000)] * 2
+    assert run(disk, "models", "rm", "--unfinished").code == ExitCode.USAGE  # nobody to ask
+    assert run(disk, "models", "rm", "--unfinished", "-y", "user/other").code == ExitCode.MODEL
+    cache.lock(etags[0]).parent.mkdir(parents=True)
+    with FileLock(cache.lock(etags[0])):
+        done = run(disk, "models", "rm", "--unfinished", "-y", "user/model-gguf")
+    assert done.code == 0
+    assert "3.0 MB are free again" in done.stderr
+    assert "is being fetched" in done.stderr
+    assert [cache.partial(etag).exists() for etag in etags] == [True, False]
+    assert run(disk, "models", "show", "user/Model-GGUF").code == 0
+    assert run(disk, "models", "rm", "-y").code == ExitCode.USAGE
+    told = run(disk, "models", "rm", "user/Model-GGUF:Q2_K", "-y").stderr
+    assert "rm --unfinished user/Model-GGUF:Q2_K frees" in told
+    assert run(disk, "models", "rm", "--unfinished", "user/Model-GGUF:Q2_K", "-y").code == 0
+    assert not cache.partial(etags[0]).exists()
+
+
 def test_import_in_place_and_as_a_copy(home: Path, tmp_path: Path) -> None:
     """Registered where it lies it goes by its new name; forgotten, it stays; a copy is private and whole."""
     file = write_llama(tmp_path / "thing.gguf")
@@ -117,11 +180,27 @@ def test_import_in_place_and_as_a_copy(home: Path, tmp_path: Path) -> None:
     assert copy.read_bytes() == file.read_bytes()
     assert copy.stat().st_mode & 0o777 == 0o600
     again = run(home, "models", "import", str(file), "--copy")
-    assert (again.code, "--name" in again.stderr) == (ExitCode.USAGE, True)
+    assert (again.code, "another name" in again.stderr) == (ExitCode.USAGE, True)
     climbing = run(home, "models", "import", str(file), "--copy", "--name", "../up")
     assert climbing.code == ExitCode.USAGE
     bad = put(tmp_path / "bad.gguf", tiny_model().with_key("llama.block_count", U32, 0).encode())
     assert run(home, "models", "import", str(bad)).code == ExitCode.MODEL
+
+
+def test_a_killed_copy_leaves_nothing_that_looks_whole(home: Path, tmp_path: Path) -> None:
+    """What it leaves is no model by its name, and the next copy takes it over."""
+    file = write_llama(tmp_path / "thing.gguf")
+    code = (
+        "import os, shutil; shutil.copyfileobj = lambda *_: os.kill(os.getpid(), 9)\n"
+        "from chatcli.cli.main import main; main()"
+    )
+    for _ in range(2):
+        killed = run(home, "models", "import", str(file), "--copy", command=[sys.executable, "-c", code])
+        assert killed.code == -signal.SIGKILL
+        assert [p.name for p in (home / "models").iterdir()] == ["thing.gguf.part"]
+        assert "thing" not in run(home, "models", "list").stdout
+    assert run(home, "models", "import", str(file), "--copy").code == 0
+    assert [p.name for p in (home / "models").iterdir()] == ["thing.gguf"]
 
 
 def test_a_split_model_is_imported_whole(home: Path, tmp_path: Path) -> None:
@@ -152,6 +231,75 @@ def test_default_and_aliases(home: Path) -> None:
     assert run(home, "models", "alias", "toy", "--remove").code == 0
     assert run(home, "models", "default", "toy").code == ExitCode.MODEL
     assert run(home, "models", "alias", "x", "nothing-like-it").code == ExitCode.MODEL
+
+
+def test_aliases_of_aliases_and_paths(home: Path, tmp_path: Path) -> None:
+    """What an alias stood for is kept, not the alias; of a path the place, wherever one stands later."""
+    file = home / "models/own.gguf"
+    file.parent.mkdir()
+    write_llama(file)
+    run(home, "models", "alias", "one", "own")
+    run(home, "models", "alias", "two", "ONE")
+    run(home, "models", "alias", "one", "lkjsxclm")
+    run(home, "models", "alias", "three", "one")
+    assert run(home, "models", "alias", "four", "./own.gguf", cwd=file.parent).code == 0
+    assert run(home, "models", "alias").stdout.splitlines() == [
+        "one = lkjsxclm",
+        "two = own",
+        "three = lkjsxclm",
+        f"four = {file}",
+    ]
+    assert run(home, "ask", "-m", "Two", "--max-tokens", "1", "hi", cwd=tmp_path).code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("LKJSXCLM", "comes with the program"),
+        ("qwen3.5-4B", "catalogue"),
+        ("mine-q8_0", "is the name of"),
+        ("user/model-gguf:q8_0", "is the name of"),
+        ("./here", "a path"),
+        ("scripted:x", "a path"),
+        ("a\x1b[31m", "cannot be the name"),
+        ("x\u202ey", "cannot be the name"),
+        ("", "cannot be the name"),
+        ("n" * 300, "too long"),
+    ],
+)
+def test_new_names_hide_nothing(name: str, said: str, disk: Path, tmp_path: Path) -> None:
+    """Neither an alias nor an imported file, copied or not, takes the name of another model."""
+    file = write_llama(tmp_path / "thing.gguf")
+    for command in (
+        ("alias", name, "lkjsxclm"),
+        ("import", str(file), "--name", name),
+        ("import", str(file), "--copy", "--name", name),
+    ):
+        done = run(disk, "models", *command)
+        assert (done.code, done.stdout, done.stderr.count("\n")) == (ExitCode.USAGE, "", 1), done.stderr
+        assert said in done.stderr
+    assert not (disk / "models.json").exists()
+
+
+def test_importing_again(home: Path, tmp_path: Path) -> None:
+    """The same file is no question, another one under its name is; one that is gone makes room."""
+    file, other = write_llama(tmp_path / "thing.gguf"), tmp_path / "sub/thing.gguf"
+    other.parent.mkdir()
+    shutil.copy(file, other)
+    for _ in range(2):
+        assert run(home, "models", "import", str(file)).code == 0
+    taken = run(home, "models", "import", str(other))
+    assert (taken.code, f"is the name of {file}" in taken.stderr) == (ExitCode.USAGE, True)
+    run(home, "models", "alias", "friend", "thing")
+    assert "is an alias of thing" in run(home, "models", "import", str(other), "--name", "Friend").stderr
+    file.unlink()
+    assert f"lacks {file.name}" in run(home, "models", "list").stdout
+    gone = run(home, "ask", "-m", "thing", "hi")
+    assert (gone.code, f"{file} is gone" in gone.stderr) == (ExitCode.MODEL, True)
+    assert "removed thing" in run(home, "models", "rm", "thing", "-y").stderr
+    assert "no model 'thing'" in run(home, "models", "rm", "thing", "-y").stderr
+    assert run(home, "models", "import", str(other)).code == 0
+    assert "chatcli -m 'my thing'" in run(home, "models", "import", str(other), "--name", "my thing").stderr
 
 
 def test_recommend_names_three(home: Path) -> None:
@@ -191,6 +339,7 @@ def test_quantize(home: Path, tmp_path: Path) -> None:
     assert (done.code, done.stdout) == (0, "")
     assert "Q8_0" in done.stderr
     assert json.loads(run(home, "models", "show", str(target), "--json").stdout)["quantization"] == "Q8_0"
+    assert f"chatcli -m {target}" in done.stderr
     again = run(home, "models", "quantize", str(source), str(target), "--type", "Q8_0")
     assert (again.code, again.stderr.count("\n")) == (ExitCode.USAGE, 1)
 

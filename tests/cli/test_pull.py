@@ -1,8 +1,10 @@
 """``chatcli pull`` as its users run it."""
 
 import base64
+import hashlib
 import json
 import re
+import shlex
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ import pytest
 
 from tests.library.hub_server import Fault, HubServer, Repo
 from tests.library.pulling import PROGRAM, REPO, bundled_repo, environment, pull, pull_json
-from tests.program import MODEL, Terminal, run
+from tests.program import MODEL, Run, Terminal, run
 
 SMALL = b"GGUF" * 10_000
 
@@ -211,6 +213,69 @@ def test_names_of_the_catalogue_are_pulled(hub: HubServer, fresh_home: Path) -> 
     entry = entries()[0]
     hub.repos[entry.repo] = Repo({entry.file: SMALL, "other-Q2_K.gguf": SMALL})
     assert [Path(file["path"]).name for file in pull_json(hub, fresh_home, entry.name)] == [entry.file]
+    for name in (entry.name, entry.reference):
+        assert pull(hub, fresh_home, name).stderr.endswith(f" chatcli -m {entry.name}\n")
+
+
+def test_what_is_told_to_chat_with_is_chatted_with(hub: HubServer, home: Path) -> None:
+    """The command that a pull ends with opens exactly what was pulled, however it was named."""
+    weights = [MODEL.read_bytes() + bytes([n]) for n in range(3)]
+    repo = hub.repos["u/two-GGUF"] = Repo(
+        {"small-Q8_0.gguf": weights[0], "large-Q8_0.gguf": weights[1], "a b/odd#%-Q6_K.GGUF": weights[0]}
+    )
+    first = repo.commit
+    where = environment(hub, home / "hub")
+    for name, content in (
+        ("u/two-GGUF:large", weights[1]),
+        ("u/two-GGUF/small-Q8_0.gguf", weights[0]),
+        ("u/two-GGUF/a b/odd#%-Q6_K.GGUF", weights[0]),
+        (f"{hub.endpoint}/u/two-GGUF/blob/main/small-Q8_0.gguf", weights[0]),
+    ):
+        _chats_with(run(home, "pull", name, env=where), content, home, where)
+    repo.files["large-Q8_0.gguf"] = weights[2]
+    _chats_with(run(home, "pull", "u/two-GGUF:large", env=where), weights[2], home, where)
+    old = run(home, "pull", "--offline", f"u/two-GGUF@{first}:large", env=where)
+    assert Path(old.stdout.strip()).read_bytes() == weights[1]
+    shown = run(home, "models", "show", "--json", f"u/two-GGUF@{first}:large", env=where)
+    assert json.loads(shown.stdout)["files"] == [old.stdout.strip()]
+
+
+def _chats_with(pulled: Run, content: bytes, home: Path, env: dict[str, str]) -> None:
+    assert Path(pulled.stdout.strip()).read_bytes() == content, pulled.stderr
+    name = shlex.split(pulled.stderr.splitlines()[-1])[-1]
+    answer = run(home, "ask", "--json", "-hf", name, "--max-tokens", "1", "hi", env=env)
+    assert answer.code == 0, answer.stderr
+    log = "".join(path.read_text() for path in (home / "transcripts").rglob("*.txt"))
+    assert hashlib.sha256(content).hexdigest() in log
+
+
+def test_what_is_here_by_other_names(hub: HubServer, fresh_home: Path) -> None:
+    """An alias of something on the hub is pulled; what is no hub's is told to be here."""
+    pull_json(hub, fresh_home, "u/r")
+    where = environment(hub, fresh_home / "hub")
+    assert run(fresh_home, "models", "alias", "mine", "u/r", env=where).code == 0
+    assert "/m-Q4_K_M.gguf" in run(fresh_home, "pull", "Mine", env=where).stdout
+    for name in ("lkjsxclm", str(MODEL)):
+        done = run(fresh_home, "pull", name, env=where)
+        assert (done.code, "on this machine already" in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "code", "said"),
+    [
+        ({"HF_ENDPOINT": "http://hub:abc"}, 2, "HF_ENDPOINT must be an address"),
+        ({"HF_TOKEN": "t\u00f6k\u4e16"}, 7, "your token has characters"),
+        ({"http_proxy": "http://proxy:abc", "NO_PROXY": "", "no_proxy": ""}, 7, "the proxy proxy:abc cannot"),
+        ({"http_proxy": "socks5://proxy:1", "NO_PROXY": "", "no_proxy": ""}, 7, "the proxy proxy:1 cannot"),
+    ],
+)
+def test_variables_that_cannot_be(
+    hub: HubServer, fresh_home: Path, variables: dict[str, str], code: int, said: str
+) -> None:
+    """The variable at fault is named, not what failed because of it."""
+    done = run(fresh_home, "pull", "u/r", env=environment(hub, fresh_home / "hub", variables))
+    assert (done.code, done.stderr.count("\n")) == (code, 1)
+    assert said in done.stderr
 
 
 def test_no_telemetry(hub: HubServer, fresh_home: Path) -> None:

@@ -19,6 +19,7 @@ from chatcli.settings import Paths
 from chatcli.storage.state_cache import StateCache
 from chatcli.storage.transcripts import TranscriptStore
 from tests.chat.formats import samples
+from tests.chat.pictures import picture
 from tests.program import Run, Terminal, environment
 from tests.program import run as run_program
 
@@ -104,6 +105,29 @@ def test_show_is_readable_and_harmless(home: Path) -> None:
         run_program(home, "transcripts", "show", name, "--raw").stdout.encode()
         == file_of(home, name).read_bytes()
     )
+
+
+def test_pictures_are_named_before_the_words(home: Path) -> None:
+    """In the list, the messages and the tree; as data they are told apart."""
+    conversation = Conversation()
+    first, nasty = picture(), picture(NASTY, color="blue")
+    conversation.append(user("", first))
+    conversation.append(assistant("Red."))
+    conversation.append(user("And this?", first, nasty))
+    TranscriptStore(paths(home).transcripts).add(conversation).close()
+    assert shown(home, "list").endswith("  [picture: cat.png]\n")
+    text = shown(home, "show", "last")
+    assert "user\n[picture: cat.png]\n\n" in text
+    assert re.search(r"\n\[picture: cat\.png\]\n\[picture: .*abc.*\]\nAnd this\?\n", text)
+    tree = shown(home, "show", "last", "--tree")
+    assert "1 user: [picture: cat.png]" in tree
+    assert "3 user: And this?" in tree
+    messages = json.loads(run(home, "show", "last", "--json").stdout)["messages"]
+    assert [m.get("pictures") for m in messages] == [
+        [{"sha256": first.sha256, "name": "cat.png"}],
+        None,
+        [{"sha256": first.sha256, "name": "cat.png"}, {"sha256": nasty.sha256, "name": NASTY}],
+    ]
 
 
 def test_a_tree_moves_in_only_where_it_branches() -> None:

@@ -13,7 +13,14 @@ import numpy as np
 #: Sides of a picture and of a patch of the ``mlp`` kind: 16 tokens a picture.
 IMAGE_SIZE, PATCH_SIZE = 56, 14
 _BLOCKS, _WIDTH, _HEADS, _FEED_FORWARD = 2, 64, 4, 128
-_KINDS = {"mlp": "mlp", "qwen2vl": "qwen2vl_merger"}
+_KINDS = {
+    "mlp": "mlp",
+    "qwen2vl": "qwen2vl_merger",
+    "gemma3": "gemma3",
+    "idefics3": "idefics3",
+    "lfm2": "lfm2",
+}
+_MERGED = 2  # patches of a side that become one token, but for ``mlp``
 
 
 def write_projector(
@@ -35,8 +42,9 @@ def write_projector(
     Args:
         path: the file.
         width: of the text model it is for, its ``embedding_length``.
-        kind: ``mlp`` (as of LLaVA: pictures are squares of one size, a token a patch) or ``qwen2vl`` (any
-            size, a token for each 2 x 2 patches).
+        kind: ``mlp`` (as of LLaVA: pictures are squares of one size, a token a patch); ``gemma3`` (the same
+            with a token for 2 x 2 patches, all of which see each other); ``qwen2vl`` (any size, M-RoPE);
+            ``idefics3`` and ``lfm2`` (a large picture is cut into tiles).
         image_size, patch_size: in pixels.
         hidden, heads, feed_forward, blocks: sizes of the encoder; ``hidden / heads`` must be a multiple of 4.
         numbers: ``numpy.float16`` or ``float32`` for the matrices; norms and biases are float32.
@@ -53,6 +61,8 @@ def write_projector(
         "embedding_length": hidden,
         "feed_forward_length": feed_forward,
         "block_count": blocks + (kind == "mlp"),  # LLaVA's graph leaves out the last one
+        "projector.scale_factor": _MERGED,
+        "preproc_image_size": 2 * image_size,
         "projection_dim": width,
         "attention.head_count": heads,
         "image_size": image_size,
@@ -101,14 +111,20 @@ def _block(tensor: _Tensor, block: str, hidden: int, feed_forward: int) -> None:
 def _ends(tensor: _Tensor, kind: str, width: int, hidden: int, patch: int, patches: int) -> None:
     """What comes before the blocks and after them."""
     tensor("v.patch_embd.weight", hidden, 3, patch, patch)
-    if kind == "mlp":
-        tensor("v.position_embd.weight", patches, hidden)
-        merged = hidden
-    else:
+    if kind == "qwen2vl":
         tensor("v.patch_embd.weight.1", hidden, 3, patch, patch)
         tensor("v.post_ln.weight", hidden, ones=True)
         tensor("v.post_ln.bias", hidden)
-        merged = 4 * hidden
-    for layer, rows in (("mm.0", merged), ("mm.2", width)):
-        tensor(f"{layer}.weight", rows, merged)
-        tensor(f"{layer}.bias", rows)
+    else:
+        tensor("v.position_embd.weight", patches, hidden)
+    merged = hidden if kind in ("mlp", "gemma3") else _MERGED**2 * hidden
+    if kind == "gemma3":
+        tensor("mm.input_projection.weight", hidden, width)
+        tensor("mm.soft_emb_norm.weight", hidden, ones=True)
+        return
+    if kind == "idefics3":
+        tensor("mm.model.fc.weight", width, merged)
+        return
+    for layer, rows in ((1 if kind == "lfm2" else 0, merged), (2, width)):
+        tensor(f"mm.{layer}.weight", rows, merged)
+        tensor(f"mm.{layer}.bias", rows)

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,9 @@ from chatcli.engine.probe import child_environment, interpreter, known, probe, t
 from chatcli.engine.verdict import Outcome, Verdict
 from chatcli.engine.verdict_cache import VerdictCache, file_identity, machine_identity
 from chatcli.errors import InvalidModel, ModelCrashed, ModelError, ModelNotFound
+from tests.engine import seeing
 from tests.engine.gguf_files import F32, U32, File, tiny_model
+from tests.engine.projector_files import write_projector
 
 MODEL = tiny_model()
 PLAIN_OPTIONS = LoadOptions(use_extra_bufts=False)  # one trial is enough then, on any CPU
@@ -318,3 +321,20 @@ def test_a_model_with_numbers_of_its_own_is_tried_with_them(tmp_path: Path, cach
     """The trial's small context is no larger than it has to be: models trained on less load too."""
     path = MODEL.with_key("llama.context_length", U32, 16).write(tmp_path / "short.gguf")
     assert probe(path, cache, PLAIN_OPTIONS).outcome is Outcome.OK
+
+
+def test_a_projector_is_tried_with_its_model(tmp_path: Path, cache: Path) -> None:
+    """It is loaded and shown a picture; one that kills the child is told apart from the model alone."""
+    model, projector = seeing.files("plain")
+    seen = replace(PLAIN_OPTIONS, projector=projector)
+    assert probe(model, cache, PLAIN_OPTIONS).ok
+    assert known(model, cache, seen) is None
+    verdict = probe(model, cache, seen)
+    assert verdict.outcome is Outcome.OK
+    assert known(model, cache, seen) == replace(verdict, remembered=True)
+    deadly = write_projector(tmp_path / "mmproj.gguf", width=64, heads=0)
+    assert try_model(model, replace(PLAIN_OPTIONS, projector=deadly)).outcome is Outcome.CRASHED
+    wrong = write_projector(tmp_path / "mmproj-wrong.gguf", width=128)
+    refused = probe(model, cache, replace(PLAIN_OPTIONS, projector=wrong))
+    assert refused.outcome is Outcome.ERROR
+    assert "mmproj-wrong.gguf cannot be used: " in refused.reason

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatcli.chat.message import Message, Role, assistant, system, user
-from chatcli.engine.prompt import BuiltPrompt, PromptBuilder
+from chatcli.engine.prompt import BuiltPrompt, PromptBuilder, Template
+from chatcli.engine.sight import Blind
 from chatcli.engine.template import ChatTemplate, TranscriptFormat
 from chatcli.engine.vocabulary import Vocabulary
 from tests.engine import templates, vocabularies
@@ -44,9 +45,10 @@ PLACES = (
 def _builder(vocabulary: str, template: str) -> PromptBuilder:
     known = vocabularies.vocabulary(vocabulary)
     source = TEMPLATES.get(template)
-    if source is None:
-        return PromptBuilder(known, TranscriptFormat("lkjsxclm"))
-    return PromptBuilder(known, ChatTemplate(source, known.bos_text, known.eos_text))
+    form: Template = TranscriptFormat("lkjsxclm")
+    if source is not None:
+        form = ChatTemplate(source, known.bos_text, known.eos_text)
+    return PromptBuilder(known, form, Blind("it reads text only"))
 
 
 def _dialogue(role: Role, content: str) -> list[Message]:

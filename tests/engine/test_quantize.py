@@ -1,15 +1,19 @@
 """Making a smaller model of a model, with llama.cpp itself."""
 
+import fcntl
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from chatcli.engine.gguf import read_header
+from chatcli.engine.gguf import check, read_header
 from chatcli.engine.quantize import quantize
-from chatcli.errors import ChatcliError, InvalidModel, UsageError
+from chatcli.errors import ChatcliError, ExitCode, InvalidModel, StorageError, UsageError
 from tests.engine.gguf_files import tiny_model
 from tests.engine.tiny_models import write_llama
-from tests.program import MODEL
+from tests.program import MODEL, run
 
 
 def test_a_smaller_model_comes_out(tmp_path: Path) -> None:
@@ -61,6 +65,52 @@ def test_targets_are_not_overwritten(tmp_path: Path) -> None:
         with pytest.raises(UsageError):
             quantize(source, wrong, "Q8_0", overwrite=True)
     assert read_header(source).quantization == "F32"
+
+
+def test_a_killed_run_leaves_nothing_that_looks_whole(tmp_path: Path) -> None:
+    """What it leaves goes by another name, is no model, and is taken over by the next run."""
+    source, target = write_llama(tmp_path / "source.gguf"), tmp_path / "out.gguf"
+    code = (
+        "import os, sys, pathlib\n"
+        "from chatcli.engine.quantize import quantize\n"
+        "quantize(*map(pathlib.Path, sys.argv[1:]), 'Q8_0', on_progress=lambda *_: os.kill(os.getpid(), 9))"
+    )
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", code, source, target], capture_output=True, check=False)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        left = sorted(p.name for p in tmp_path.iterdir())
+        assert left == ["out.gguf.part", "source.gguf"]
+        with pytest.raises(ChatcliError):
+            check(read_header(tmp_path / "out.gguf.part"))
+    assert quantize(source, target, "Q8_0").quantization == "Q8_0"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.gguf", "source.gguf"]
+
+
+def test_a_target_has_one_writer(tmp_path: Path) -> None:
+    """Two runs at once would leave what neither of them wrote."""
+    source, target = write_llama(tmp_path / "source.gguf"), tmp_path / "out.gguf"
+    with (tmp_path / "out.gguf.part").open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(StorageError, match="another chatcli is writing"):
+            quantize(source, target, "Q8_0")
+    assert quantize(source, target, "Q8_0").quantization == "Q8_0"
+
+
+def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
+    """llama.cpp's own words for a full disk say nothing; ours do, and nothing stays."""
+    source, target = write_llama(tmp_path / "source.gguf"), tmp_path / "out.gguf"
+    code = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))\n"
+        "from chatcli.cli.main import main; main()"
+    )
+    command = [sys.executable, "-c", code]
+    done = run(
+        tmp_path / "home", "models", "quantize", str(source), str(target), "-t", "Q8_0", command=command
+    )
+    assert (done.code, done.stderr.count("\n")) == (ExitCode.STORAGE, 1), done.stderr
+    assert "the disk is full" in done.stderr
+    assert sorted(p.name for p in tmp_path.glob("*.gguf*")) == ["source.gguf"]
 
 
 def test_a_damaged_source_leaves_nothing(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_blob_that_proves_itself_but_lies_is_refused_by_what_llama_says(engine
     data = bytes(state.data)
 
     def made(ids: list[int], data: bytes) -> memoryview:
-        lying = StateBlob(conditions, ids, [False] * len(ids), len(data))
+        lying = StateBlob(conditions, ids, range(len(ids)), [False] * len(ids), len(data))
         lying.data[:] = data
         return lying.seal()
 

@@ -12,11 +12,13 @@ import numpy as np
 LONG_PIECE = "=" * 100
 USER_DEFINED = ("<think>", "</think>")
 CONTROL = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
+TILES = ("<fake_token_around_image>", "<global-img>", "\n\n")
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-_EMBEDDING, _LAYERS, _HEADS, _FEED_FORWARD = 64, 2, 4, 96
+WIDTH = 64
+_EMBEDDING, _LAYERS, _HEADS, _FEED_FORWARD = WIDTH, 2, 4, 96
 _INNER, _STATE, _KERNEL, _RANK = 128, 16, 4, 4
 
 
@@ -35,11 +37,29 @@ def token(piece: str) -> int:
 
 def write_llama(path: Path, *, template: str | None = CHATML, context_length: int = 2048) -> Path:
     """Write a two-layer llama model."""
-    writer, tensor = _start(path, "llama", template, context_length, _LAYERS)
+    return _write_transformer(path, "llama", template, context_length)
+
+
+def write_tiled_llama(path: Path) -> Path:
+    """The same with the tokens that idefics3's projector puts around the tiles of a picture."""
+    return _write_transformer(path, "llama", CHATML, 2048, TILES)
+
+
+def write_qwen2vl(path: Path) -> Path:
+    """Write a model whose positions have several dimensions (M-RoPE): those of a picture overlap."""
+    return _write_transformer(path, "qwen2vl", CHATML, 2048)
+
+
+def _write_transformer(
+    path: Path, architecture: str, template: str | None, context_length: int, more: tuple[str, ...] = ()
+) -> Path:
+    writer, tensor = _start(path, architecture, template, context_length, _LAYERS, more)
     writer.add_feed_forward_length(_FEED_FORWARD)
     writer.add_head_count(_HEADS)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(_EMBEDDING // _HEADS)
+    if architecture == "qwen2vl":
+        writer.add_rope_dimension_sections([2, 3, 3, 0])
     for i in range(_LAYERS):
         block = f"blk.{i}."
         tensor(block + "attn_norm.weight", _EMBEDDING, ones=True)
@@ -166,7 +186,12 @@ def write_adapter(path: Path) -> Path:
 
 
 def _start(
-    path: Path, architecture: str, template: str | None, context_length: int, layers: int
+    path: Path,
+    architecture: str,
+    template: str | None,
+    context_length: int,
+    layers: int,
+    more: tuple[str, ...] = (),
 ) -> tuple[Any, Any]:
     writer = gguf.GGUFWriter(str(path), architecture)
     writer.add_name(path.stem)
@@ -174,13 +199,13 @@ def _start(
     writer.add_context_length(context_length)
     writer.add_embedding_length(_EMBEDDING)
     writer.add_file_type(0)
-    words = pieces()
+    words = [*pieces(), *more]
     writer.add_vocab_size(len(words))
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(words)
-    plain = len(words) - len(USER_DEFINED) - len(CONTROL)
-    writer.add_token_types([1] * plain + [4] * len(USER_DEFINED) + [3] * len(CONTROL))
+    plain = len(words) - len(USER_DEFINED) - len(CONTROL) - len(more)
+    writer.add_token_types([1] * plain + [4] * len(USER_DEFINED) + [3] * (len(CONTROL) + len(more)))
     writer.add_token_merges([f"{words[0]} {words[1]}"])  # llama.cpp asks for one; its result is not a token
     writer.add_eos_token_id(words.index("<|im_end|>"))
     writer.add_add_bos_token(False)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from hypothesis import strategies as st
 
-from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, system, user
+from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Picture, Role, system, user
 from chatcli.feedback.answers import Model
 from chatcli.feedback.codec import encode
 from chatcli.feedback.derivation import KINDS, Plan, rows
@@ -107,12 +107,17 @@ class Log:
 
 
 def surveyed(
-    records: Iterable[Record], rules: Rules, kinds: Any = None, split: Split | None = None
+    records: Iterable[Record],
+    rules: Rules,
+    kinds: Any = None,
+    split: Split | None = None,
+    *,
+    pictures: bool = False,
 ) -> tuple[Survey, list[bytes]]:
     """A survey, and the lines by position."""
     lines = [encode(record) for record in records]
     numbered = list(enumerate(lines))
-    return survey(reversed(numbered), rules, kinds=kinds, split=split), lines
+    return survey(reversed(numbered), rules, kinds=kinds, pictures=pictures, split=split), lines
 
 
 def exported(
@@ -124,7 +129,7 @@ def exported(
 ) -> list[tuple[str, dict[str, Any]]]:
     """The rows of an export, each with its split."""
     rules, form = rules or Rules(), FORMATS[name]
-    found, lines = surveyed(records, rules, KINDS.get(form.unit), split)
+    found, lines = surveyed(records, rules, KINDS.get(form.unit), split, pictures=form.pictures)
     plan = Plan.of(found, form.unit, rules)
     made = (
         (side, form.render(row, rules.marks and form.marks))
@@ -177,7 +182,14 @@ def sample() -> Log:
 
 _TEXTS = st.sampled_from(["yes", "no", " yes", "maybe so", "a b", "a  b", "", "\n", "é\u2028x", "<think>"])
 _PROMPTS = st.sampled_from(
-    [[user("p")], [user("q")], [system("s"), user("p")], [user("p"), answer("yes"), user("q")], [user("r")]]
+    [
+        [user("p")],
+        [user("q")],
+        [system("s"), user("p")],
+        [user("p"), answer("yes"), user("q")],
+        [user("r")],
+        [user("p", Picture("c" * 64, "cat.png"))],
+    ]
 )
 _CONVERSATIONS = st.sampled_from([None, "c1", "c2", "c3", "c4", "c5", "arena:run"])
 _ANSWERS = st.builds(

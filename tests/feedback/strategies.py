@@ -4,7 +4,7 @@ from datetime import UTC
 
 from hypothesis import strategies as st
 
-from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, Timings, Usage
+from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Picture, Role, Timings, Usage
 from chatcli.feedback.records import (
     EventFields,
     Judge,
@@ -26,7 +26,17 @@ _SECONDS = st.floats(0, 1e6)
 GENERATIONS = st.builds(
     Generation,
     st.builds(
-        ModelRef, NAMES, WORDS, WORDS, WORDS, WORDS, WORDS, WORDS, st.floats(-8, 8), st.integers(0, 2**40)
+        ModelRef,
+        NAMES,
+        WORDS,
+        WORDS,
+        WORDS,
+        WORDS,
+        WORDS,
+        WORDS,
+        st.floats(-8, 8),
+        st.integers(0, 2**40),
+        WORDS,
     ),
     st.sampled_from(FinishReason),
     st.builds(
@@ -44,8 +54,11 @@ GENERATIONS = st.builds(
     st.none() | st.booleans(),
 )
 ANSWERS = st.builds(Message, st.just(Role.ASSISTANT), WORDS, st.none() | WORDS, st.none() | GENERATIONS)
+_PICTURES = st.lists(st.builds(Picture, st.sampled_from(["a" * 64, "b" * 64]), NAMES), max_size=2).map(tuple)
 PROMPTS = st.lists(
-    st.builds(Message, st.sampled_from(Role), WORDS, st.none() | WORDS), min_size=1, max_size=3
+    st.builds(Message, st.sampled_from(Role), WORDS, st.none() | WORDS, pictures=_PICTURES),
+    min_size=1,
+    max_size=3,
 )
 TARGETS = st.none() | st.builds(
     lambda transcript, messages: Target(transcript=transcript, messages=messages),

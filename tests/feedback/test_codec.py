@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from chatcli.chat.message import Message, Role, assistant, user
+from chatcli.chat.message import Message, Picture, Role, assistant, user
 from chatcli.feedback.answers import answer_of, generation_of, message_of, prompt_key, prompt_of
 from chatcli.feedback.codec import NewerRecord, decode, encode, json_schema
 from chatcli.feedback.records import Record, rating
@@ -158,14 +158,40 @@ def test_provenance_comes_back_whole(message: Message) -> None:
 @settings(max_examples=30, deadline=None)
 @given(messages=PROMPTS)
 def test_a_prompt_key_is_of_roles_and_words(messages: list[Message]) -> None:
-    """It is SHA-256 of a canonical JSON that any language can make; reasoning does not count."""
+    """It is SHA-256 of a canonical JSON that any language can make; neither reasoning counts nor names."""
     import hashlib
 
-    text = json.dumps(
-        [[m.role.value, m.content] for m in messages], ensure_ascii=False, separators=(",", ":")
-    )
+    said = [[m.role.value, m.content, *(p.sha256 for p in m.pictures)] for m in messages]
+    text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
     key = prompt_key(messages)
     assert key == hashlib.sha256(text.encode()).hexdigest() == prompt_key(prompt_of(messages))
-    assert key == prompt_key([Message(m.role, m.content, "other") for m in messages])
+    others = [tuple(Picture(p.sha256, "other") for p in m.pictures) for m in messages]
+    assert key == prompt_key(
+        [Message(m.role, m.content, "other", pictures=o) for m, o in zip(messages, others, strict=True)]
+    )
     assert key != prompt_key([*messages, user("")])
     assert prompt_key([Message(Role.USER, "ab")]) != prompt_key([user("a"), user("b")])
+
+
+def test_pictures_tell_prompts_apart() -> None:
+    """The same words about another picture, about none, or about two in another order: another question."""
+    cat, dog = Picture("c" * 64, "cat.png"), Picture("d" * 64, "dog.png")
+    asked = [(), (cat,), (dog,), (cat, dog), (dog, cat)]
+    assert len({prompt_key([user("What is it?", *pictures)]) for pictures in asked}) == len(asked)
+    apart = [[user("a", cat), user("b")], [user("a"), user("b", cat)], [user("a"), user("b"), user("c" * 64)]]
+    assert len({prompt_key(messages) for messages in apart}) == len(apart)
+
+
+def test_the_key_of_words_alone_stays() -> None:
+    """Logs and datasets that were written before there were pictures have this key in them."""
+    known = "c55e00f81bb3de09aebf2c874fe975135dbc2160984ab7d96b030292738d3f04"
+    assert prompt_key([user("What is a mutex?")]) == known
+
+
+def test_a_record_keeps_which_pictures_and_not_where() -> None:
+    """Hash and name stand in the prompt's message; how to read the bytes does not."""
+    picture = Picture("c" * 64, "cat.png", read=lambda: b"")
+    record = rating([user("What is it?", picture)], assistant("A cat."), thumb=1)
+    (message,) = json.loads(encode(record))["prompt"]
+    assert message["pictures"] == [{"sha256": "c" * 64, "name": "cat.png"}]
+    assert decode(encode(record)) == record

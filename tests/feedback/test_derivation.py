@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatcli.chat.message import user
+from chatcli.chat.message import Picture, user
 from chatcli.errors import UsageError
 from chatcli.feedback.answers import PromptMessage, prompt_key
 from chatcli.feedback.derivation import KINDS, Plan
@@ -38,7 +38,7 @@ def labels(log: Log, **rules: Any) -> list[tuple[str, bool]]:
 def dropped(log: Log, unit: str = "dpo", **rules: Any) -> dict[str, int]:
     """What was left out, by rule."""
     form = FORMATS[unit]
-    found, _ = surveyed(log.records, Rules(**rules), KINDS.get(form.unit))
+    found, _ = surveyed(log.records, Rules(**rules), KINDS.get(form.unit), pictures=form.pictures)
     Plan.of(found, form.unit, Rules(**rules))
     return dict(found.funnel.dropped + found.funnel.refused)
 
@@ -133,6 +133,50 @@ def test_cut_answers_are_left_out(reason: str) -> None:
     assert (pairs(log), labels(log)) == ([], [("a", True)])
     assert dropped(log) == {"answer cut short": 1}
     assert pairs(log, cut=True) == [("a", "b")]
+
+
+CAT, DOG = Picture("c" * 64, "cat.png"), Picture("d" * 64, "dog.png")
+
+
+def pictured() -> Log:
+    """Judgements of every kind about a picture, and one of the same words without it."""
+    log = Log()
+    ask = [user("p", CAT)]
+    log.rate(ask, answer("good"), 1)
+    log.rate(ask, answer("bad"), -1)
+    log.compare(ask, answer("a"), answer("b"), "left")
+    log.rank([*ask, answer("x"), user("And?")], [answer("c"), answer("d")], (1, 2))
+    log.correct(ask, answer("e"), "f")
+    log.rate(ASK, answer("blind"), -1)
+    return log
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "raw"])
+def test_words_are_not_taken_for_a_question_about_a_picture(name: str) -> None:
+    """A format of words leaves out what was asked about pictures, wherever they are, and says so."""
+    log = pictured()
+    assert all("blind" in json.dumps(row) for _, row in exported(log.records, name, Rules()))
+    wanted = {"arena": 1, "openwebui": 2}  # those of its kind
+    assert dropped(log, name)["prompt has pictures"] == wanted.get(name, 5)
+
+
+def test_raw_keeps_pictures() -> None:
+    """Whole records are as the log holds them; where names are redacted, those of pictures are too."""
+    log = pictured()
+    assert [row["prompt"][0].get("pictures") for _, row in exported(log.records, "raw")] == [
+        *[[{"sha256": CAT.sha256, "name": CAT.name}]] * 5,
+        None,
+    ]
+    redacted = exported(log.records, "raw", rewrite=lambda text: text.replace("cat", "<REDACTED>"))
+    assert redacted[0][1]["prompt"][0]["pictures"] == [{"sha256": CAT.sha256, "name": "<REDACTED>.png"}]
+
+
+def test_the_split_tells_pictures_apart() -> None:
+    """The same words about other pictures are other prompts: none joins the others' side."""
+    log = Log()
+    for number in range(40):
+        log.rate([user("p", Picture(f"{number:064}", "x"))], answer("a"), 1, f"c{number}")
+    assert {side for side, _ in exported(log.records, "raw", split=Split(0.5))} == {"train", "validation"}
 
 
 def test_reasoning_is_dropped_kept_or_wrapped() -> None:

@@ -34,6 +34,7 @@ class Fault:
         corrupt: a byte of the body is another.
         ignore_range: everything is sent, whatever was asked for.
         wrong_range: another part is sent than was asked for.
+        no_range_header: the part that is sent is not named.
         body: sent instead.
         then: called when all of the body was sent that will be.
     """
@@ -46,6 +47,7 @@ class Fault:
     corrupt: bool = False
     ignore_range: bool = False
     wrong_range: bool = False
+    no_range_header: bool = False
     body: bytes | None = None
     then: Callable[[], None] | None = None
 
@@ -272,7 +274,7 @@ class _Handler(BaseHTTPRequestHandler):
             start = 0
         self.send_response(206 if ranged else 200)
         about = {"Content-Length": str(len(content) - start), "Accept-Ranges": "bytes", **headers}
-        if ranged:
+        if ranged and not fault.no_range_header:
             about["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         for name, value in about.items():
             self.send_header(name, value)

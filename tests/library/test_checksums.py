@@ -34,7 +34,7 @@ def test_computed_once(checksums: Checksums, tmp_path: Path) -> None:
 
 
 def test_a_changed_file_is_read_again(checksums: Checksums, tmp_path: Path) -> None:
-    """Another size, another time, another file in its place."""
+    """Another size, another time, another file in its place, and other bytes with all of these set back."""
     file = tmp_path / "m"
     file.write_bytes(b"one")
     checksums.of([file])
@@ -51,6 +51,11 @@ def test_a_changed_file_is_read_again(checksums: Checksums, tmp_path: Path) -> N
     other.replace(file)
     assert checksums.known([file]) is None
     assert checksums.recorded(file) == _sha256(b"2222")
+    assert checksums.of([file]) == _sha256(b"3333")
+    with file.open("r+b") as opened:
+        opened.write(b"4444")
+    os.utime(file, ns=(stamp, stamp + 1))
+    assert checksums.of([file]) == _sha256(b"4444")
 
 
 def test_a_split_model_has_one_hash(checksums: Checksums, tmp_path: Path) -> None:

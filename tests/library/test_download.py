@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,13 +62,36 @@ def test_a_server_without_ranges(machine: Machine) -> None:
     assert machine.hub.sent == len(CONTENT)
 
 
-def test_another_range_than_asked_for_is_refused(machine: Machine) -> None:
-    """Bytes from elsewhere in the file are not put behind what is here."""
-    partial = machine.leave_partial(CONTENT[:HALF])
-    machine.hub.fail(Fault(wrong_range=True))
-    with pytest.raises(NetworkError, match="another part"):
+@pytest.mark.parametrize(
+    "fault", [Fault(wrong_range=True), Fault(no_range_header=True), Fault(status=416)], ids=str
+)
+def test_a_server_that_is_wrong_about_ranges(machine: Machine, fault: Fault) -> None:
+    """Bytes from elsewhere are not put behind what is here: all is asked for, and what is here skipped."""
+    machine.leave_partial(CONTENT[:HALF])
+    machine.hub.fail(fault)
+    assert machine.pull().path.read_bytes() == CONTENT
+    assert machine.starts() == [HALF, 0]
+    assert "does not send the part" in machine.recorder.notes[0]
+
+
+@pytest.mark.parametrize("at", ["api", "resolve"])
+@pytest.mark.parametrize("target", ["http://[::1/x", "http://host:99999/x", "file:///etc/passwd"])
+def test_redirects_to_no_address(machine: Machine, at: str, target: str) -> None:
+    """One line, whatever a server puts there."""
+    machine.hub.fail(Fault(at, status=302, headers={"Location": target}))
+    with pytest.raises(NetworkError, match="which is no address"):
         machine.pull()
-    assert partial.read_bytes() == CONTENT[:HALF]
+
+
+def test_a_cache_that_is_only_read(machine: Machine) -> None:
+    """What is here already needs no lock, no link and no note of the commit: many may share a cache."""
+    path = machine.pull().path
+    folder = machine.cache.folder
+    before = sorted((p, p.lstat().st_mtime_ns) for p in (folder, *folder.rglob("*")))
+    shutil.rmtree(machine.root / ".locks")
+    assert machine.pull().path == path
+    assert sorted((p, p.lstat().st_mtime_ns) for p in (folder, *folder.rglob("*"))) == before
+    assert not (machine.root / ".locks").exists()
 
 
 def test_a_cut_connection_goes_on_where_it_was(machine: Machine) -> None:

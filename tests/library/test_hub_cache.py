@@ -1,5 +1,6 @@
 """The cache is huggingface_hub's: what one of us fetched, the other finds."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ from chatcli.library.hub.cache import PARTIAL, RepoCache, cached_files
 from chatcli.library.hub.place import Place, cache_root
 from chatcli.library.reference import parse_reference
 from tests.library.hub_server import HubServer, Repo
-from tests.library.pulling import environment, pull_json
+from tests.library.pulling import environment, pull, pull_json
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NEWER = "f" * 40
@@ -90,6 +91,24 @@ def test_what_huggingface_hub_fetched_is_not_fetched_again(fresh_home: Path) -> 
         assert len(hub.requests("content")) == fetched
 
 
+def test_what_others_fetched_is_verified(fresh_home: Path) -> None:
+    """Wrong bytes of the right size, which huggingface_hub takes, are put aside and fetched again; the
+    checksum that answers will carry is one of the bytes, not of a name."""
+    content = b"GGUF" * 1000
+    with HubServer({"u/r": Repo({"m-Q8_0.gguf": content})}) as hub:
+        path = Path(pull_json(hub, fresh_home, "u/r")[0]["path"])
+        known = (fresh_home / "cache/checksums.json").read_bytes()
+        blob = path.resolve()
+        blob.write_bytes(b"WRNG" * 1000)
+        done = pull(hub, fresh_home, "u/r")
+        assert "is here but damaged; fetching it again" in done.stderr
+        assert path.read_bytes() == content
+        assert (fresh_home / "cache/checksums.json").read_bytes() != known
+        (fresh_home / "cache/checksums.json").unlink()
+        again = pull_json(hub, fresh_home, "u/r")[0]
+        assert (again["sha256"], again["bytes_requested"]) == (hashlib.sha256(content).hexdigest(), 0)
+
+
 def test_nothing_is_found_in_an_empty_cache(tmp_path: Path) -> None:
     """No folder is made for looking."""
     assert cached_file(parse_reference("u/r"), tmp_path / "hub") is None
@@ -144,7 +163,14 @@ def test_a_damaged_ref_leads_nowhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "environ",
-    [{"HF_ENDPOINT": "hub.example"}, {"HF_HUB_DOWNLOAD_TIMEOUT": "0.5"}, {"HF_HUB_DOWNLOAD_TIMEOUT": "0"}],
+    [
+        {"HF_ENDPOINT": "hub.example"},
+        {"HF_ENDPOINT": "http://"},
+        {"HF_ENDPOINT": "http://hub:99999"},
+        {"HF_ENDPOINT": "http://[::1"},
+        {"HF_HUB_DOWNLOAD_TIMEOUT": "0.5"},
+        {"HF_HUB_DOWNLOAD_TIMEOUT": "0"},
+    ],
 )
 def test_variables_that_make_no_sense_are_refused(environ: dict[str, str]) -> None:
     """The variable is named."""

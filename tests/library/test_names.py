@@ -40,6 +40,8 @@ def disk(tmp_path: Path) -> Path:
         ("pub/Repo-1B-GGUF", "Repo-1B-Q5_K_M.gguf"),
         ("pub/Repo-1B-GGUF/Repo-1B-Q5_K_M.gguf", "Repo-1B-Q5_K_M.gguf"),
         ("repo-1b", "Repo-1B-Q5_K_M.gguf"),
+        ("repo-1b@q5_k_m", "Repo-1B-Q5_K_M.gguf"),
+        ("pub/repo-1b-gguf@q5_k_m", "Repo-1B-Q5_K_M.gguf"),
     ],
 )
 def test_names_lead_to_files(name: str, file: str, disk: Path) -> None:
@@ -48,10 +50,38 @@ def test_names_lead_to_files(name: str, file: str, disk: Path) -> None:
     assert (found.path.name, found.name) == (file, name)
 
 
-@pytest.mark.parametrize("name", ["llama3.2:1b", "ollama:llama3.2:1b", "phi4", "phi4:latest"])
+@pytest.mark.parametrize("name", ["llama3.2:1b", "ollama:llama3.2:1b", "phi4", "phi4:latest", "ollama:phi4"])
 def test_ollamas_names(name: str, disk: Path) -> None:
     """As Ollama writes them; latest goes without saying."""
     assert find_model(name, places(disk)).path.name.startswith("sha256-")
+
+
+def test_revisions_of_a_repository(disk: Path) -> None:
+    """A branch, tag or commit is that one's file; one that is not here is not silently another."""
+    cache = disk / ".cache/huggingface/hub"
+    old, where = gguf("old"), places(disk)
+    in_hub_cache(cache, "user/Model-GGUF", "Model-Q4_K_M.gguf", old, commit="a" * 40)
+    folder = cache / "models--user--Model-GGUF"
+    put(folder / "refs/refs/pr/1", b"a" * 40)
+    put(folder / "refs/main", b"c" * 40)
+    for name in ("user/Model-GGUF", "user/Model-GGUF@main", "user/Model-GGUF@" + "c" * 40):
+        assert find_model(name, where).path.read_bytes() == gguf("Model-Q4_K_M.gguf")
+    for name in ("user/Model-GGUF@" + "a" * 40, "USER/model-gguf@refs/pr/1:q4_k_m"):
+        assert find_model(name, where).path.read_bytes() == old
+    for name in ("user/Model-GGUF@v2", "user/Model-GGUF@refs/pr/1:Q6_K"):
+        with pytest.raises(ModelNotFound, match=f"chatcli pull {name}"):
+            find_model(name, where)
+
+
+def test_a_tag_that_is_no_quantization(disk: Path) -> None:
+    """A tag means here what it means to ``chatcli pull``: also a whole part of the file's name."""
+    cache = disk / ".cache/huggingface/hub"
+    for variant in ("small", "large"):
+        in_hub_cache(cache, "user/Two-GGUF", f"{variant}-Q4_K_M.gguf")
+    assert find_model("user/Two-GGUF:large", places(disk)).path.name == "large-Q4_K_M.gguf"
+    assert find_model("user/Two-GGUF:small-Q4_K_M", places(disk)).path.name == "small-Q4_K_M.gguf"
+    with pytest.raises(ModelNotFound, match="could be any of"):
+        find_model("user/Two-GGUF:Q4_K_M", places(disk))
 
 
 def test_paths(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,9 +139,19 @@ def test_aliases_and_registered_files(disk: Path) -> None:
     put(where.registry, registry.with_alias("b", "lkjsxclm").encode())
     assert find_model("daily", where).path.name == "Model-Q6_K.gguf"
     assert find_model("daily", where).name == "daily"
+    assert find_model("DAILY", where).path.name == "Model-Q6_K.gguf"
+    assert locate("LKJSXCLM", where) == bundled_model()
     assert find_model("own", where).path == disk / "x.gguf"
     assert locate("b", where) == bundled_model()
     assert {"daily", "own", "mine", "llama3.2:1b", "lkjsxclm"} <= set(known_models(where))
+    put(where.registry, registry.with_alias("b", "a").with_alias("a", "daily").encode())
+    assert find_model("b", where).path.name == "Model-Q6_K.gguf"
+    put(where.registry, registry.with_alias("b", "a").with_alias("a", "b").encode())
+    with pytest.raises(ModelNotFound):
+        locate("a", where)
+    put(where.registry, b'{"files": {"x": "a\\u0000b"}}')
+    with pytest.raises(DataError, match="cannot be one"):
+        locate("x", where)
     put(where.registry, b"{")
     with pytest.raises(DataError, match="damaged"):
         locate("daily", where)
@@ -125,6 +165,7 @@ def test_aliases_and_registered_files(disk: Path) -> None:
         ("user/Modle-GGUF:Q6_K", r"did you mean user/Model-GGUF:Q6_K\?"),
         ("qwen3.5-4", "did you mean qwen3.5-4b"),
         ("some/where", "chatcli pull some/where"),
+        ("pub/Repo-3B-GGUF", "chatcli pull pub/Repo-3B-GGUF.*did you mean pub/Repo-1B-GGUF"),
         ("user/Model-GGUF:Q2_K", "Q4_K_M, Q6_K"),
         ("nothing.gguf", "no model file"),
         ("./nothing", "no model file"),

@@ -21,7 +21,7 @@ NAMES = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,20}[A-Za-z0-9_]", fullmatch
 )
 FOLDERS = st.lists(NAMES.filter(lambda name: not name.endswith(".")), max_size=2)
 TAGS = st.from_regex(r"[A-Za-z0-9_.-]{1,12}", fullmatch=True).filter(lambda tag: tag.lower() != "latest")
-REVISIONS = st.none() | st.from_regex(r"[0-9a-f]{7,40}", fullmatch=True)
+REVISIONS = st.none() | st.from_regex(r"[0-9a-f]{7,40}|refs/pr/[0-9]{1,3}x?|[a-z]{1,3}/[a-z]", fullmatch=True)
 
 
 def _file(folders: list[str], stem: str) -> str:
@@ -86,6 +86,15 @@ UNSLOTH = [
         ("user/repo/m.gguf", Reference("user/repo", file="m.gguf")),
         ("user/repo@abc:Q8_0", Reference("user/repo", "Q8_0", revision="abc")),
         (" user/repo ", Reference("user/repo")),
+        ("HF:user/repo", Reference("user/repo")),
+        ("user/repo@refs/pr/12:Q8_0", Reference("user/repo", "Q8_0", revision="refs/pr/12")),
+        ("user/repo@refs/pr/1/a/m.gguf", Reference("user/repo", file="a/m.gguf", revision="refs/pr/1")),
+        ("user/repo@my%2Fbranch/m.gguf", Reference("user/repo", file="m.gguf", revision="my/branch")),
+        ("https://hf.co/user/repo/tree/refs%2Fpr%2F1", Reference("user/repo", revision="refs/pr/1")),
+        (
+            "https://hf.co/user/repo/blob/my%2Fbranch/a%2520/m.gguf",
+            Reference("user/repo", file="a%20/m.gguf", revision="my/branch"),
+        ),
     ],
 )
 def test_spellings(text: str, expected: Reference) -> None:
@@ -113,6 +122,9 @@ def test_spellings(text: str, expected: Reference) -> None:
         ("ftp://huggingface.co/user/repo", "not a place"),
         ("https://huggingface.co/datasets/user/repo", "not a model"),
         ("user/repo@:Q8_0", "must follow the '@'"),
+        ("user/repo@a%2F..%2Fb", "must follow the '@'"),
+        ("user/repo@%2Fetc", "must follow the '@'"),
+        ("user/" + "x" * 5000, "xxx"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, why: str) -> None:
@@ -120,6 +132,7 @@ def test_what_is_wrong_is_said(text: str, why: str) -> None:
     with pytest.raises(UsageError, match=r"not a file name|is not the name of a model") as error:
         parse_reference(text)
     assert why in str(error.value)
+    assert len(str(error.value)) < 500
 
 
 @given(REFERENCES)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.errors import UsageError
+from chatcli.library.names import find_model
 from chatcli.library.removal import plan_removal, remove
 from chatcli.library.stores import LocalModel, local_models
 from tests.library.disks import gguf, in_hub_cache, in_ollama, places, put
@@ -44,6 +45,24 @@ def test_a_blob_goes_with_its_last_link(tmp_path: Path) -> None:
     assert last.freed == len(gguf("a"))
     remove(last)
     assert not list((cache / "models--u--r/blobs").iterdir())
+
+
+def test_former_versions_go_too(tmp_path: Path) -> None:
+    """No list shows them; one that is named by its revision goes alone."""
+    cache = tmp_path / ".cache/huggingface/hub"
+    for commit, content in (("a" * 40, gguf("old")), ("b" * 40, gguf("older")), ("c" * 40, gguf("new"))):
+        in_hub_cache(cache, "u/r", "r-Q8_0.gguf", content, commit=commit)
+    where = places(tmp_path)
+    blobs = cache / "models--u--r/blobs"
+    for name, left in (("u/r@" + "a" * 40, 2), ("u/r", 0)):
+        model = find_model(name, where).model
+        assert model is not None
+        before = sum(blob.stat().st_size for blob in blobs.iterdir())
+        removal = plan_removal(model, local_models(where), foreign=False)
+        remove(removal)
+        assert len(list(blobs.iterdir())) == left
+        assert removal.freed == before - sum(blob.stat().st_size for blob in blobs.iterdir())
+    assert local_models(where) == []
 
 
 def test_other_programs_files_need_a_word(tmp_path: Path) -> None:

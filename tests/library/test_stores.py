@@ -53,6 +53,14 @@ def test_other_homes(tmp_path: Path) -> None:
     assert set(found) == {"u/r:Q8_0", "m:latest", "p/r2:Q4_0"}
 
 
+def test_settings_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """Editors on Windows write one."""
+    setting = json.dumps({"downloadsFolder": str(tmp_path / "elsewhere")})
+    put(tmp_path / ".lmstudio/settings.json", b"\xef\xbb\xbf" + setting.encode())
+    put(tmp_path / "elsewhere/p/r/x-Q4_0.gguf")
+    assert [m.name for m in local_models(places(tmp_path))] == ["p/r:Q4_0"]
+
+
 def test_stores_know_hashes(tmp_path: Path) -> None:
     """Names of blobs tell a file's sha256."""
     link = in_hub_cache(tmp_path / ".cache/huggingface/hub", "u/r", "r-Q8_0.gguf")

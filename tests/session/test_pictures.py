@@ -213,4 +213,4 @@ def test_a_picture_nobody_knows_of_is_named(session: Session) -> None:
     stranger = Picture("0" * 64, "stranger.png")
     (said,) = unseen(iter(session.send("look", [stranger])))
     assert said.names == ("stranger.png",)
-    assert "[picture: stranger.png] look" in session.conversation.path()[-1].message.content
+    assert "[picture: stranger.png]\nlook" in session.conversation.path()[-1].message.content

@@ -22,6 +22,7 @@ from chatcli.storage.feedback_log import FeedbackLog
 from chatcli.storage.index import Hit, TranscriptIndex
 from chatcli.storage.index_refresh import FILES_PER_CALL
 from chatcli.storage.transcripts import TranscriptStore
+from tests.chat.pictures import picture
 
 from .test_durable import mode_of, umask
 
@@ -118,6 +119,21 @@ def test_what_people_search_for(archive: Archive) -> None:
     }  # fmt: skip
     for query, expected in every.items():
         assert archive.names(query) == expected, query
+
+
+def test_pictures_are_found_and_told_by_name(archive: Archive) -> None:
+    """A picture without words is no empty chat: in the list, in what is found, and to be searched for."""
+    for words in ("", "Which one\nis it?"):
+        conversation = Conversation("", datetime(2026, 1, 1, tzinfo=UTC))
+        conversation.append(user(words, picture("red cat.png"), picture("b.jpg")))
+        conversation.append(assistant("A cat."))
+        archive.store.add(conversation).close()
+    assert {s.title for s in archive.index.newest()} == {"[picture: red cat.png]", "Which one"}
+    assert len(archive.names("cat.png")) == len(archive.names("role:user b.jpg")) == 2
+    assert {hit.snippet for hit in archive.index.search("red role:user")} == {
+        "[picture: red cat.png] [picture: b.jpg]",
+        "[picture: red cat.png] [picture: b.jpg] Which one is it?",
+    }
 
 
 def test_scripts_without_spaces(archive: Archive) -> None:

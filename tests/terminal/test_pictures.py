@@ -89,11 +89,12 @@ def test_lists_name_pictures(home: Path, tmp_path: Path) -> None:
     """History, one message in full, the context, alternatives, a chat that is gone on with."""
     with chatting(home) as c:
         c.type(f"/image {picture_file(tmp_path / 'cat.png')}", "look")
-        for command in ("/history", "/history 1", "/context"):
+        for command in ("/history", "/context"):
             assert "[picture: cat.png] look" in c.type(command)
+        assert "> [picture: cat.png]\nlook" in c.type("/history 1")
         name = c.chat.session.conversation.id
         c.type("/clear")
-        assert "> [picture: cat.png] look" in c.type(f"/load {name}")
+        assert "> [picture: cat.png]\nlook" in c.type(f"/load {name}")
 
 
 def test_taken_back_and_edited(home: Path, tmp_path: Path) -> None:

@@ -134,11 +134,12 @@ def chain(entries: Sequence[Entry]) -> Sequence[Entry]:
 
 
 def origin_of(conversation: Conversation, kind: str, source_id: Any = "") -> str:
-    """Where a conversation comes from: format, id there, hash of all that is said, with colons between."""
+    """Where a conversation comes from: format, id there, hash of all that is said and shown, with colons."""
     digest = hashlib.sha256()
     for node in conversation.nodes:
         message = node.message
-        for part in (str(node.parent or 0), message.role.value, message.content, message.reasoning or ""):
+        said = (str(node.parent or 0), message.role.value, message.content, message.reasoning or "")
+        for part in (*said, *(picture.sha256 for picture in message.pictures)):
             data = part.encode("utf-8", "surrogatepass")
             digest.update(b"%d:%s" % (len(data), data))
     name = one_line(source_id)[:_LONGEST_ID]

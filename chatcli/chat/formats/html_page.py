@@ -1,13 +1,16 @@
 """A conversation as one HTML file: without scripts, complete in itself, light and dark, for any width."""
 
+import base64
 import html
 import re
 from collections.abc import Iterator
 
 from chatcli.chat.conversation import EPOCH, Conversation
 from chatcli.chat.markup import SURROGATE
-from chatcli.chat.message import Message, Role
+from chatcli.chat.message import Message, Picture, Role
+from chatcli.chat.pictures import caption
 from chatcli.chat.transcript_writer import tag_of
+from chatcli.errors import ChatcliError
 
 _BLOCK = re.compile(
     r"^ {0,3}(?P<fence>`{3,}+|~{3,}+)(?P<info>[^`\n]*)\n(?P<code>.*?)(?:^ {0,3}(?P=fence)[`~]*[ \t]*$\n?|\Z)",
@@ -15,6 +18,15 @@ _BLOCK = re.compile(
 )
 # Not allowed in HTML (whatwg.org, 13.1.3): controls but white space. Shown as control pictures.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# What every browser shows, by the first bytes of a file. No SVG, which is a program, and no TIFF.
+_MEDIA = {
+    "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "image/jpeg": re.compile(rb"\xff\xd8\xff"),
+    "image/gif": re.compile(rb"GIF8[79]a"),
+    "image/webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
+    "image/avif": re.compile(rb"....ftypavi[fs]", re.DOTALL),
+    "image/bmp": re.compile(rb"BM"),
+}
 
 _STYLE = """
 :root { color-scheme: light dark; --text: #1b1f24; --back: #fff; --user: #eef3fb; --code: #f4f4f2;
@@ -32,17 +44,21 @@ article { margin: 1.2rem 0; padding: .7rem .9rem; border-radius: .6rem }
 .words { white-space: pre-wrap; unicode-bidi: isolate }
 pre { background: var(--code); padding: .7rem; border-radius: .4rem; overflow-x: auto; overflow-wrap: normal }
 code { font: .875rem/1.45 ui-monospace, monospace }
+img { display: block; max-width: 100%; max-height: 32rem; margin: .5rem 0; border-radius: .4rem }
 """
 
 
 def render_html(conversation: Conversation) -> Iterator[str]:
-    """The page of the active path, in pieces. Whatever a message or the title holds is text there."""
+    """The page of the active path, in pieces. Whatever a message or the title holds is text there.
+
+    Pictures are in the page itself where their bytes can be had, else named.
+    """
     title = " ".join(conversation.title.split()) or conversation.id or "Conversation"
     yield (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n"
         f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
     )
     began = conversation.started.isoformat(" ", "minutes") if conversation.started > EPOCH else ""
@@ -58,10 +74,21 @@ def _article(message: Message, assistant: str) -> str:
         words = _text(message.reasoning)
         thoughts = f'<details>\n<summary>Reasoning</summary>\n<div class="words">{words}</div>\n</details>\n'
     heading = f"<h2>{_text(tag_of(message.role, assistant))}</h2>"
-    return (
-        f'<article class="{message.role.value}">\n{heading}\n{thoughts}{"".join(_body(message.content))}'
-        "</article>\n"
-    )
+    shown = "".join([*map(_image, message.pictures), *_body(message.content)])
+    return f'<article class="{message.role.value}">\n{heading}\n{thoughts}{shown}</article>\n'
+
+
+def _image(picture: Picture) -> str:
+    """A picture, or its caption where it cannot be shown."""
+    try:
+        data = picture.read() if picture.read else b""
+    except ChatcliError:
+        data = b""
+    media = next((name for name, begins in _MEDIA.items() if begins.match(data)), None)
+    if media is None:
+        return _words(caption(picture))
+    source = base64.b64encode(data).decode()
+    return f'<img src="data:{media};base64,{source}" alt="{_text(caption(picture))}">\n'
 
 
 def _body(content: str) -> Iterator[str]:
@@ -80,9 +107,9 @@ def _words(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    return html.escape(_CONTROLS.sub(_picture, SURROGATE.sub("\ufffd", text)))
+    return html.escape(_CONTROLS.sub(_visible, SURROGATE.sub("\ufffd", text)))
 
 
-def _picture(match: re.Match[str]) -> str:
+def _visible(match: re.Match[str]) -> str:
     code = ord(match[0])
     return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"

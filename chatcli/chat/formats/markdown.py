@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from chatcli.chat.conversation import Conversation
+from chatcli.chat.message import Picture
+from chatcli.chat.pictures import caption
 from chatcli.chat.transcript_writer import tag_of
 
 # CommonMark 0.31, 4.5: up to three spaces, then three or more backticks or tildes.
@@ -14,17 +17,26 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>#&])")
 def render_markdown(conversation: Conversation) -> Iterator[str]:
     """The messages of the active path under a heading each; their words stand as they are.
 
-    A code block that a message leaves open is closed, so that it does not swallow the messages after it.
+    Pictures are named before the words. A code block that a message leaves open is closed, so that it does
+    not swallow the messages after it.
     """
-    title = " ".join(conversation.title.split())
-    if title:
-        escaped = _SPECIAL.sub(r"\\\1", title)
-        yield f"# {escaped}\n\n"
+    if title := _plain(conversation.title):
+        yield f"# {title}\n\n"
     for message in conversation.messages():
-        content = message.content.removesuffix("\n")
+        words = message.content.removesuffix("\n")
+        content = "\n\n".join([*map(_named, message.pictures), *filter(None, [words])])
         fence = open_fence(content)
         yield f"## {tag_of(message.role, conversation.assistant)}\n\n{content}\n"
         yield f"{fence}\n\n" if fence else "\n"
+
+
+def _named(picture: Picture) -> str:
+    return caption(replace(picture, name=_plain(picture.name)))
+
+
+def _plain(text: str) -> str:
+    """Text on one line in which nothing is markup."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
 def open_fence(text: str) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 from chatcli.chat import markup
 from chatcli.chat.conversation import Conversation
 from chatcli.chat.formats.foreign import Entry, about_message, chain, grow, new_conversation, words_of
-from chatcli.chat.message import Message, Role
+from chatcli.chat.message import Message, Picture, Role
+from chatcli.chat.pictures import in_words
 from chatcli.errors import DataError, UsageError
 
 _ROLES: Mapping[str, Role] = {
@@ -57,7 +58,8 @@ def _entry(message: Any) -> Entry:
     if not isinstance(message, dict):
         raise DataError("expected an object with role and content, or from and value")
     name = message.get("role", message.get("from"))
-    content = words_of(message.get("content", message.get("value")))
+    words = words_of(message.get("content", message.get("value")))
+    content = in_words(Message(Role.USER, words, pictures=_pictures(message.get("pictures"))))
     extra = about_message(message.get("time", message.get("timestamp")), message.get("model"))
     if isinstance(name, str) and name.lower() in _TOOLS:
         return Entry("", None, work=content)
@@ -71,3 +73,10 @@ def _entry(message: Any) -> Entry:
         return Entry("", None, work=json.dumps(calls, ensure_ascii=False))
     reasoning = next((message[key] for key in _REASONING if isinstance(message.get(key), str)), None)
     return Entry("", None, Message(role, content, reasoning), extra=extra)
+
+
+def _pictures(value: Any) -> tuple[Picture, ...]:
+    """What our own JSON says of pictures. Their bytes are not in it, so their names become words."""
+    listed = value if isinstance(value, list) else []
+    names = (item.get("name") for item in listed if isinstance(item, dict))
+    return tuple(Picture("", name) for name in names if isinstance(name, str))

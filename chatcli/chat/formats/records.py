@@ -1,4 +1,7 @@
-"""A conversation as one JSON object: our own, ShareGPT's, TRL's. ``message_lists`` reads them back."""
+"""A conversation as one JSON object: our own, ShareGPT's, TRL's. ``message_lists`` reads them back.
+
+ShareGPT's and TRL's are words only; our own says which pictures a message has.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -35,6 +38,11 @@ def trl_record(conversation: Conversation) -> dict[str, Any]:
     }
 
 
+def picture_records(message: Message) -> list[dict[str, str]]:
+    """Which pictures a message has; not what is in them."""
+    return [{"sha256": picture.sha256, "name": picture.name} for picture in message.pictures]
+
+
 #: The formats of which a file holds many conversations, a line each.
 RECORDS: Mapping[str, Callable[[Conversation], dict[str, Any]]] = {
     "json": messages_record,
@@ -47,6 +55,8 @@ def _message(message: Message) -> dict[str, Any]:
     record: dict[str, Any] = {"role": message.role.value, "content": message.content}
     if message.reasoning is not None:
         record["reasoning"] = message.reasoning
+    if message.pictures:
+        record["pictures"] = picture_records(message)
     if message.generation is not None:
         record["model"] = message.generation.model.name
         record["finish_reason"] = message.generation.finish_reason.value

@@ -27,6 +27,7 @@ class Format:
         unit: what a row is made of.
         render: a row of that unit; the flag says whether to add columns on where the row comes from.
         reasoning: it has a field for reasoning.
+        pictures: it says which pictures a prompt has.
         marks: it has room for columns of our own.
         tabular: its rows all have the same columns, so that Parquet can hold them.
         array: a file is one JSON array, not a line for each row.
@@ -38,6 +39,7 @@ class Format:
     unit: Unit
     render: Callable[[Any, bool], Rendered]
     reasoning: bool = False
+    pictures: bool = False
     marks: bool = False
     tabular: bool = True
     array: bool = False

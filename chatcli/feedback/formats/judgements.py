@@ -90,5 +90,6 @@ OPENWEBUI = Format(
 )  # fmt: skip
 RAW = Format(
     "raw", "the judgements that count, as the log holds them",
-    Unit.JUDGEMENTS, lambda row, _marks: decoded(row.line), reasoning=True, tabular=False,
+    Unit.JUDGEMENTS, lambda row, _marks: decoded(row.line), reasoning=True, pictures=True,
+    tabular=False,
 )  # fmt: skip

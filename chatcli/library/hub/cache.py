@@ -74,6 +74,8 @@ class RepoCache:
             StorageError: it cannot be written.
         """
         path = self.folder / "refs" / revision
+        if self.commit(revision) == commit:
+            return
         with storing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -91,6 +93,8 @@ class RepoCache:
             StorageError: it cannot be written.
         """
         pointer, blob = self.snapshot(commit, path), self.blob(etag)
+        if _is_same(pointer, blob):
+            return pointer  # also where nothing can be written, as in a cache that many share
         with storing(pointer):
             pointer.parent.mkdir(parents=True, exist_ok=True)
             temporary = pointer.with_name(f".{secrets.token_hex(8)}{PARTIAL}")
@@ -181,6 +185,13 @@ def storing(path: Path) -> Iterator[None]:
             f"cannot write {path}: {reason}; free space or mend its permissions, or set HF_HUB_CACHE to "
             "another folder; what came is kept"
         ) from error
+
+
+def _is_same(name: Path, blob: Path) -> bool:
+    try:
+        return name.samefile(blob)
+    except OSError:
+        return False
 
 
 def _linked(name: Path, target: str) -> bool:

@@ -20,6 +20,7 @@ from typing import Self
 
 from chatcli import __version__
 from chatcli.errors import NetworkError
+from chatcli.library.hub.place import is_address
 from chatcli.library.hub.refusal import Passing
 
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -130,7 +131,7 @@ class Client:
                 answer.announced = announced
                 return answer
             answer.close()
-            following = urllib.parse.urljoin(url, target)
+            following = joined(url, target)
             if url.startswith("https:") and not following.startswith("https:"):
                 raise NetworkError(
                     f"{answer.host} redirects to an address that is not encrypted; not followed"
@@ -170,16 +171,18 @@ class Client:
         self, parts: urllib.parse.SplitResult, proxy: str | None, headers: dict[str, str]
     ) -> tuple[http.client.HTTPConnection, str]:
         """A connection, and what to ask it for."""
-        if parts.scheme not in _PORTS or not parts.hostname:
+        if not is_address(parts.geturl()):
             raise NetworkError(f"{parts.geturl()!r} is not an address that can be fetched")
         target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
-        host, port = parts.hostname, parts.port or _PORTS[parts.scheme]
+        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         if proxy is None:
             return self._new(parts.scheme, host, port), target
+        if not is_address(proxy):
+            raise NetworkError(
+                f"the proxy {_host(proxy)} cannot be used; HTTPS_PROXY must be http://host:port"
+            )
         through = urllib.parse.urlsplit(proxy)
-        if through.scheme not in _PORTS or not through.hostname:
-            raise NetworkError(f"the proxy {_host(proxy)} is of a kind not supported; use http://host:port")
-        at = (through.hostname, through.port or _PORTS[through.scheme])
+        at = (through.hostname or "", through.port or _PORTS[through.scheme])
         password = _proxy_password(through)
         if parts.scheme == "https":
             connection = self._new("https", *at)
@@ -193,6 +196,21 @@ class Client:
             return http.client.HTTPConnection(host, port, timeout=self.timeout)
         self._tls = self._tls or _certificates()
         return http.client.HTTPSConnection(host, port, timeout=self.timeout, context=self._tls)
+
+
+def joined(url: str, target: str) -> str:
+    """The address a server names in its answer to ``url``.
+
+    Raises:
+        NetworkError: it is none.
+    """
+    try:
+        address = urllib.parse.urljoin(url, target)
+    except ValueError:
+        address = ""
+    if not is_address(address):
+        raise NetworkError(f"{_host(url)} leads to {target[:100]!r}, which is no address")
+    return address
 
 
 def failure(error: Exception, host: str) -> NetworkError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from chatcli.errors import NetworkError, UsageError
 from chatcli.library.hub.cache import DEFAULT_REVISION
-from chatcli.library.hub.connection import Answer, Client
+from chatcli.library.hub.connection import Answer, Client, joined
 from chatcli.library.hub.refusal import refusal
 from chatcli.library.reference import checked_path
 
@@ -86,7 +86,7 @@ def read_listing(client: Client, repo: str, revision: str | None) -> Listing:
         following = _NEXT.search(answer.headers.get("link", ""))
         if following is None:
             return Listing(repo, commit, files)
-        url = urllib.parse.urljoin(url, following[1])
+        url = joined(url, following[1])
     raise _nonsense(client, "never ends")
 
 

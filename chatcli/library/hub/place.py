@@ -1,6 +1,8 @@
 """Where the hub is and where its files go, by the variables all of its tools obey."""
 
 import os
+import re
+import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from chatcli.errors import NetworkError, UsageError
 #: The hub, unless ``HF_ENDPOINT`` names a mirror.
 ENDPOINT = "https://huggingface.co"
 _TIMEOUT = 30
+_TOKEN = re.compile(r"[!-~]+")  # what a header can carry
 _TRUE = {"1", "on", "yes", "true"}
 
 
@@ -41,8 +44,10 @@ class Place:
             UsageError: ``HF_ENDPOINT`` or ``HF_HUB_DOWNLOAD_TIMEOUT`` makes no sense.
         """
         endpoint = (environ.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
-        if not endpoint.startswith(("http://", "https://")):
-            raise UsageError(f"HF_ENDPOINT must begin with https://, it is {endpoint!r}")
+        if not is_address(endpoint):
+            raise UsageError(
+                f"HF_ENDPOINT must be an address like https://host, it is {environ['HF_ENDPOINT']!r}"
+            )
         seconds = environ.get("HF_HUB_DOWNLOAD_TIMEOUT") or str(_TIMEOUT)
         # huggingface_hub reads it with int().
         if not seconds.isascii() or not seconds.isdigit() or not 0 < int(seconds) < 86400:
@@ -60,16 +65,30 @@ class Place:
         """The token of this machine: ``HF_TOKEN``, or what ``hf auth login`` stored. May ask the network.
 
         Raises:
-            NetworkError: huggingface_hub cannot tell.
+            NetworkError: huggingface_hub cannot tell, or what it tells is no token.
         """
         if self.anonymous:
             return None
         try:
             from huggingface_hub import get_token
 
-            return get_token()
+            token = get_token()
         except Exception as error:  # its settings, its files, or a log-in that must be renewed
             raise NetworkError(f"huggingface_hub cannot read your token ({error}); set HF_TOKEN") from error
+        if token is not None and not _TOKEN.fullmatch(token):
+            raise NetworkError(
+                "your token has characters that no token has; set HF_TOKEN anew, or run `hf auth login`"
+            )
+        return token
+
+
+def is_address(text: str) -> bool:
+    """Whether it is one that HTTP can ask: scheme and host, and a port that can be."""
+    try:
+        parts = urllib.parse.urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def cache_root(environ: Mapping[str, str]) -> Path:

@@ -18,10 +18,10 @@ from chatcli.library.hub.cache import (
     total_size,
 )
 from chatcli.library.hub.connection import Client
+from chatcli.library.hub.leftovers import leftovers_of
 from chatcli.library.hub.listing import Listing, RemoteFile, read_listing
-from chatcli.library.hub.lock import only_writer
 from chatcli.library.hub.place import Place
-from chatcli.library.hub.retrying import Patience, Stop, Stopped, retrying
+from chatcli.library.hub.retrying import Patience, Stop, retrying
 from chatcli.library.hub.transfer import Changed, Fetched, Observer, Transfer
 from chatcli.library.reference import Choice, Reference, choose_file, choose_files
 
@@ -87,6 +87,7 @@ class Puller:
         projector: whether a vision projector is fetched with its model.
         patience: how often a failing connection is tried again.
         connections: files fetched at the same time.
+        known: the sha256 that was computed of a file here, if it has not changed since; else it is read.
     """
 
     place: Place
@@ -94,6 +95,7 @@ class Puller:
     projector: bool = True
     patience: Patience = field(default_factory=Patience)
     connections: int = CONNECTIONS
+    known: Callable[[Path], str | None] = lambda _path: None
     _stop: Stop = field(default_factory=Stop)
 
     def pull(self, references: Sequence[Reference]) -> list[Pulled]:
@@ -133,7 +135,8 @@ class Puller:
         self._check_space(plans)
         transfers = {
             (plan.cache.repo, file.etag): Transfer(
-                client, plan.cache, plan.listing.commit, file, self.observer, self._stop, self.patience
+                *(client, plan.cache, plan.listing.commit, file),
+                *(self.observer, self._stop, self.patience, self.known),
             )
             for plan in plans
             for file in plan.files
@@ -170,8 +173,8 @@ class Puller:
             needed, free = sum(missing.values()), free_space(self.place.cache)
         if missing and needed + _SPARE > free:
             raise StorageError(
-                f"{amount(needed)} are to be fetched, and {self.place.cache} has {amount(free)} free; "
-                "make room, or set HF_HUB_CACHE to a folder on a larger disk"
+                f"{amount(needed)} are to be fetched, and {self.place.cache} has {amount(free)} free, "
+                f"{amount(_SPARE)} of which are kept free; make room, or set HF_HUB_CACHE to a larger disk"
             )
 
     def _run(self, works: list[Callable[[], Fetched]]) -> list[Fetched]:
@@ -233,17 +236,13 @@ class Puller:
 
     def _clear(self, cache: RepoCache, current: set[str]) -> None:
         """Remove unfinished downloads of content that the repository no longer has, unless in use."""
-        for etag, path in cache.leftovers():
-            if etag in current:
-                continue
-
-            def busy() -> None:
-                raise Stopped
-
-            with contextlib.suppress(Stopped), only_writer(cache.lock(etag), self._stop.wait, busy):
-                size = total_size([path])
-                path.unlink(missing_ok=True)
-                self.observer.note(f"removed {amount(size)} of an unfinished download of a former version")
+        for leftover in leftovers_of(cache):
+            size = leftover.size
+            with contextlib.suppress(StorageError):  # the model is here, whatever else can be tidied up
+                if leftover.etag not in current and leftover.remove():
+                    self.observer.note(
+                        f"removed {amount(size)} of an unfinished download of a former version"
+                    )
 
 
 def _chosen(reference: Reference, listing: Listing) -> Choice:

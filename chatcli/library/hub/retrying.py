@@ -101,7 +101,8 @@ def retrying(
             reached = max(reached, progress())
             pause = patience.pause(failures, trouble.after)
             if failures > patience.retries:
-                raise NetworkError(f"{trouble}; given up after {failures} times") from None
+                often = f"; given up after {failures} times" if failures > 1 else ""
+                raise NetworkError(f"{trouble}{often}") from None
             if pause > LONGEST_WAIT:
                 raise NetworkError(f"{trouble}; it asks to come back in {pause / 60:.0f} minutes") from None
             note(f"{trouble}; trying again in {pause:g} s ({failures} of {patience.retries})")

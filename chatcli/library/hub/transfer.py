@@ -13,7 +13,7 @@ import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from chatcli.errors import NetworkError
 from chatcli.library.hub.cache import RepoCache, storing
@@ -27,6 +27,7 @@ from chatcli.library.hub.retrying import Patience, Stop, retrying
 SYNC_EVERY = 2**26
 _CHUNK = 2**18
 _PAGE = 4096
+_SHOWN = 2**28  # bytes that take long enough to hash to say so
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
@@ -80,6 +81,7 @@ class Transfer:
         observer: is told how it goes.
         stop: ends it.
         patience: how often a failing connection is tried again.
+        known: the sha256 that was computed of a file here, if it has not changed since.
     """
 
     client: Client
@@ -89,6 +91,9 @@ class Transfer:
     observer: Observer
     stop: Stop
     patience: Patience = field(default_factory=Patience)
+    known: Callable[[Path], str | None] = lambda _path: None
+    _ranges: bool = True  # the server can be asked for a part
+    _verified: str = ""
     _have: int = 0
     _received: int = 0
     _checksum: "hashlib._Hash" = field(default_factory=hashlib.sha256)
@@ -104,12 +109,13 @@ class Transfer:
             Stopped: ``stop`` was set; what came is kept.
         """
         file, observer = self.file, self.observer
+        if self._is_whole():
+            return self._as_it_is()  # and needs no lock, which a cache that is only read could not give
         waiting = f"another program is fetching {file.path}; waiting for it"
         with only_writer(self.cache.lock(file.etag), self.stop.wait, lambda: observer.note(waiting)):
-            if self.cache.has(file.etag, file.size):
-                observer.begin(file, file.size)
-                observer.end(file)
-                return Fetched(file, file.size, 0, self._known_sha256())
+            if self._is_whole():
+                return self._as_it_is()
+            self._distrust()
             resumed_from = self._take_up()
             for last in (False, True):
                 self._fetch()
@@ -119,6 +125,36 @@ class Transfer:
             self._publish()
         observer.end(file)
         return Fetched(file, resumed_from, self._received, self._sha256.hexdigest())
+
+    def _is_whole(self) -> bool:
+        """Whether the content is here, whoever fetched it: huggingface_hub looks at the size alone."""
+        file, blob = self.file, self.cache.blob(self.file.etag)
+        if not self.cache.has(file.etag, file.size):
+            return False
+        if self.known(blob) == file.etag:
+            self._verified = file.etag
+            return True
+        if file.size >= _SHOWN:
+            self.observer.note(f"{file.path} is here; verifying its checksum")
+        self._restart()
+        with storing(blob), blob.open("rb") as opened:
+            self._take(opened)
+        self._verified = self._sha256.hexdigest()
+        return self._checksum.hexdigest() == file.etag
+
+    def _as_it_is(self) -> Fetched:
+        self.observer.begin(self.file, self.file.size)
+        self.observer.end(self.file)
+        return Fetched(self.file, self.file.size, 0, self._verified)
+
+    def _distrust(self) -> None:
+        """Put a damaged file aside; it has the name that programs load."""
+        blob = self.cache.blob(self.file.etag)
+        if blob.exists():
+            damaged = self.cache.damaged(self.file.etag)
+            with storing(blob):
+                blob.replace(damaged)
+            self.observer.note(f"{self.file.path} is here but damaged; fetching it again")
 
     def _take_up(self) -> int:
         """Hash what an earlier run left; returns how much that is."""
@@ -133,10 +169,13 @@ class Transfer:
         self._restart()
         self.observer.begin(self.file, sound)
         with storing(partial), partial.open("rb") as file:
-            while data := file.read(_CHUNK):
-                self.stop.check()
-                self._count(data)
+            self._take(file)
         return self._have
+
+    def _take(self, file: BinaryIO) -> None:
+        while data := file.read(_CHUNK):
+            self.stop.check()
+            self._count(data)
 
     def _restart(self) -> None:
         self._have = 0
@@ -168,7 +207,7 @@ class Transfer:
         file = self.file
         path = urllib.parse.quote(file.path)
         url = f"{self.client.endpoint}/{self.cache.repo}/resolve/{self.commit}/{path}"
-        headers = {"Range": f"bytes={self._have}-"} if self._have else {}
+        headers = {"Range": f"bytes={self._have}-"} if self._have and self._ranges else {}
         with self.client.get(url, headers) as answer:
             try:
                 self.stop.watch(answer)
@@ -194,6 +233,7 @@ class Transfer:
 
         Raises:
             Changed: it is about another content.
+            Passing: it is another part than was asked for; from now on all of it is asked for.
             NetworkError: it is not what was asked for.
         """
         file = self.file
@@ -209,12 +249,15 @@ class Transfer:
         length = answer.headers.get("content-length", "")
         if answer.status == 206:
             found = _RANGE.fullmatch(answer.headers.get("content-range", "").strip())
-            if found is None or int(found[1]) != self._have or found[3] not in {"*", str(file.size)}:
-                raise NetworkError(f"{answer.host} sends another part of {file.path} than was asked for")
-            return 0
-        if answer.status == 416 or (length.isdigit() and int(length) != file.size):
+            if found and int(found[1]) == self._have and found[3] in {"*", str(file.size)}:
+                return 0
+        if answer.status in {206, 416}:
+            self._ranges = False
+            raise Passing(f"{answer.host} does not send the part that was asked for, so all is asked for")
+        if length.isdigit() and int(length) != file.size:
             raise NetworkError(
-                f"{answer.host} has {file.path} in another size than {file.size} bytes, as announced"
+                f"{answer.host} has {file.path} in another size than the {file.size} bytes its listing says; "
+                "something on the way changes it (a proxy?), or try again later"
             )
         return self._have
 
@@ -247,12 +290,6 @@ class Transfer:
             partial.replace(blob)
             sync_folder(blob.parent)
             self.cache.damaged(self.file.etag).unlink(missing_ok=True)
-
-    def _known_sha256(self) -> str:
-        if len(self.file.etag) == 64:
-            return self.file.etag
-        with self.cache.blob(self.file.etag).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sound_size(path: Path, size: int, whole: int) -> int:

@@ -53,9 +53,18 @@ def lm_studio_models(folder: Path) -> Iterator[LocalModel]:
         repo = "/".join(parts[:2]) if len(parts) >= 3 else ""
         tag = quantization(files[0].name) or ""
         name = f"{repo}:{tag}" if repo and tag else repo or split_stem(files[0].name)
-        also = ("/".join(parts), split_stem(files[0].name))
+        also = ["/".join(parts), split_stem(files[0].name)]
+        if repo and tag:  # as its ``lms get`` and ``lms load`` name a quantization
+            also += [f"{known}@{tag}" for known in (repo, parts[1], parts[1].lower().removesuffix("-gguf"))]
         yield LocalModel(
-            name, files, size_of(files), Store.LM_STUDIO, repo=repo, tag=tag, missing=missing, also=also
+            name,
+            files,
+            size_of(files),
+            Store.LM_STUDIO,
+            repo=repo,
+            tag=tag,
+            missing=missing,
+            also=tuple(also),
         )
 
 

@@ -42,6 +42,7 @@ class LocalModel:
         sha256: of a model in one file, as the store claims; '' where it does not.
         missing: names of files of a split model that are not there.
         also: other names it goes by.
+        revision: branch, tag or commit whose file it is; '' of the newest one.
     """
 
     name: str
@@ -53,6 +54,7 @@ class LocalModel:
     sha256: str = ""
     missing: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    revision: str = ""
 
     @property
     def path(self) -> Path:

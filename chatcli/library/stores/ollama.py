@@ -31,7 +31,7 @@ def ollama_models(folder: Path) -> Iterator[LocalModel]:
         repo = f"{namespace}/{model}" if host in _HUB_HOSTS else ""
         short = f"{model}:{tag}" if namespace == "library" else f"{namespace}/{model}:{tag}"
         name = short if "ollama" in host else f"{host}/{short}"
-        also = [name.removesuffix(":latest")] if tag == "latest" else []
+        names = (name, name.removesuffix(":latest"))
         yield LocalModel(
             name,
             (blob,),
@@ -40,7 +40,7 @@ def ollama_models(folder: Path) -> Iterator[LocalModel]:
             repo,
             tag,
             blob.name[7:],
-            also=(*also, f"ollama:{name}"),
+            also=(*names[1:], *(f"ollama:{known}" for known in names)),
         )
 
 

@@ -101,6 +101,6 @@ def _lm_studio(home: Path) -> tuple[Path, ...]:
 def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(_MOST).decode("utf-8", "replace").replace("\0", "")
+            return file.read(_MOST).decode("utf-8-sig", "replace").replace("\0", "")
     except (OSError, ValueError):
         return ""

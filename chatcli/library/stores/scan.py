@@ -48,13 +48,12 @@ def _all(places: Places) -> Iterator[LocalModel]:
 def _registered(places: Places) -> Iterator[LocalModel]:
     for name, path in read_registry(places.registry).files.items():
         files, missing = shards_beside(path) or ((path,), ())
-        if path.is_file():
-            yield LocalModel(
-                name,
-                files,
-                size_of(files),
-                Store.REGISTERED,
-                tag=quantization(path.name) or "",
-                missing=missing,
-                also=(split_stem(path.name),),
-            )
+        yield LocalModel(
+            name,
+            files,
+            size_of(files),
+            Store.REGISTERED,
+            tag=quantization(path.name) or "",
+            missing=missing if path.is_file() else (path.name,),
+            also=(split_stem(path.name),),
+        )

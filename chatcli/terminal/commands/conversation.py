@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Picture, Role
-from chatcli.chat.pictures import caption, described
+from chatcli.chat.pictures import caption, in_words
 from chatcli.errors import AmbiguousReference, UsageError
 from chatcli.terminal.chat import Chat
 
@@ -131,7 +131,7 @@ def show_where_it_stands(chat: Chat) -> None:
     chat.screen.note(f"({name}: {len(path)} messages; /context lists them)")
     for node in path[-2:]:
         if node.message.role is Role.USER:
-            chat.screen.text(f"> {described(node.message)}")
+            chat.screen.text(f"> {in_words(node.message)}")
         else:
             chat.screen.answer(node.message.content)
             if mark := chat.rating_mark(node.id):
@@ -215,11 +215,11 @@ def _list(chat: Chat, found: list[Node], here: int) -> None:
         for index, node in enumerate(found)
     ]
     if len(found) <= _MOST_COLUMNS:
-        titled = zip(titles, (described(node.message) for node in found), strict=True)
+        titled = zip(titles, (in_words(node.message) for node in found), strict=True)
         chat.screen.side_by_side(list(titled))
     else:
         chat.screen.table(
-            [(title, excerpt(described(n.message))) for title, n in zip(titles, found, strict=True)]
+            [(title, excerpt(in_words(n.message))) for title, n in zip(titles, found, strict=True)]
         )
         chat.screen.answer(found[here].message.content)
     chat.screen.note(f"(the chat goes on from {here + 1}; /siblings next, back or a number goes to another)")

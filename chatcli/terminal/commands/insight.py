@@ -4,7 +4,7 @@ import typing
 from pathlib import Path
 
 from chatcli.chat.message import Role
-from chatcli.chat.pictures import described
+from chatcli.chat.pictures import in_words
 from chatcli.engine.scripted import PREFIX as SCRIPTED
 from chatcli.errors import UsageError
 from chatcli.sampling import SamplingParams
@@ -69,7 +69,7 @@ def stats(chat: Chat, _argument: str) -> None:
 def _label(part: Part) -> str:
     who = {Role.SYSTEM: "system", Role.USER: "you", Role.ASSISTANT: "answer"}[part.message.role]
     number = f"{part.number} " if part.number else ""
-    return f"{number}{who}: {excerpt(described(part.message))}"
+    return f"{number}{who}: {excerpt(in_words(part.message))}"
 
 
 def _rate(tokens: int, seconds: float) -> str:

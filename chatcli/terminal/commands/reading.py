@@ -2,7 +2,7 @@
 
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Role
-from chatcli.chat.pictures import described
+from chatcli.chat.pictures import in_words
 from chatcli.errors import UsageError
 from chatcli.session.past_chats import PastChats
 from chatcli.terminal.chat import Chat
@@ -29,7 +29,7 @@ def history(chat: Chat, argument: str) -> None:
         who = "you" if node.message.role is Role.USER else "answer"
         others = len(chat.session.alternatives(node.id)) - 1
         remarks = (f"+{others}" if others else "", chat.rating_mark(node.id))
-        rows.append((str(number), who, excerpt(described(node.message)), " ".join(filter(None, remarks))))
+        rows.append((str(number), who, excerpt(in_words(node.message)), " ".join(filter(None, remarks))))
     chat.screen.table(rows)
     chat.screen.note("(/history N shows one in full, /history all shows everything; + counts alternatives)")
 
@@ -64,7 +64,7 @@ def search(chat: Chat, argument: str) -> None:
 
 def _show(chat: Chat, node: Node) -> None:
     if node.message.role is Role.USER:
-        chat.screen.text(f"> {described(node.message)}")
+        chat.screen.text(f"> {in_words(node.message)}")
         return
     if node.message.reasoning and chat.screen.show_thinking:
         chat.screen.reasoning(node.message.reasoning.strip("\n"))

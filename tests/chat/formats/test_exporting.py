@@ -1,5 +1,6 @@
 """Exports: what is written reads back, and is harmless where it is shown."""
 
+import base64
 import json
 import re
 from html.parser import HTMLParser
@@ -13,8 +14,11 @@ from chatcli.chat.formats.exporting import FORMATS, render_as
 from chatcli.chat.formats.importing import Imported, read_chats
 from chatcli.chat.formats.json_text import json_text
 from chatcli.chat.formats.markdown import open_fence
-from chatcli.chat.message import assistant, user
+from chatcli.chat.message import Picture, assistant, user
+from chatcli.chat.pictures import in_words
 from chatcli.chat.transcript_reader import load
+from chatcli.errors import StorageError
+from tests.chat.pictures import picture
 from tests.chat.strategies import ANY_TEXT, TEXTS, conversations
 
 HOSTILE = [
@@ -34,11 +38,16 @@ def joined(text: str) -> str:
 @pytest.mark.parametrize("kind", ["json", "sharegpt", "trl"])
 @given(conversations())
 def test_records_read_back(kind: str, conversation: Conversation) -> None:
-    """Exported and imported, the messages are the same; JSON keeps title, name and reasoning too."""
+    """Exported and imported, the messages are the same; JSON keeps title, name and reasoning too.
+
+    It names pictures, which become words, since their bytes are elsewhere; the other formats are words only.
+    """
     (found,) = read_chats("".join(render_as(conversation, kind)), assistant="bot", kind=kind)
     assert isinstance(found, Imported)
     back, wanted = found.conversation, conversation.messages()
-    assert [(m.role, m.content) for m in back.messages()] == [(m.role, joined(m.content)) for m in wanted]
+    said = [(m.role, joined(in_words(m) if kind == "json" else m.content)) for m in wanted]
+    assert [(m.role, m.content) for m in back.messages()] == said
+    assert not any(m.pictures for m in back.messages())
     if kind == "json":
         assert back.assistant == conversation.assistant
         assert [m.reasoning for m in back.messages()] == [m.reasoning and joined(m.reasoning) for m in wanted]
@@ -67,6 +76,7 @@ class Page(HTMLParser):
         super().__init__()
         self.tags: list[str] = []
         self.attributes: set[str] = set()
+        self.images: list[dict[str, str | None]] = []
         self.words: list[str] = []
         self.feed(text)
         self.close()
@@ -75,6 +85,8 @@ class Page(HTMLParser):
         """Collect a tag and what it carries."""
         self.tags.append(tag)
         self.attributes |= {name for name, _ in attrs}
+        if tag == "img":
+            self.images.append(dict(attrs))
 
     def handle_data(self, data: str) -> None:
         """Collect text."""
@@ -86,16 +98,19 @@ def test_html_is_our_own_tags_only(conversation: Conversation, more: list[str]) 
     """Whatever a chat holds is text on the page: no tag or attribute but ours, one article a message."""
     conversation.title += "".join(more)
     for text in more:
-        conversation.append(user(text))
+        conversation.append(user(text, picture(text), Picture("c" * 64, text)))
         conversation.append(assistant(f"```\n{text}", reasoning=text))
     text = "".join(render_as(conversation, "html"))
     page = Page(text)
     assert page.tags.count("article") == len(conversation.path())
     assert set(page.tags) <= {
         *("html", "head", "meta", "title", "style", "body", "header", "main", "article"),
-        *("h1", "h2", "p", "div", "pre", "code", "details", "summary"),
+        *("h1", "h2", "p", "div", "pre", "code", "details", "summary", "img"),
     }
-    assert page.attributes <= {"lang", "charset", "name", "content", "http-equiv", "class", "dir"}
+    assert page.attributes <= {
+        *("lang", "charset", "name", "content", "http-equiv", "class", "dir", "src", "alt")
+    }
+    assert len(page.images) == len(more)
     assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]", text)
 
 
@@ -110,6 +125,59 @@ def test_html_shows_the_words() -> None:
     assert "width=device-width" in text
     assert "prefers-color-scheme: dark" in text
     assert "http" not in text.replace("http-equiv", "")
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:\"" in text
+
+
+def page_with(*pictures: Picture) -> Page:
+    """The page of a question about pictures."""
+    conversation = Conversation()
+    conversation.append(user("Which?", *pictures))
+    return Page("".join(render_as(conversation, "html")))
+
+
+_SHOWN = {
+    **{kind: picture("cat.txt", kind) for kind in ("PNG", "JPEG", "GIF", "WEBP", "BMP")},
+    "AVIF": Picture("c" * 64, "cat.txt", lambda: b"\x00\x00\x00\x20ftypavif"),  # not every Pillow writes it
+}
+
+
+@pytest.mark.parametrize("kind", _SHOWN)
+def test_html_holds_the_pictures(kind: str) -> None:
+    """Whatever their names say, with the type that their bytes have; nothing is loaded from anywhere."""
+    read = _SHOWN[kind].read
+    assert read is not None
+    source = f"data:image/{kind.lower()};base64,{base64.b64encode(read()).decode()}"
+    assert page_with(_SHOWN[kind]).images == [{"src": source, "alt": "[picture: cat.txt]"}]
+
+
+def _gone() -> bytes:
+    raise StorageError("there is no file")
+
+
+_UNSHOWN = [None, _gone, lambda: b"", lambda: b"<svg onload='alert(1)'/>", picture("a", "TIFF").read]
+
+
+@pytest.mark.parametrize("read", _UNSHOWN)
+def test_html_names_what_it_cannot_show(read: object) -> None:
+    """A picture whose bytes are unknown, gone, or none that a browser only draws."""
+    page = page_with(Picture("c" * 64, "a<b>.png", read))  # type: ignore[arg-type]
+    assert (page.images, page.words.count("[picture: a<b>.png]")) == ([], 1)
+
+
+def test_documents_and_lists_say_what_they_hold() -> None:
+    """Markdown names pictures before the words, as text; JSON says which; trainers get words only."""
+    conversation = Conversation()
+    conversation.append(user("# Which?", Picture("c" * 64, "cat.png"), Picture("d" * 64, "a](b)\n# *c*")))
+    text = {kind: "".join(render_as(conversation, kind)) for kind in FORMATS}
+    assert text["markdown"] == (
+        "## user\n\n[picture: cat.png]\n\n[picture: a\\](b) \\# \\*c\\*]\n\n# Which?\n\n"
+    )
+    (message,) = json.loads(text["json"])["messages"]
+    assert message["pictures"] == [
+        {"sha256": "c" * 64, "name": "cat.png"},
+        {"sha256": "d" * 64, "name": "a](b)\n# *c*"},
+    ]
+    assert not any("cat" in text[kind] for kind in ("bare", "sharegpt", "trl"))
 
 
 def test_hostile_fences_cost_linear_time() -> None:

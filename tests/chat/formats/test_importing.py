@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.chat.conversation import Conversation
+from chatcli.chat.formats.foreign import origin_of
 from chatcli.chat.formats.importing import READERS, Imported, Unreadable, read_chats
+from chatcli.chat.message import Picture, user
 from tests.chat.formats import samples
 
 JSON = st.recursive(
@@ -158,3 +160,13 @@ def test_any_change_of_an_export_is_read_or_refused(make: Any, data: st.DataObje
 def test_any_text_is_read_or_refused(text: str) -> None:
     """No text makes the reader fail otherwise."""
     list(read_chats(text, assistant="bot"))
+
+
+def test_the_same_words_about_another_picture_are_another_chat() -> None:
+    """So that its import is not passed over as being here already."""
+    chats = [Conversation(), Conversation(), Conversation()]
+    for chat, shown in zip(
+        chats, ([], [Picture("c" * 64, "a.png")], [Picture("d" * 64, "a.png")]), strict=True
+    ):
+        chat.append(user("What is it?", *shown))
+    assert len({origin_of(chat, "transcript") for chat in chats}) == len(chats)

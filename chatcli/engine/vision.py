@@ -1,0 +1,305 @@
+"""What lets a model see: a projector (mmproj) beside it, run by llama.cpp's libmtmd.
+
+A picture becomes a row of tokens and of *chunks*. A chunk is some cells of the model's memory that are filled
+with what the projector makes of the picture, or of a tile of it. The row is known from the picture's size
+alone; the projector runs, and the picture is unpacked, only when its chunks have to be put into the memory.
+"""
+
+import ctypes
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from chatcli.chat.message import Picture
+from chatcli.engine.base import Cancellation
+from chatcli.engine.cells import cell_ids
+from chatcli.engine.native import Native
+from chatcli.engine.pictures import facts, pixels
+from chatcli.errors import DataError, ModelError
+
+_ABORTED = 2  # as llama_decode says it
+_KEPT_BYTES = 64 * 2**20  # of what was encoded; a photo takes 2 to 130 MB, and a minute on a slow CPU
+_LOOK_EVERY = 16  # operations of the projector between two looks at the cancellation
+# Sizes in pixels among which is the one that takes the most cells: large ones are scaled or tiled.
+_LARGE = ((4096, 4096), (4096, 1024), (1024, 4096), (1024, 1024))
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A picture, or a tile of it, as the model's memory takes it: in one piece.
+
+    Attributes:
+        picture: what it shows.
+        number: which of that picture's chunks it is, from 0.
+        ids: of its cells.
+        offsets: of each cell's position from that of the first.
+        positions: how many positions it takes; with M-RoPE more than the offsets reach, and fewer than it has
+            cells.
+        handle: libmtmd's description of it, without the pixels.
+    """
+
+    picture: Picture
+    number: int
+    ids: tuple[int, ...]
+    offsets: tuple[int, ...]
+    positions: int
+    handle: Any
+
+
+class _Piece(NamedTuple):
+    """A piece of a picture's row.
+
+    Attributes:
+        tokens: that libmtmd puts around its chunks; empty: it is a chunk.
+        cells: of the chunk.
+        handle: libmtmd's copy of the chunk, to be freed.
+    """
+
+    tokens: list[int]
+    cells: int = 0
+    handle: Any = None
+
+
+class Vision:
+    """A projector, ready to show pictures to one model.
+
+    Args:
+        native: the loaded library.
+        model: ``llama_model`` pointer; must live longer.
+        path: the projector's file.
+        threads: compute threads.
+        gpu: whether it may run on one.
+        most_tokens: the most tokens a picture may take, for projectors that scale; None: as its maker says.
+
+    Raises:
+        ModelError: this build has no libmtmd, or the projector cannot be used with the model; says why.
+    """
+
+    def __init__(
+        self,
+        native: Native,
+        model: Any,
+        path: Path,
+        *,
+        threads: int,
+        gpu: bool = False,
+        most_tokens: int | None = None,
+    ) -> None:
+        if native.mtmd is None:
+            raise ModelError("this build of llama-cpp-python cannot see pictures: it lacks libmtmd")
+        self._native = native
+        self._lib: Any = native.mtmd
+        self._cancel = Cancellation()
+        self._operations = 0
+        self._chunks: dict[int, Chunk] = {}
+        self._rows: dict[str, tuple[int, ...]] = {}
+        self._encoded: dict[int, Any] = {}
+        # C keeps only the pointer
+        self._look = native.lib.ggml_backend_sched_eval_callback(self._between_operations)
+        params = self._lib.mtmd_context_params_default()
+        params.use_gpu, params.n_threads = gpu, threads
+        params.print_timings = params.warmup = False  # the first picture does what the warm-up would
+        params.image_max_tokens = most_tokens or -1
+        params.cb_eval = self._look
+        native.log.clear()
+        self._context = self._lib.mtmd_init_from_file(os.fsencode(path), model, params)
+        if not self._context:
+            raise ModelError(f"the projector {path.name} cannot be used: {native.log.reason()}")
+        self._width = int(native.lib.llama_model_n_embd_inp(model))
+        if not self._lib.mtmd_support_vision(self._context):
+            self.free()
+            raise ModelError(f"the projector {path.name} is for sound; it cannot see")
+
+    @property
+    def least_batch(self) -> int:
+        """The fewest tokens a batch of the model must hold.
+
+        Some models look at all cells of a chunk at once; llama.cpp ends the process where a batch is smaller.
+        """
+        if not self._lib.mtmd_decode_use_non_causal(self._context, None):
+            return 1
+        pieces = [piece for size in _LARGE for piece in self._pieces(*size, None)]
+        for piece in pieces:
+            self._lib.mtmd_input_chunk_free(piece.handle)
+        return max(piece.cells for piece in pieces)
+
+    def row(self, picture: Picture) -> tuple[int, ...]:
+        """The ids that stand for a picture in a prompt: tokens, and cells of its chunks.
+
+        Raises:
+            ChatcliError: the picture cannot be read, or is none; or the projector refuses it.
+        """
+        row = self._rows.get(picture.sha256)
+        if row is None:
+            _, width, height = facts(_bytes(picture), picture.name)
+            ids: list[int] = []
+            number = 0
+            for tokens, count, handle in self._pieces(width, height, None):
+                ids += tokens
+                if not count:
+                    continue
+                cells = cell_ids(f"{picture.sha256} {number}", count)
+                positions = int(self._lib.mtmd_input_chunk_get_n_pos(handle))
+                offsets = self._offsets(handle, count)
+                self._chunks[cells[0]] = Chunk(picture, number, tuple(cells), offsets, positions, handle)
+                ids += cells
+                number += 1
+            row = self._rows[picture.sha256] = tuple(ids)
+        return row
+
+    def chunk(self, first: int) -> Chunk:
+        """The chunk that begins with this cell, of a picture whose ``row`` was asked for."""
+        return self._chunks[first]
+
+    def show(
+        self, chunk: Chunk, context: Any, position: int, batch_size: int, cancel: Cancellation | None
+    ) -> int:
+        """Put a chunk into a model's memory.
+
+        Args:
+            context: ``llama_context`` pointer.
+            position: of its first cell.
+            batch_size: most cells of one decode.
+            cancel: stops the projector; decoding is stopped by the context's own abort callback.
+
+        Returns:
+            What ``llama_decode`` returns: 0, or why not. The memory may hold a part of the chunk then.
+
+        Raises:
+            ChatcliError: the picture cannot be read, or the projector fails.
+        """
+        encoded = self._encoded.get(chunk.ids[0])
+        if encoded is None:
+            self.look_at(chunk.picture, cancel)
+            if self._cancel.is_set():
+                return _ABORTED
+            encoded = self._encoded[chunk.ids[0]]
+        after = ctypes.c_int32(position)
+        no_callback = self._lib.mtmd_helper_post_decode_callback(0)
+        return int(
+            self._lib.mtmd_helper_decode_image_chunk(
+                self._context, context, chunk.handle, encoded, position, 0, batch_size,
+                ctypes.byref(after), no_callback, None,
+            )
+        )  # fmt: skip
+
+    def look_at(self, picture: Picture, cancel: Cancellation | None = None) -> None:
+        """Run the projector on a picture, and keep what it makes of its chunks, to be shown.
+
+        Args:
+            cancel: stops it; then some chunks may be missing.
+
+        Raises:
+            ChatcliError: the picture cannot be read, or the projector fails.
+        """
+        self._cancel = cancel or Cancellation()
+        seen = pixels(_bytes(picture), picture.name)
+        chunks = self._chunks_of(picture)
+        pieces = [piece for piece in self._pieces(*seen) if piece.cells]
+        try:
+            if [piece.cells for piece in pieces] != [len(chunk.ids) for chunk in chunks]:
+                raise ModelError(f"{picture.name} came out otherwise than its size told")
+            for chunk, piece in zip(chunks, pieces, strict=True):
+                if not self._cancel.is_set():
+                    self._keep(chunk, piece.handle)
+        finally:
+            for piece in pieces:
+                self._lib.mtmd_input_chunk_free(piece.handle)
+        self._forget_old(picture)
+
+    def free(self) -> None:
+        """Free the projector; call it before the model is freed. Idempotent."""
+        if self._context:
+            for chunk in self._chunks.values():
+                self._lib.mtmd_input_chunk_free(chunk.handle)
+            self._chunks.clear()
+            self._rows.clear()
+            self._lib.mtmd_free(self._context)
+            self._context = None
+
+    def _keep(self, chunk: Chunk, handle: Any) -> None:
+        self._native.log.clear()
+        self._operations = 0
+        failed = self._lib.mtmd_encode_chunk(self._context, handle)
+        if self._cancel.is_set():
+            return  # what came out is worthless
+        if failed:
+            reason = self._native.log.reason()
+            raise ModelError(f"the projector fails on {chunk.picture.name}: {reason}")
+        count = len(chunk.ids) * self._width
+        room = (ctypes.c_float * count)()
+        ctypes.memmove(room, self._lib.mtmd_get_output_embd(self._context), ctypes.sizeof(room))
+        self._encoded[chunk.ids[0]] = room
+
+    def _forget_old(self, picture: Picture) -> None:
+        """Drop what was encoded the longest ago, but nothing of this picture."""
+        held = sum(map(ctypes.sizeof, self._encoded.values()))
+        for first in list(self._encoded):
+            if held > _KEPT_BYTES and self._chunks[first].picture != picture:
+                held -= ctypes.sizeof(self._encoded.pop(first))
+
+    def _chunks_of(self, picture: Picture) -> list[Chunk]:
+        found = (self._chunks.get(token) for token in self.row(picture) if token < 0)
+        return [chunk for chunk in found if chunk is not None]
+
+    def _offsets(self, handle: Any, count: int) -> tuple[int, ...]:
+        if not self._lib.mtmd_decode_use_mrope(self._context):
+            return tuple(range(count))
+        places = (self._lib.mtmd_decoder_pos * count)()
+        tokens = self._lib.mtmd_input_chunk_get_tokens_image(handle)
+        self._lib.mtmd_helper_image_get_decoder_pos(tokens, 0, places)
+        return tuple(place.t for place in places)
+
+    def _pieces(self, width: int, height: int, rgb: bytes | None) -> list[_Piece]:
+        """What a picture of a size is made of, in order. The caller frees the chunks.
+
+        Args:
+            rgb: its pixels; None: the chunks only tell their sizes.
+
+        Raises:
+            ModelError: the projector refuses it.
+        """
+        lib = self._lib
+        data = ctypes.cast(ctypes.c_char_p(rgb), ctypes.POINTER(ctypes.c_uint8)) if rgb else None
+        bitmap = lib.mtmd_bitmap_init(width, height, data)
+        chunks = lib.mtmd_input_chunks_init()
+        marker = lib.mtmd_default_marker()
+        text = lib.mtmd_input_text(marker, len(marker), False, True)
+        bitmaps = (ctypes.c_void_p * 1)(bitmap)
+        self._native.log.clear()
+        try:
+            if lib.mtmd_tokenize(self._context, chunks, ctypes.byref(text), bitmaps, 1):
+                reason = self._native.log.reason()
+                raise ModelError(f"a picture of {width} x {height} pixels cannot be shown: {reason}")
+            return list(self._copied(chunks, whole=rgb is not None))
+        finally:
+            lib.mtmd_input_chunks_free(chunks)
+            lib.mtmd_bitmap_free(bitmap)
+
+    def _copied(self, chunks: Any, *, whole: bool) -> Iterator[_Piece]:
+        lib = self._lib
+        for index in range(lib.mtmd_input_chunks_size(chunks)):
+            chunk = lib.mtmd_input_chunks_get(chunks, index)
+            count = ctypes.c_size_t(lib.mtmd_input_chunk_get_n_tokens(chunk))
+            if lib.mtmd_input_chunk_get_type(chunk) == lib.MTMD_INPUT_CHUNK_TYPE_TEXT:
+                tokens = lib.mtmd_input_chunk_get_tokens_text(chunk, ctypes.byref(count))
+                # Where the vocabulary lacks one that libmtmd looks for, it gives -1 in its place.
+                yield _Piece([token for token in tokens[: count.value] if token >= 0])
+            else:
+                copy = lib.mtmd_input_chunk_copy if whole else lib.mtmd_input_chunk_get_placeholder
+                yield _Piece([], count.value, copy(chunk))
+
+    def _between_operations(self, _tensor: Any, asks: bool, _data: Any) -> bool:
+        """ggml's eval callback: asks whether to stop after an operation, then whether to go on."""
+        if not asks:
+            return not self._cancel.is_set()
+        self._operations += 1
+        return self._operations % _LOOK_EVERY == 0
+
+
+def _bytes(picture: Picture) -> bytes:
+    if picture.read is None:
+        raise DataError(f"{picture.name} is not here")
+    return picture.read()

@@ -1,0 +1,34 @@
+"""New names for models: none may hide a model that goes by it already, or never be reached itself."""
+
+from chatcli.engine.scripted import PREFIX as SCRIPTED
+from chatcli.errors import UsageError
+from chatcli.library import catalog
+from chatcli.library.bundled import NAME as BUNDLED
+from chatcli.library.registry import checked_name
+from chatcli.library.stores import LocalModel, Places, local_models
+
+_PATHS = (".", "/", "~", "\\")
+
+
+def free_name(name: str, places: Places, *, mine: LocalModel | None = None) -> str:
+    """A name nothing goes by yet, aliases aside.
+
+    Args:
+        name: the new name.
+        places: where models are.
+        mine: the model that may go by it already.
+
+    Raises:
+        UsageError: it cannot be a name, is a path to the program, or is taken; says by what.
+    """
+    lower = checked_name(name).lower()
+    if lower == BUNDLED:
+        raise UsageError(f"{name} is the name of the model that comes with the program; choose another name")
+    if lower.startswith(SCRIPTED) or name.startswith(_PATHS) or lower.endswith(".gguf"):
+        raise UsageError(f"{name} would be read as a path; choose another name")
+    if catalog.find(name) is not None:
+        raise UsageError(f"{name} is a name of the catalogue; choose another name")
+    for model in local_models(places):
+        if model != mine and lower in {known.lower() for known in (model.name, *model.also)}:
+            raise UsageError(f"{name} is the name of {model.path} already; choose another name")
+    return name
