@@ -119,12 +119,13 @@ def test_a_picture_among_text_files_is_pointed_the_right_way(tmp_path: Path) -> 
         read_files([str(picture_file(tmp_path / "cat.png"))])
 
 
-def test_every_gesture_keeps_the_pictures(session: Session) -> None:
+def test_every_gesture_keeps_the_pictures(session: Session, store: TranscriptStore) -> None:
     """They are on disk when ``send`` returns; regenerated, edited, forked, resumed they are there."""
     cat, dog = picture(), picture("dog.png", "blue")
     answer = session.send("look", [cat, dog])
-    assert shown(session) == [["cat.png", "dog.png"]]
+    assert len(list(store.folder.rglob("*.pictures/*.png"))) == 2
     list(answer)
+    assert shown(session) == [["cat.png", "dog.png"], []]
     assert session.conversation.path()[-1].message.content.startswith(
         "I see cat.png, 30 x 20 pixels. I see dog.png"
     )
