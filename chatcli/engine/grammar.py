@@ -1,6 +1,6 @@
 """Grammars that constrain an answer: JSON schema to GBNF, and GBNF as llama.cpp itself reads it.
 
-GBNF is in_words in llama.cpp's grammars/README.md.
+GBNF is described in llama.cpp's grammars/README.md.
 """
 
 import json

@@ -63,16 +63,16 @@ class Arena:
     """
 
     def __init__(self, prompts: Sequence[Prompt], contenders: Sequence[Contender]) -> None:
-        in_words = sorted(((_described(c), c) for c in contenders), key=lambda pair: pair[0])
-        for (one, contender), (other, _) in itertools.pairwise(in_words):
+        described = sorted(((_described(c), c) for c in contenders), key=lambda pair: pair[0])
+        for (one, contender), (other, _) in itertools.pairwise(described):
             if one == other:
                 raise UsageError(f"two contenders are the same, {contender.name}; change one of them")
-        if len(in_words) < 2:
+        if len(described) < 2:
             raise UsageError("a duel needs two contenders; name them with --contender, one each")
-        self.contenders = [contender for _, contender in in_words]
+        self.contenders = [contender for _, contender in described]
         self.prompts = list(prompts)
         plan = [[[m.role.value, m.content] for m in prompt] for prompt in prompts]
-        text = json.dumps([plan, [about for about, _ in in_words]])
+        text = json.dumps([plan, [about for about, _ in described]])
         self.run = hashlib.sha256(text.encode()).hexdigest()[:_RUN_LENGTH]
         self._asked: list[int] = []  # node of each prompt's last message
         self.conversation = self._conversation()
