@@ -13,6 +13,7 @@ from chatcli.library.catalog import CatalogEntry
 from chatcli.library.reference import PREFERRED_TAGS, Reference, parse_reference
 from chatcli.library.registry import read_registry
 from chatcli.library.stores import LocalModel, Places, Store, local_models
+from chatcli.library.stores.beside import projector_beside
 from chatcli.library.stores.local_model import shards_beside, split_stem
 
 _MOST_LISTED = 8
@@ -27,12 +28,14 @@ class Located:
         files: its GGUF files, the one to load first.
         entry: its entry in the catalogue; None: it is not there.
         model: as its store has it; None: the bundled model, or a file of no store.
+        projector: what lets it see, by its name; its header was not looked at. None: there is none.
     """
 
     name: str
     files: tuple[Path, ...]
     entry: CatalogEntry | None = None
     model: LocalModel | None = None
+    projector: Path | None = None
 
     @property
     def path(self) -> Path:
@@ -76,7 +79,9 @@ def find_model(name: str, places: Places) -> Located:
     located = files_at(wanted)
     if located is not None:
         shown = name if wanted != name else split_stem(located[0].name)
-        return Located(shown, located, *_known(located[0], places))
+        entry, model = _known(located[0], places)
+        projector = model.projector if model is not None else projector_beside(located[0].absolute())
+        return Located(shown, located, entry, model, projector)
     models = local_models(places)
     found = _choose(name, _candidates(wanted, models))
     entry = catalog.find(wanted)
@@ -88,12 +93,12 @@ def find_model(name: str, places: Places) -> Located:
         raise ModelNotFound(
             f"{name}: parts of the model are missing: {_listed(found.missing)}; {_again(found)}"
         )
-    return Located(name, found.files, entry or _entry_of(found), found)
+    return Located(name, found.files, entry or _entry_of(found), found, found.projector)
 
 
 def _known(path: Path, places: Places) -> tuple[CatalogEntry | None, LocalModel | None]:
     """What is known of a file that was named by its path."""
-    model = next((m for m in local_models(places) if m.path == path), None)
+    model = next((m for m in local_models(places) if m.path == path.absolute()), None)
     return (_entry_of(model), model) if model is not None else (None, None)
 
 

@@ -42,6 +42,7 @@ class LocalModel:
         sha256: of a model in one file, as the store claims; '' where it does not.
         missing: names of files of a split model that are not there.
         also: other names it goes by.
+        projector: what lets it see, by its name; its header was not looked at. None: there is none.
     """
 
     name: str
@@ -53,6 +54,7 @@ class LocalModel:
     sha256: str = ""
     missing: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    projector: Path | None = None
 
     @property
     def path(self) -> Path:
