@@ -22,10 +22,10 @@ def open_projector(loaded: Loaded, projector: Path) -> Any:
 
 
 @contextmanager
-def opened(projector: Path, model: Path) -> Iterator[Any]:
-    """libmtmd's context of a projector and its model; None where it refuses."""
+def opened(projector: Path | None, model: Path) -> Iterator[Any]:
+    """libmtmd's context of a projector and its model; None where it refuses, or without a projector."""
     loaded = load_model(model, _OPTIONS)
-    context = open_projector(loaded, projector)
+    context = open_projector(loaded, projector) if projector is not None else None
     try:
         yield context
     finally:

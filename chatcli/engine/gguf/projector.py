@@ -148,7 +148,7 @@ def projector(header: Header) -> Projector:
         merge=merge,
         patches=_patches(header, kind, image, patch, merge),
         hidden=_number(header, "embedding_length"),
-        feed_forward=_number(header, "feed_forward_length"),
+        feed_forward=_feed_forward(header),
         heads=_number(header, "attention.head_count"),
         blocks=_number(header, "block_count"),
         weights=sum(tensor.size for tensor in header.tensors),
@@ -172,6 +172,12 @@ def text_width(model: Header) -> int:
 def _number(header: Header, key: str) -> int:
     value = header.integer(f"clip.vision.{key}")
     return value if value is not None and 0 <= value < 2**31 else 0
+
+
+def _feed_forward(header: Header) -> int:
+    """Some converters wrote 0, so that the tensor tells."""
+    first = next((tensor for tensor in header.tensors if tensor.name == "v.blk.0.ffn_up.weight"), None)
+    return _number(header, "feed_forward_length") or max(first.shape if first else (0,))
 
 
 def _width(header: Header, kind: Kind) -> int:

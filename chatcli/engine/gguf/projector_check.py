@@ -5,7 +5,6 @@ applied to well-known kinds only: a good projector of a new kind must pass.
 """
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -54,7 +53,7 @@ _NUMBERS = frozenset(
     | {"stack_factor", "chunk_size", "conv_kernel_size", "max_pos_emb", "downsample_rate", "num_quantizers"}
     | {"local_block_count", "local_group_size", "subsampling_factor"}
 )
-_BLOCK = re.compile(r"^v\.blk\.(\d+)\.(.+)$")
+_STRETCHED = ("qwen3vl_merger", "lfm2")  # kinds that stretch a square of places over the picture
 
 
 def check_projector(header: Header, model: Header | None = None) -> Projector:
@@ -206,6 +205,8 @@ def _picture_problem(tensors: Mapping[str, TensorInfo], facts: Projector, *, fix
     needed = facts.patches + ("v.class_embd" in tensors) if fixed else 1
     if places.shape[:1] != (facts.hidden,) or rows < needed:
         return f"v.position_embd.weight is {places.shape_text} for {facts.patches} patches"
+    if facts.kind in _STRETCHED and (places.format_name != "F32" or math.isqrt(rows) ** 2 != rows):
+        return f"v.position_embd.weight is {places.shape_text} ({places.format_name}), no square of F32"
     return ""
 
 
