@@ -21,11 +21,21 @@ def import_(
     copy: Annotated[
         bool, typer.Option("--copy", help="Copy it into chatcli's folder; default: it stays where it is.")
     ] = False,
+    projector: Annotated[
+        str | None,
+        typer.Option(
+            "--projector",
+            metavar="MMPROJ",
+            help="The file that lets it see; default: the one beside it, if that is certain.",
+        ),
+    ] = None,
 ) -> None:
     """Make a model known by a name, where it lies or as a copy."""
-    from chatcli.engine.gguf import check, read_header
+    from chatcli.engine.gguf import check, check_projector, read_header
     from chatcli.library.names import files_at
+    from chatcli.library.projector import named_projector, sane_projector
     from chatcli.library.registry import decode_registry
+    from chatcli.library.stores.beside import projector_beside
     from chatcli.library.stores.local_model import split_stem
     from chatcli.storage.registry_file import update
 
@@ -35,18 +45,27 @@ def import_(
         raise ModelNotFound(f"no model file at {file}")
     header = read_header(files[0])
     check(header)
-    called = name or split_stem(files[0].name)
+    called, place = name or split_stem(files[0].name), files[0].absolute()
+    said = named_projector(projector).absolute() if projector is not None else None
+    if said is not None:
+        check_projector(read_header(said), header)
+    seen_by = said or projector_beside(place)
+    if seen_by is not None and sane_projector(seen_by, header, shelf.note) is None:
+        seen_by = None
     if copy:
-        _copied(shelf, files, called)
+        _copied(shelf, files, called, seen_by)
     else:
-        place = files[0].absolute()
         registry = shelf.places.registry
-        update(registry, lambda data: decode_registry(data, str(registry)).with_file(called, place).encode())
-    shelf.note(f"{called}: {header.describe()}; chatcli -m {called}")
+        update(
+            registry,
+            lambda data: decode_registry(data, str(registry)).with_file(called, place, said).encode(),
+        )
+    sees = f", sees pictures with {seen_by.name}" if seen_by is not None else ""
+    shelf.note(f"{called}: {header.describe()}{sees}; chatcli -m {called}")
 
 
-def _copied(shelf: Shelf, files: tuple[Path, ...], called: str) -> None:
-    """Copy the files under their new name; each appears when it is complete."""
+def _copied(shelf: Shelf, files: tuple[Path, ...], called: str, projector: Path | None) -> None:
+    """Copy the files under their new name; each appears when it is complete, the projector first."""
     from chatcli.library.stores.local_model import renamed
     from chatcli.storage.durable import atomic_write
 
@@ -54,6 +73,8 @@ def _copied(shelf: Shelf, files: tuple[Path, ...], called: str) -> None:
     if Path(called).name != called:
         raise UsageError(f"{called!r} cannot be the name of a file")
     targets = [folder / renamed(file.name, called) for file in files]
+    if projector is not None:  # under a name that ties it to the model (library.stores.beside)
+        files, targets = (*files, projector), [*targets, folder / f"mmproj-{called}.gguf"]
     taken = [target for target in targets if target.exists()]
     if taken:
         raise UsageError(f"{taken[0]} is there already; give another --name")

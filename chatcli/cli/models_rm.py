@@ -32,7 +32,7 @@ def rm(
     from chatcli.library.stores import local_models
 
     shelf = Shelf.of(context)
-    models = local_models(shelf.places)
+    staying = local_models(shelf.places)
     plans = []
     for name in names:
         found = shelf.find(name)
@@ -40,7 +40,8 @@ def rm(
             raise UsageError(f"{BUNDLED} comes with the program and stays")
         if found.model is None:
             raise UsageError(f"{found.path} is in none of the places chatcli knows; remove it yourself")
-        plans.append(plan_removal(found.model, models, foreign=foreign))
+        staying = [model for model in staying if model != found.model]
+        plans.append(plan_removal(found.model, staying, foreign=foreign))
     if not yes and not _confirmed(shelf, plans):
         raise typer.Exit(ExitCode.FAILED)
     for plan in plans:

@@ -15,7 +15,7 @@ class Removal:
 
     Attributes:
         model: the model.
-        names: files and links that go.
+        names: files and links that go; its projector's, where no other model needs that.
         blobs: what the links lead to, and nothing else does.
         freed: bytes given back.
         forget: only the name goes, the file stays: it was registered where it lies.
@@ -33,7 +33,7 @@ def plan_removal(model: LocalModel, others: Sequence[LocalModel], *, foreign: bo
 
     Args:
         model: to be removed.
-        others: all models on this disk.
+        others: all models on this disk that stay.
         foreign: files of other programs may go.
 
     Raises:
@@ -47,11 +47,19 @@ def plan_removal(model: LocalModel, others: Sequence[LocalModel], *, foreign: bo
         return Removal(model, (), (), 0, forget=True)
     if model.store in (Store.LM_STUDIO, Store.LLAMA_CPP) and not foreign:
         raise UsageError(f"{model.path} belongs to {model.store}; --foreign removes it all the same")
-    there = [file for file in model.files if os.path.lexists(file)]
+    used = {
+        os.path.realpath(file)
+        for other in others
+        if other.files != model.files
+        for file in (*other.files, *([other.projector] if other.projector else ()))
+    }
+    files = model.files
+    if model.projector is not None and os.path.realpath(model.projector) not in used:
+        files = (*files, model.projector)
+    there = [file for file in files if os.path.lexists(file)]
     targets = {file: Path(os.path.realpath(file)) for file in there}
-    used = {os.path.realpath(file) for other in others if other.files != model.files for file in other.files}
     if model.store is Store.HUB:
-        there += _same_in_other_snapshots(model, set(targets.values()))
+        there += _same_in_other_snapshots(files, set(targets.values()))
     inside = _repository(model)
     blobs = [
         blob
@@ -83,16 +91,16 @@ def _repository(model: LocalModel) -> Path | None:
     return None
 
 
-def _same_in_other_snapshots(model: LocalModel, targets: set[Path]) -> list[Path]:
+def _same_in_other_snapshots(files: Sequence[Path], targets: set[Path]) -> list[Path]:
     """Links of other snapshots that lead to the same blobs."""
-    folder = next((f for f in model.path.parents if f.name == "snapshots"), None)
+    folder = next((f for f in files[0].parents if f.name == "snapshots"), None)
     if folder is None:
         return []
-    names = {file.name for file in model.files}
+    names = {file.name for file in files}
     return [
         link
         for link in folder.rglob("*.gguf")
-        if link not in model.files
+        if link not in files
         and link.name in names
         and link.is_symlink()
         and Path(os.path.realpath(link)) in targets
