@@ -3,6 +3,7 @@
 import itertools
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from chatcli.engine.gguf import check_projector, projector, read_header
 from chatcli.engine.gguf.projector import text_width
 from chatcli.engine.native import load
 from chatcli.errors import InvalidModel
-from tests.engine.gguf_files import ARRAY, BOOL, F32, STRING, U32, tiny_model
+from tests.engine.gguf_files import ARRAY, BOOL, F32, STRING, U32, Tensor, tiny_model
 from tests.engine.load_server import outcomes
 from tests.engine.projector_files import write_projector
 from tests.engine.projector_loading import opened, tokens
@@ -21,7 +22,10 @@ from tests.program import MODEL
 WIDTH = 384  # of the bundled model
 
 
-@pytest.mark.parametrize(("kind", "expected"), [("mlp", 16), ("qwen2vl", 12)])
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("mlp", 16), ("qwen2vl", 12), ("qwen3vl", 12), ("pixtral", 47), ("gemma3", 1), ("gemma4v", 80)],
+)
 def test_written_projectors_are_real(kind: str, expected: int, tmp_path: Path) -> None:
     """libmtmd loads what the tests write, and makes tokens of a picture."""
     path = write_projector(tmp_path / "mmproj.gguf", width=WIDTH, kind=kind)
@@ -49,7 +53,7 @@ def test_the_header_tells_what_it_is(tmp_path: Path) -> None:
     assert (any_size.kind, any_size.merge, any_size.tokens) == ("qwen2vl_merger", 2, 4096)
 
 
-@pytest.mark.parametrize("kind", ["mlp", "qwen2vl"])
+@pytest.mark.parametrize("kind", ["mlp", "qwen2vl", "qwen3vl", "pixtral", "gemma3", "gemma4v"])
 def test_what_is_sane_passes(kind: str, tmp_path: Path) -> None:
     """With its own model, too."""
     header = read_header(write_projector(tmp_path / "a.gguf", width=WIDTH, kind=kind))
@@ -63,7 +67,7 @@ def test_what_is_sane_passes(kind: str, tmp_path: Path) -> None:
         ("clip.has_vision_encoder", BOOL, 0, "no part for pictures"),
         ("clip.vision.patch_size", U32, 0, "patch_size is 0"),
         ("clip.vision.image_size", U32, 9000, "image_size is 9000"),
-        ("clip.vision.image_size", U32, 13, "smaller than a patch"),
+        ("clip.vision.image_size", U32, 13, "smaller than 1 patches"),
         ("clip.vision.attention.head_count", U32, 0, "blocks of 0 heads"),
         ("clip.vision.attention.head_count", U32, 5, "do not divide"),
         ("clip.vision.block_count", U32, 2**31, "block_count is"),
@@ -88,6 +92,14 @@ def test_a_projector_of_another_width_is_refused(tmp_path: Path) -> None:
     header = read_header(write_projector(tmp_path / "a.gguf", width=512))
     with pytest.raises(InvalidModel, match=r"512 wide, and lkjsxclm-q8_0\.gguf reads tokens 384 wide"):
         check_projector(header, read_header(MODEL))
+
+
+def test_what_is_for_sounds_is_not_looked_at(tmp_path: Path) -> None:
+    """Such parts have other shapes: biases of two dimensions (Qwen2.5-Omni)."""
+    whole = file_of(write_projector(tmp_path / "a.gguf", width=WIDTH))
+    bias = (Tensor("a.conv1d.1.weight", (3, 2, 8), bytes(192)), Tensor("a.conv1d.1.bias", (1, 8), bytes(32)))
+    path = replace(whole, tensors=(*whole.tensors, *bias)).write(tmp_path / "b.gguf")
+    assert check_projector(read_header(path)).sees
 
 
 def test_stacked_features_count(tmp_path: Path) -> None:
@@ -116,7 +128,7 @@ def test_without_the_check_mutations_do_kill(tmp_path: Path) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("kind", ["mlp", "qwen2vl"])
+@pytest.mark.parametrize("kind", ["mlp", "qwen2vl", "qwen3vl", "pixtral", "gemma3", "gemma4v"])
 def test_no_mutation_kills(kind: str, tmp_path: Path) -> None:
     """All of them, thousands."""
     counts, killed = _deaths(kind, tmp_path)
