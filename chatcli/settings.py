@@ -28,6 +28,8 @@ _LAYERS = re.compile(r"auto|all|[0-9]{1,6}")
 PERSONA_SETTINGS = ("system", "model", "thinking", "ctx_size")
 #: The context size that stands for the largest that fits.
 AUTO_CONTEXT = 0
+#: Stand for the projector that lies with the model, and for none.
+AUTO_PROJECTOR, NO_PROJECTOR = "auto", "none"
 #: Types of the KV cache one may choose; a quantized one needs flash attention.
 KV_CACHES = ("f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "f32")
 #: Stands for no persona where one is chosen.
@@ -155,6 +157,9 @@ class Settings:
     gpu_layers: str = _setting("auto", "layers on the GPU: auto, all or a number")
     kv_cache: str = _setting("f16", "type of the KV cache: f16, or q8_0, which takes half of the memory")
     check_memory: bool = _setting(True, "refuse a model that would not fit the memory")
+    projector: str = _setting(
+        AUTO_PROJECTOR, "file (mmproj) that lets the model see; auto: the one that lies with it; none: none"
+    )
     threads: int | None = _setting(None, "CPU threads; default: the physical cores")
     log: bool = _setting(True, "keep transcripts")
     state_cache_mb: int = _setting(

@@ -104,6 +104,7 @@ def _about_library(library: "Library | None", error: str) -> Iterator[tuple[str,
         "gpu offload",
         "yes" if library.gpu_offload else "no: this build computes on the CPU only (docs/gpu.md)",
     )
+    yield "pictures", "yes (libmtmd)" if library.mtmd else "no: this build of llama-cpp-python lacks libmtmd"
 
 
 def _about_model(model: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -29,7 +29,7 @@ app = typer.Typer(
 
 @app.command("list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the models on this machine, other programs' too: size, quantization, kind, context, store."""
+    """List the models on this machine, other programs' too: size, kind, context, store, and which see."""
     from chatcli.library.hub.leftovers import leftovers_in
     from chatcli.library.registry import read_registry
     from chatcli.library.stores import LocalModel, Store, local_models
@@ -59,7 +59,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
             r["architecture"] or "",
             tokens(r["context"]) if r["context"] else "",
             r["store"],
-            r["problem"] or "",
+            r["problem"] or ("sees pictures" if r["sees"] else ""),
         )
         for r in records
     ]
@@ -87,6 +87,7 @@ def _by_repository(unfinished: list[dict[str, Any]]) -> Counter[str]:
 def _record(model: "LocalModel", default: Path | None) -> dict[str, Any]:
     """What is known of a model, its header's facts included; a header that cannot be read is a problem."""
     from chatcli.engine.gguf import read_header
+    from chatcli.library.projector import sane_projector
 
     record: dict[str, Any] = {
         "name": model.name,
@@ -99,6 +100,8 @@ def _record(model: "LocalModel", default: Path | None) -> dict[str, Any]:
         "files": [str(file) for file in model.files],
         "repo": model.repo or None,
         "sha256": model.sha256 or None,
+        "projector": str(model.projector) if model.projector is not None else None,
+        "sees": False,
         "problem": f"lacks {', '.join(model.missing[:3])}" if model.missing else None,
     }
     if model.missing and not model.path.is_file():
@@ -111,6 +114,7 @@ def _record(model: "LocalModel", default: Path | None) -> dict[str, Any]:
         "quantization": header.quantization or record["quantization"],
         "architecture": header.architecture or None,
         "context": header.context_length or None,
+        "sees": model.projector is not None and sane_projector(model.projector, header) is not None,
     }
 
 

@@ -13,6 +13,7 @@ from chatcli.cli.models_shelf import Name, Shelf, gigabytes
 from chatcli.errors import ModelNotFound, StorageError, UsageError
 
 if TYPE_CHECKING:
+    from chatcli.engine.gguf import Header
     from chatcli.library.stores import LocalModel
 
 _PIECE = 1 << 22  # bytes copied at once
@@ -28,13 +29,20 @@ def import_(
     copy: Annotated[
         bool, typer.Option("--copy", help="Copy it into chatcli's folder; default: it stays where it is.")
     ] = False,
+    projector: Annotated[
+        str | None,
+        typer.Option(
+            "--projector",
+            metavar="MMPROJ",
+            help="The file that lets it see; default: the one beside it, if that is certain.",
+        ),
+    ] = None,
 ) -> None:
     """Make a model known by a name, where it lies or as a copy."""
-    from chatcli.engine.gguf import check, read_header
+    from chatcli.engine.gguf import check, check_projector, read_header
     from chatcli.library.names import files_at
-    from chatcli.library.naming import free_name
-    from chatcli.library.registry import decode_registry, read_registry
-    from chatcli.library.stores.local_model import split_stem
+    from chatcli.library.projector import named_projector
+    from chatcli.library.registry import decode_registry
     from chatcli.storage.registry_file import update
 
     shelf = Shelf.of(context)
@@ -43,20 +51,39 @@ def import_(
         raise ModelNotFound(f"no model file at {file}")
     header = read_header(files[0])
     check(header)
-    called = split_stem(files[0].name) if name is None else name
+    called, place = _called(shelf, files[0], name), files[0].absolute()
+    said = named_projector(projector).absolute() if projector is not None else None
+    if said is not None:
+        check_projector(read_header(said), header)
+    seen_by = said or _projector_beside(shelf, place, header)
+    if copy:
+        _copied(shelf, files, called, seen_by)
+    else:
+        kept = shelf.places.registry
+        update(kept, lambda data: decode_registry(data, str(kept)).with_file(called, place, said).encode())
+    sees = f", sees pictures with {seen_by.name}" if seen_by is not None else ""
+    shelf.note(f"{called}: {header.describe()}{sees}; chatcli -m {shlex.quote(called)}")
+
+
+def _called(shelf: Shelf, file: Path, name: str | None) -> str:
+    """The name it gets.
+
+    Raises:
+        UsageError: it cannot be one, or another model goes by it.
+    """
+    from chatcli.library.naming import free_name
+    from chatcli.library.registry import read_registry
+    from chatcli.library.stores.local_model import split_stem
+
+    called = split_stem(file.name) if name is None else name
     registry = read_registry(shelf.places.registry)
     if registry.meaning(called) != called:
         raise UsageError(
             f"{called} is an alias of {registry.meaning(called)}; choose another --name, or remove it: "
             f"chatcli models alias {shlex.quote(called)} --remove"
         )
-    free_name(called, shelf.places, mine=_again(shelf, called, files[0]))
-    if copy:
-        _copied(shelf, files, called)
-    else:
-        place, kept = files[0].absolute(), shelf.places.registry
-        update(kept, lambda data: decode_registry(data, str(kept)).with_file(called, place).encode())
-    shelf.note(f"{called}: {header.describe()}; chatcli -m {shlex.quote(called)}")
+    free_name(called, shelf.places, mine=_again(shelf, called, file))
+    return called
 
 
 def _again(shelf: Shelf, called: str, file: Path) -> "LocalModel | None":
@@ -70,8 +97,17 @@ def _again(shelf: Shelf, called: str, file: Path) -> "LocalModel | None":
     return None
 
 
-def _copied(shelf: Shelf, files: tuple[Path, ...], called: str) -> None:
-    """Copy the files under their new name; each appears when it is complete."""
+def _projector_beside(shelf: Shelf, file: Path, header: "Header") -> Path | None:
+    """The projector that lies with a model, if it is one for it; why not is said."""
+    from chatcli.library.projector import sane_projector
+    from chatcli.library.stores.beside import projector_beside
+
+    found = projector_beside(file)
+    return found if found is not None and sane_projector(found, header, shelf.note) is not None else None
+
+
+def _copied(shelf: Shelf, files: tuple[Path, ...], called: str, projector: Path | None) -> None:
+    """Copy the files under their new name; each appears when it is complete, the projector first."""
     from chatcli.engine.part_file import part_of
     from chatcli.library.stores.local_model import renamed
     from chatcli.storage.durable import FILE_MODE, make_private_folder, storage_error
@@ -80,6 +116,8 @@ def _copied(shelf: Shelf, files: tuple[Path, ...], called: str) -> None:
     if Path(called).name != called:
         raise UsageError(f"{called!r} cannot be the name of a file")
     targets = [folder / renamed(file.name, called) for file in files]
+    if projector is not None:  # under a name that ties it to the model (library.stores.beside)
+        files, targets = (*files, projector), [*targets, folder / f"mmproj-{called}.gguf"]
     taken = [target for target in targets if target.exists()]
     if taken:
         raise UsageError(f"{taken[0]} is there already; choose another --name")

@@ -10,6 +10,7 @@ from chatcli.cli.models_shelf import AsJson, Shelf, gigabytes, table, tokens
 from chatcli.errors import ExitCode
 
 if TYPE_CHECKING:
+    from chatcli.library.catalog import CatalogEntry
     from chatcli.library.recommend import Facts
 
 
@@ -45,6 +46,7 @@ def recommend(
                     "size": p.entry.size,
                     "memory": p.entry.memory,
                     "license": p.entry.license,
+                    "vision": p.entry.vision,
                     "where": p.where,
                     "present": p.present,
                     "reason": p.reason,
@@ -64,13 +66,18 @@ def recommend(
         from chatcli.terminal.rows import BOLD, DIM, PLAIN
 
         size = "on this machine" if p.present else f"{gigabytes(p.entry.size)} to fetch"
-        page.line((p.entry.name, BOLD), (f"  {p.entry.title}, {size}, {p.entry.license}", DIM))
+        sees = ", sees pictures" if p.entry.vision else ""
+        page.line((p.entry.name, BOLD), (f"  {p.entry.title}, {size}, {p.entry.license}{sees}", DIM))
         page.line((f"  {p.reason}", PLAIN))
         page.line((f"  {'chatcli -m' if p.present else 'chatcli pull'} {p.entry.name}", PLAIN))
     page.show()
     if not proposals:
         shelf.note("no model of the catalogue fits; free some memory or disk, or use the bundled lkjsxclm")
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _good_for(entry: "CatalogEntry") -> str:
+    return f"{entry.good_for}; sees pictures" if entry.vision else entry.good_for
 
 
 def _list_all(shelf: Shelf, facts: "Facts", present: list[str], *, as_json: bool) -> None:
@@ -93,6 +100,7 @@ def _list_all(shelf: Shelf, facts: "Facts", present: list[str], *, as_json: bool
                 "memory": e.memory,
                 "context": e.context,
                 "license": e.license,
+                "vision": e.vision,
                 "good_for": e.good_for,
                 "state": state[e.name],
             }
@@ -101,7 +109,8 @@ def _list_all(shelf: Shelf, facts: "Facts", present: list[str], *, as_json: bool
         shelf.invocation.write_bytes(json_text(records, indent=2).encode())
         return
     rows = [
-        (e.name, gigabytes(e.size), tokens(e.context), e.license, state[e.name], e.good_for) for e in entries
+        (e.name, gigabytes(e.size), tokens(e.context), e.license, state[e.name], _good_for(e))
+        for e in entries
     ]
     page = shelf.page()
     table(page, rows, numbers=(1, 2))

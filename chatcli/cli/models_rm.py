@@ -45,7 +45,7 @@ def rm(
         return
     if not names:
         raise UsageError("name the models to remove; chatcli models list shows them")
-    models, default = local_models(shelf.places), shelf.default_path()
+    staying, default = local_models(shelf.places), shelf.default_path()
     plans = []
     for name in dict.fromkeys(names):
         try:
@@ -56,8 +56,9 @@ def rm(
             raise UsageError(f"{BUNDLED} comes with the program and stays")
         if found.model is None:
             raise UsageError(f"{found.path} is in none of the places chatcli knows; remove it yourself")
-        plans.append(plan_removal(found.model, models, foreign=foreign))
-        models = [model for model in models if model.files != found.model.files]  # they keep no blob any more
+        # What goes with it keeps no blob and no projector any more.
+        staying = [model for model in staying if model.files != found.model.files]
+        plans.append(plan_removal(found.model, staying, foreign=foreign))
     if not yes and not _confirmed(shelf, plans):
         raise typer.Exit(ExitCode.FAILED)
     for plan in plans:

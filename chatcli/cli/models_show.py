@@ -1,7 +1,7 @@
 """``chatcli models show``: everything a model's header says, and what it will take of memory."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +9,7 @@ import typer
 
 from chatcli.chat.formats.json_text import json_text
 from chatcli.cli.models_shelf import AsJson, Name, Shelf, gigabytes, table
+from chatcli.errors import ModelError
 
 if TYPE_CHECKING:
     from chatcli.engine.gguf import Header
@@ -39,6 +40,7 @@ def show(
     page = shelf.page()
     facts = [(label, str(record[key])) for label, key in _FACTS if record[key] not in (None, "", [])]
     facts += [("files" if i == 0 else "", file) for i, file in enumerate(record["files"])]
+    facts += _about_projector(record["projector"])
     table(page, facts)
     page.text("\ntensors")
     rows = [(f"  {form}", str(t["count"]), gigabytes(t["bytes"])) for form, t in record["tensors"].items()]
@@ -99,6 +101,7 @@ def _record(shelf: Shelf, found: "Located", shards: "Sequence[Header]") -> dict[
         "size_text": gigabytes(size),
         "sha256": Checksums(shelf.invocation.paths.checksums).known(found.files),
         "files": [str(file) for file in found.files],
+        "projector": _projector(found, header),
         "tensors": {form: {"count": n, "bytes": sizes[form]} for form, n in formats.most_common()},
         "memory": _memory(shards, header.context_length),
         "metadata": {
@@ -106,6 +109,49 @@ def _record(shelf: Shelf, found: "Located", shards: "Sequence[Header]") -> dict[
         },
         "chat_template": header.chat_template,
     }
+
+
+def _projector(found: "Located", model: "Header") -> dict[str, Any] | None:
+    """What lets it see: the file's facts, or what is wrong with it; None: it has none."""
+    from chatcli.engine.gguf import check_projector, read_header
+    from chatcli.engine.projector_memory import projector_memory
+
+    if found.projector is None:
+        return None
+    record: dict[str, Any] = {"file": str(found.projector), "problem": None}
+    try:
+        header = read_header(found.projector)
+        facts = check_projector(header, model)
+    except ModelError as error:
+        return record | {"problem": str(error)}
+    memory = projector_memory(header)
+    return record | {
+        "kind": facts.kind,
+        "quantization": header.quantization or None,
+        "size": header.file_size,
+        "image_size": facts.image_size or None,
+        "patch_size": facts.patch_size,
+        "tokens": facts.tokens,
+        "memory": {"weights": memory.weights, "compute": memory.compute, "total": memory.total},
+    }
+
+
+def _about_projector(record: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
+    """What lets it see, a fact a row."""
+    if record is None:
+        return
+    yield "projector", record["file"]
+    if record["problem"]:
+        yield "", f"cannot be used: {record['problem']}"
+        return
+    yield "", f"{record['kind']} {record['quantization']}, {gigabytes(record['size'])}"
+    memory = record["memory"]
+    parts = " + ".join(gigabytes(memory[part]) for part in ("weights", "compute"))
+    yield "", f"estimated memory {gigabytes(memory['total'])} ({parts})"
+    sides = (
+        f"trained on {record['image_size']} x {record['image_size']} pixels, " if record["image_size"] else ""
+    )
+    yield "pictures", f"{sides}up to {record['tokens']} tokens each"
 
 
 def _memory(shards: "Sequence[Header]", trained: int) -> list[dict[str, Any]]:

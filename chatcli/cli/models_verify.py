@@ -1,7 +1,7 @@
 """``chatcli models verify``: are the files what they were, and what their store says they are."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,6 +9,10 @@ from chatcli.chat.formats.json_text import json_text
 from chatcli.cli import completing
 from chatcli.cli.models_shelf import AsJson, Shelf
 from chatcli.errors import ExitCode
+
+if TYPE_CHECKING:
+    from chatcli.library.names import Located
+    from chatcli.library.stores import LocalModel
 
 
 def verify(
@@ -26,13 +30,11 @@ def verify(
     from chatcli.library.stores import local_models
 
     shelf = Shelf.of(context)
-    if names:
-        files = [(found.name, file) for found in map(shelf.find, names) for file in found.files]
-    else:
-        files = [(m.name, file) for m in local_models(shelf.places) for file in m.files if file.is_file()]
+    models = map(shelf.find, names) if names else local_models(shelf.places)
+    files = {file: m.name for m in models for file in _files(m) if names or file.is_file()}
     checksums = Checksums(shelf.invocation.paths.checksums)
     records = []
-    for name, file in files:
+    for file, name in files.items():
         record = _verified(checksums, name, file)
         records.append(record)
         if not as_json:
@@ -43,6 +45,11 @@ def verify(
         shelf.note("there is nothing to verify")
     if any(record["verdict"] == "damaged" for record in records):
         raise typer.Exit(ExitCode.DATA)
+
+
+def _files(model: "Located | LocalModel") -> tuple[Path, ...]:
+    """Its files, and its projector's."""
+    return (*model.files, *([model.projector] if model.projector is not None else ()))
 
 
 def _verified(checksums: Any, name: str, file: Path) -> dict[str, Any]:

@@ -64,6 +64,15 @@ class ModelOptions:
             help="Layers to put on the GPU.",
         ),
     ] = None
+    projector: Annotated[
+        str | None,
+        typer.Option(
+            "--mmproj",
+            metavar="FILE|none|auto",
+            rich_help_panel=_MODEL,
+            help="Projector that lets the model see; auto: the one that lies with it.",
+        ),
+    ] = None
     threads: Annotated[
         int | None,
         typer.Option("--threads", metavar="N", rich_help_panel=_MODEL, help="CPU threads."),

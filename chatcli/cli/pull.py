@@ -76,6 +76,10 @@ def pull(
         return
     for model in pulled:
         invocation.write(f"{model.path}\n")
+        if model.projector is not None and not quiet:
+            invocation.note(
+                f"chatcli: with {model.projector.name}, which lets {model.reference} see pictures"
+            )
     if not quiet and not offline:
         invocation.note(f"chatcli: chat with it: chatcli -m {quote(_shortest(pulled[0]))}")
 

@@ -62,6 +62,7 @@ class Library:
         system_info: llama.cpp's own line about them.
         backends: what it was built with: ``CPU``, ``CUDA``, ``Metal``, ``BLAS``.
         gpu_offload, mmap, mlock: what it supports here.
+        mtmd: it has libmtmd, with which models see pictures.
     """
 
     llama_cpp: str
@@ -74,6 +75,7 @@ class Library:
     gpu_offload: bool
     mmap: bool
     mlock: bool
+    mtmd: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,7 @@ def library_report() -> Library:
         gpu_offload=bool(lib.llama_supports_gpu_offload()),
         mmap=bool(lib.llama_supports_mmap()),
         mlock=bool(lib.llama_supports_mlock()),
+        mtmd=native.mtmd is not None,
     )
 
 

@@ -34,6 +34,7 @@ class CatalogEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         kind: ``chat`` or ``embedding``.
         active: bytes of weights read for each token; 0: all of them.
         thinking: variable of its chat template that switches reasoning; empty: there is no switch.
+        vision: it sees pictures: its repository holds a projector.
         sampling: what its maker recommends, without reasoning where there is a choice.
         sampling_thinking: what its maker recommends with reasoning, where that differs.
         dimensions: of an embedding; 0 for chat models.
@@ -52,6 +53,7 @@ class CatalogEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     kind: Kind = "chat"
     active: int = 0
     thinking: str = ""
+    vision: bool = False
     sampling: Mapping[str, int | float] = {}
     sampling_thinking: Mapping[str, int | float] = {}
     dimensions: int = 0

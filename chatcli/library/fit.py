@@ -7,7 +7,8 @@ from chatcli.engine.estimate import Estimate, estimate, largest_context
 from chatcli.engine.gguf import Header
 from chatcli.engine.loading import LoadOptions
 from chatcli.engine.memory import Memory
-from chatcli.engine.offload import ALL, layers_that_fit, on_gpu
+from chatcli.engine.offload import ALL, MARGIN, layers_that_fit, on_gpu
+from chatcli.engine.projector_memory import projector_memory
 from chatcli.errors import ModelError
 from chatcli.library.hub.amount import amount
 from chatcli.settings import AUTO_CONTEXT, Settings
@@ -39,16 +40,26 @@ class Plan:
         estimate: of its memory.
         offloads: a part of it may go to a GPU.
         notes: what was decided for the user, a line each.
+        projector: its projector is loaded with it.
+        projector_on_gpu: there, and not in main memory.
     """
 
     options: LoadOptions
     estimate: Estimate
     offloads: bool = False
     notes: tuple[str, ...] = ()
+    projector: bool = False
+    projector_on_gpu: bool = False
 
 
-def plan(shards: Sequence[Header], settings: Settings, machine: Machine, name: str) -> Plan:
-    """Decide how to load a model.
+def plan(
+    shards: Sequence[Header],
+    settings: Settings,
+    machine: Machine,
+    name: str,
+    projector: Header | None = None,
+) -> Plan:
+    """Decide how to load a model, and whether its projector fits beside it.
 
     Args:
         shards: headers of its files.
@@ -56,10 +67,44 @@ def plan(shards: Sequence[Header], settings: Settings, machine: Machine, name: s
             to refuse what does not fit.
         machine: what there is.
         name: of the model, for messages.
+        projector: header of what lets it see; None: nothing does.
 
     Raises:
-        ModelError: it does not fit; proposes what would.
+        ModelError: it does not fit, not even without its projector; proposes what would.
     """
+    if projector is None:
+        return _planned(shards, settings, machine, name)
+    needed = projector_memory(projector).total
+    there = machine.gpu - MARGIN >= needed and settings.gpu_layers != "0"
+    left = _without(machine, needed, on_gpu=there)
+    try:
+        seeing = _planned(shards, settings, left, name)
+    except ModelError:
+        blind = _planned(shards, settings, machine, name)
+        note = _blind_note(needed, largest_context(shards, blind.options, left.memory.available))
+        return replace(blind, notes=(*blind.notes, note))
+    return replace(seeing, projector=True, projector_on_gpu=there)
+
+
+def _without(machine: Machine, needed: int, *, on_gpu: bool) -> Machine:
+    """What is left of a machine when something has its memory."""
+    if on_gpu:
+        return replace(machine, gpu=machine.gpu - needed)
+    memory = machine.memory
+    # 0 would stand for a memory that is not known.
+    left = max(memory.available - needed, 1) if memory.available else 0
+    return replace(machine, memory=replace(memory, available=left))
+
+
+def _blind_note(needed: int, context: int) -> str:
+    smaller = f"--ctx-size {context} leaves room for it, " if context >= _LEAST_CONTEXT else ""
+    return (
+        f"it cannot see pictures now: its projector needs {needed / 1e9:.1f} GB, which do not fit beside it; "
+        f"{smaller}-o check_memory=false loads it all the same"
+    )
+
+
+def _planned(shards: Sequence[Header], settings: Settings, machine: Machine, name: str) -> Plan:
     offloads = machine.gpu > 0 and settings.gpu_layers != "0"
     options = wanted_options(settings)
     notes = []

@@ -21,6 +21,7 @@ from chatcli.library.reference import (
 )
 from chatcli.library.registry import read_registry
 from chatcli.library.stores import LocalModel, Places, Store, local_models
+from chatcli.library.stores.beside import projector_beside
 from chatcli.library.stores.local_model import claimed_sha256, shards_beside, size_of, split_stem
 
 _MOST_LISTED = 8
@@ -35,12 +36,14 @@ class Located:
         files: its GGUF files, the one to load first.
         entry: its entry in the catalogue; None: it is not there.
         model: as its store has it; None: the bundled model, or a file of no store.
+        projector: what lets it see, by its name; its header was not looked at. None: there is none.
     """
 
     name: str
     files: tuple[Path, ...]
     entry: CatalogEntry | None = None
     model: LocalModel | None = None
+    projector: Path | None = None
 
     @property
     def path(self) -> Path:
@@ -85,7 +88,9 @@ def find_model(name: str, places: Places, *, whole: bool = True) -> Located:
     located = files_at(wanted)
     if located is not None:
         shown = name if wanted != name else split_stem(located[0].name)
-        return Located(shown, located, *_known(located[0], places))
+        entry, model = _known(located[0], places)
+        projector = model.projector if model is not None else projector_beside(located[0].absolute())
+        return Located(shown, located, entry, model, projector)
     models = local_models(places)
     found = _choose(name, _candidates(wanted, models)) or _at_revision(wanted, models, places)
     entry = catalog.find(wanted)
@@ -95,12 +100,12 @@ def find_model(name: str, places: Places, *, whole: bool = True) -> Located:
         raise _not_here(name, wanted, entry, places, models)
     if found.missing and whole:
         raise ModelNotFound(f"{name}: {_lacking(found)}")
-    return Located(name, found.files, entry or _entry_of(found), found)
+    return Located(name, found.files, entry or _entry_of(found), found, found.projector)
 
 
 def _known(path: Path, places: Places) -> tuple[CatalogEntry | None, LocalModel | None]:
     """What is known of a file that was named by its path."""
-    model = next((m for m in local_models(places) if m.path == path), None)
+    model = next((m for m in local_models(places) if m.path == path.absolute()), None)
     return (_entry_of(model), model) if model is not None else (None, None)
 
 
@@ -199,7 +204,7 @@ def _at_revision(wanted: str, models: list[LocalModel], places: Places) -> Local
     for cache in places.hub:
         there = cached_files(replace(reference, repo=repo), cache)
         files = tuple(file for file in there if is_model(file.name))
-        if files:
+        if files:  # the rest is the projector
             return LocalModel(
                 str(reference),
                 files,
@@ -209,6 +214,7 @@ def _at_revision(wanted: str, models: list[LocalModel], places: Places) -> Local
                 tag=quantization(files[0].name) or "",
                 sha256=claimed_sha256(files[0]) if len(files) == 1 else "",
                 revision=reference.revision,
+                projector=next((file for file in there if file not in files), None),
             )
     return None
 

@@ -175,10 +175,48 @@ def quantization(path: str) -> str | None:
     return found[-1].upper() if found else None
 
 
+def without_quantization(path: str) -> str:
+    """A file's name without what tells its quantization."""
+    return _QUANTIZATION.sub("", path)
+
+
+def is_projector(path: str) -> bool:
+    """Whether a file is a projector by its name: what lets a model see, or hear."""
+    name = path.rpartition("/")[2].lower()
+    return name.endswith(".gguf") and "mmproj" in name
+
+
 def is_model(path: str) -> bool:
     """Whether a file is a model by its name, not a projector, an importance matrix or a draft."""
     name = path.rpartition("/")[2]
     return name.lower().endswith(".gguf") and not _NOT_A_MODEL.search(name) and not _DRAFT.search(name)
+
+
+def nearest_projector(model: str, paths: Iterable[str]) -> str | None:
+    """The projector in the model's folder or the nearest one above, of the closest bit width.
+
+    Args:
+        model: path of the model's first file in a repository.
+        paths: files of the repository.
+    """
+    folder = model.rpartition("/")[0]
+    near = [
+        path
+        for path in paths
+        if is_projector(path)
+        and f"{folder}/".startswith(path.rpartition("/")[0] + "/" if "/" in path else "")
+    ]
+    # BF16 is as wide as F16, but not every processor computes with it.
+    return min(
+        near,
+        key=lambda path: (
+            -path.count("/"),
+            abs(_bits(path) - _bits(model)),
+            quantization(path) == "BF16",
+            path,
+        ),
+        default=None,
+    )
 
 
 def _without_prefix(text: str, original: str) -> str:
@@ -278,30 +316,7 @@ def _choice(model: str, models: dict[str, list[str]], paths: Collection[str]) ->
     count = _stem_and_parts(parts[0])[2]
     if [_stem_and_parts(part)[1:] for part in parts] != [(number + 1, count) for number in range(count)]:
         raise ModelNotFound(f"of the {count} parts of {model} some are missing: there are {_listed(parts)}")
-    return Choice(tuple(parts), _projector(parts[0], paths))
-
-
-def _projector(model: str, paths: Collection[str]) -> str | None:
-    """The projector in the model's folder or the nearest one above, of the closest bit width."""
-    folder = model.rpartition("/")[0]
-    near = [
-        path
-        for path in paths
-        if "mmproj" in path.rpartition("/")[2].lower()
-        and path.lower().endswith(".gguf")
-        and f"{folder}/".startswith(path.rpartition("/")[0] + "/" if "/" in path else "")
-    ]
-    # BF16 is as wide as F16, but not every processor computes with it.
-    return min(
-        near,
-        key=lambda path: (
-            -path.count("/"),
-            abs(_bits(path) - _bits(model)),
-            quantization(path) == "BF16",
-            path,
-        ),
-        default=None,
-    )
+    return Choice(tuple(parts), nearest_projector(parts[0], paths))
 
 
 def _bits(path: str) -> int:

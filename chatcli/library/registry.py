@@ -19,6 +19,7 @@ class _File(msgspec.Struct):
     version: int = 1
     aliases: dict[str, str] = {}
     files: dict[str, str] = {}
+    projectors: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,12 @@ class Registry:
     Attributes:
         aliases: name -> name of a model.
         files: name -> path of a GGUF file, the first of a split model.
+        projectors: name -> path of what lets that file's model see, where the user said so.
     """
 
     aliases: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
+    projectors: Mapping[str, Path] = field(default_factory=dict)
 
     def meaning(self, name: str) -> str:
         """What an alias stands for, in whatever case and through other aliases; any other name itself."""
@@ -55,23 +58,32 @@ class Registry:
         """
         return replace(self, aliases={**self.aliases, checked_name(alias): name})
 
-    def with_file(self, name: str, path: Path) -> "Registry":
+    def with_file(self, name: str, path: Path, projector: Path | None = None) -> "Registry":
         """With one more file, or another one under a name.
+
+        Args:
+            projector: what lets its model see; None: what lies beside it, if that is certain.
 
         Raises:
             UsageError: it cannot be a name.
         """
-        return replace(self, files={**self.files, checked_name(name): path})
+        files, projectors = self.without(name).files, self.without(name).projectors
+        said = {name: projector} if projector is not None else {}
+        return replace(self, files={**files, checked_name(name): path}, projectors={**projectors, **said})
 
     def without(self, name: str) -> "Registry":
         """Without an alias or a file of that name; as before if there is none."""
         aliases = {alias: target for alias, target in self.aliases.items() if alias != name}
-        return Registry(aliases, {known: path for known, path in self.files.items() if known != name})
+        files = {known: path for known, path in self.files.items() if known != name}
+        projectors = {known: path for known, path in self.projectors.items() if known != name}
+        return Registry(aliases, files, projectors)
 
     def encode(self) -> bytes:
         """As it is stored."""
-        files = {name: os.fspath(path) for name, path in self.files.items()}
-        content = _File(aliases=dict(self.aliases), files=files)
+        files, projectors = (
+            {name: os.fspath(path) for name, path in paths.items()} for paths in (self.files, self.projectors)
+        )
+        content = _File(aliases=dict(self.aliases), files=files, projectors=projectors)
         return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
 
 
@@ -93,9 +105,12 @@ def decode_registry(data: bytes, where: str) -> Registry:
         raise DataError(f"{where} is damaged: {error}; mend or remove it") from None
     if content.version != 1:
         raise DataError(f"{where} was written by a later version of chatcli")
-    if any("\0" in path for path in content.files.values()):
+    if any("\0" in path for path in (*content.files.values(), *content.projectors.values())):
         raise DataError(f"{where} is damaged: a path in it cannot be one; mend or remove it")
-    return Registry(content.aliases, {name: Path(path) for name, path in content.files.items()})
+    files, projectors = (
+        {name: Path(path) for name, path in paths.items()} for paths in (content.files, content.projectors)
+    )
+    return Registry(content.aliases, files, projectors)
 
 
 def read_registry(path: Path) -> Registry:

@@ -15,7 +15,7 @@ class Removal:
 
     Attributes:
         model: the model.
-        names: files and links that go.
+        names: files and links that go; its projector's, where no other model needs that.
         blobs: what the links lead to, and nothing else does.
         freed: bytes given back.
         forget: only the name goes, the file stays: it was registered where it lies.
@@ -33,7 +33,7 @@ def plan_removal(model: LocalModel, others: Sequence[LocalModel], *, foreign: bo
 
     Args:
         model: to be removed.
-        others: all models on this disk.
+        others: all models on this disk that stay.
         foreign: files of other programs may go.
 
     Raises:
@@ -47,11 +47,19 @@ def plan_removal(model: LocalModel, others: Sequence[LocalModel], *, foreign: bo
         return Removal(model, (), (), 0, forget=True)
     if model.store in (Store.LM_STUDIO, Store.LLAMA_CPP) and not foreign:
         raise UsageError(f"{model.path} belongs to {model.store}; --foreign removes it all the same")
-    there = [file for file in model.files if os.path.lexists(file)]
+    used = {
+        os.path.realpath(file)
+        for other in others
+        if other.files != model.files
+        for file in (*other.files, *([other.projector] if other.projector else ()))
+    }
+    files = model.files
+    if model.projector is not None and os.path.realpath(model.projector) not in used:
+        files = (*files, model.projector)
+    there = [file for file in files if os.path.lexists(file)]
     if model.store is Store.HUB:
-        there += _in_other_snapshots(model, {Path(os.path.realpath(file)) for file in there})
+        there += _in_other_snapshots(model, files, {Path(os.path.realpath(file)) for file in there})
     targets = {file: Path(os.path.realpath(file)) for file in there}
-    used = {os.path.realpath(file) for other in others if other.files != model.files for file in other.files}
     inside = _repository(model)
     blobs = {
         blob: None
@@ -83,18 +91,18 @@ def _repository(model: LocalModel) -> Path | None:
     return None
 
 
-def _in_other_snapshots(model: LocalModel, targets: set[Path]) -> list[Path]:
-    """Its former versions, which no list shows; of a model of one revision its other links only."""
+def _in_other_snapshots(model: LocalModel, files: Sequence[Path], targets: set[Path]) -> list[Path]:
+    """Former versions of its files, which no list shows; of a model of one revision other links of them."""
     folder = next((f for f in model.path.parents if f.name == "snapshots"), None)
     if folder is None:
         return []
     snapshots = [path for path in folder.iterdir() if path.is_dir()]
-    places = [file.relative_to(folder).parts[1:] for file in model.files]
+    places = [file.relative_to(folder).parts[1:] for file in files]
     links = [snapshot.joinpath(*place) for snapshot in snapshots for place in places]
     return [
         link
         for link in links
-        if link not in model.files
+        if link not in files
         and os.path.lexists(link)
         and (not model.revision or Path(os.path.realpath(link)) in targets)
     ]

@@ -50,6 +50,16 @@ def test_json_says_what_came(hub: HubServer, fresh_home: Path) -> None:
     assert (again["resumed_from"], again["bytes_requested"]) == (again["size"], 0)
 
 
+def test_the_projector_comes_with_its_model(hub: HubServer, fresh_home: Path) -> None:
+    """It is said, and stdout has the model's path alone; without, nothing is said."""
+    hub.repos["u/v"] = Repo({"v-Q8_0.gguf": SMALL, "mmproj-F16.gguf": SMALL[2:]})
+    blind = pull(hub, fresh_home, "u/v", "--no-projector")
+    assert "mmproj" not in blind.stderr
+    done = pull(hub, fresh_home, "u/v")
+    assert Path(done.stdout.removesuffix("\n")).name == "v-Q8_0.gguf"
+    assert "with mmproj-F16.gguf, which lets u/v see pictures" in done.stderr
+
+
 def test_quiet_is_quiet(hub: HubServer, fresh_home: Path) -> None:
     """Nothing but the path."""
     done = pull(hub, fresh_home, "-q", "u/r")

@@ -1,4 +1,4 @@
-"""Loads model files, each in a process of its own, and says how that process ended.
+"""Loads model files, or projectors, each in a process of its own, and says how that process ended.
 
 Importing the binding costs more than loading a tiny model, so one process imports it and forks for every
 file. It reads a path a line, hexadecimal, and writes a JSON line each: ``{"outcome": ..., "reason": ...}`` as
@@ -12,17 +12,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 _PATIENCE = 60.0  # seconds a load may take; they take a hundredth of one
+_MEMORY = 16 << 30  # bytes a process may map; no header must cost that much
 
 
-def outcomes(paths: Iterable[Path]) -> Iterator[dict[str, str]]:
-    """How loading and decoding each file ends, in order."""
+def outcomes(paths: Iterable[Path], text_model: Path | None = None) -> Iterator[dict[str, str]]:
+    """How loading and decoding each file ends, in order.
+
+    Args:
+        text_model: the files are projectors for this model, each of which encodes a picture.
+    """
+    command = [sys.executable, "-m", "tests.engine.load_server", *([str(text_model)] if text_model else [])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "GGML_NO_BACKTRACE": "1"}
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.engine.load_server"],
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -42,17 +49,18 @@ def _serve() -> None:
     from chatcli.engine.native import load
 
     load()
+    attempt = _see_with(Path(sys.argv[1])) if len(sys.argv) > 1 else _read
     for line in sys.stdin:
         path = Path(os.fsdecode(bytes.fromhex(line.strip())))
-        print(json.dumps(_in_child(path)), flush=True)
+        print(json.dumps(_in_child(partial(attempt, path))), flush=True)
 
 
-def _in_child(path: Path) -> dict[str, str]:
+def _in_child(attempt: Callable[[], dict[str, str]]) -> dict[str, str]:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            _attempt(path, writer)
+            _attempt(attempt, writer)
         finally:
             os._exit(1)  # an exception must not go on in a copy of the server
     os.close(writer)
@@ -74,17 +82,36 @@ def _in_child(path: Path) -> dict[str, str]:
     return dict(json.loads(said)) if said else {"outcome": "raised", "reason": "see its standard error"}
 
 
-def _attempt(path: Path, writer: int) -> None:
-    from chatcli.engine.loading import LoadOptions
-    from chatcli.engine.trial import finding
-
+def _attempt(attempt: Callable[[], dict[str, str]], writer: int) -> None:
     with contextlib.suppress(ImportError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    result = finding(path, LoadOptions(threads=1, use_extra_bufts=False))
-    os.write(writer, json.dumps(result).encode())
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    os.write(writer, json.dumps(attempt()).encode())
     os._exit(0)
+
+
+def _read(path: Path) -> dict[str, str]:
+    """Load a model and read a prompt."""
+    from chatcli.engine.loading import LoadOptions
+    from chatcli.engine.trial import finding
+
+    return finding(path, LoadOptions(threads=1, use_extra_bufts=False))
+
+
+def _see_with(text_model: Path) -> Callable[[Path], dict[str, str]]:
+    """Open a projector for a model, which is loaded once, and encode a picture."""
+    from chatcli.engine.loading import LoadOptions, load_model
+    from tests.engine.projector_loading import open_projector, tokens
+
+    loaded = load_model(text_model, LoadOptions(threads=1, use_extra_bufts=False))
+
+    def see(path: Path) -> dict[str, str]:
+        context = open_projector(loaded, path)
+        return {"outcome": "ok" if context and tokens(context, 100, 80) else "error", "reason": ""}
+
+    return see
 
 
 if __name__ == "__main__":

@@ -123,14 +123,18 @@ def key_mutations(model: File, *, only_numbers: bool = False) -> Iterator[Mutati
     present = [str(key.name) for key in model.keys]
     for name in present:
         yield f"{name} removed", model.without_key(name)
-    values = _NUMBERS if only_numbers else (*_NUMBERS, *_OTHERS)
     for name in [*present, *(prefix + name for name in _ABSENT), *_ABSENT_PLAIN]:
-        for kind, value in values:
-            yield f"{name} = {_shown(kind, value)}", model.with_key(name, kind, value)
+        yield from value_mutations(model, name, only_numbers=only_numbers)
     for name, words in _WORDS.items():
         full = name if name in present or name.startswith("general") else prefix + name
         for word in words:
             yield f"{full} = {word}", model.with_key(full, STRING, word)
+
+
+def value_mutations(model: File, name: str, *, only_numbers: bool = False) -> Iterator[Mutation]:
+    """A key with every type and every senseless value."""
+    for kind, value in _NUMBERS if only_numbers else (*_NUMBERS, *_OTHERS):
+        yield f"{name} = {_shown(kind, value)}", model.with_key(name, kind, value)
 
 
 def vocabulary_mutations(model: File) -> Iterator[Mutation]:

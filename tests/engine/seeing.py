@@ -25,7 +25,7 @@ PAIRS: dict[str, tuple[Callable[[Path], Path], str, dict[str, Any]]] = {
     "tiles": (tiny_models.write_tiled_llama, "idefics3", {}),
     "m-rope": (tiny_models.write_qwen2vl, "qwen2vl", {}),
     # 36 tokens that see each other, in a test's batches of 16, on a model with a sliding window of 32
-    "non-causal": (tiny_models.write_gemma, "gemma3", {"image_size": 168}),
+    "non-causal": (tiny_models.write_gemma, "gemma3", {"image_size": 336}),
     "hybrid": (tiny_models.write_lfm2, "lfm2", {"image_size": 64, "patch_size": 16}),
 }
 

@@ -36,7 +36,11 @@ def in_hub_cache(
 
 
 def in_ollama(
-    models: Path, name: str, content: bytes | None = None, host: str = "registry.ollama.ai"
+    models: Path,
+    name: str,
+    content: bytes | None = None,
+    host: str = "registry.ollama.ai",
+    projector: bytes | None = None,
 ) -> Path:
     """Put a model into Ollama's folder; ``name`` is ``namespace/model:tag``; returns the blob."""
     content = gguf(name) if content is None else content
@@ -46,6 +50,10 @@ def in_ollama(
         {"mediaType": "application/vnd.ollama.image.template", "digest": "sha256:" + "0" * 64},
         {"mediaType": "application/vnd.ollama.image.model", "digest": f"sha256:{digest}"},
     ]
+    if projector is not None:
+        seen = hashlib.sha256(projector).hexdigest()
+        layers.append({"mediaType": "application/vnd.ollama.image.projector", "digest": f"sha256:{seen}"})
+        put(models / "blobs" / f"sha256-{seen}", projector)
     put(models / "manifests" / host / path / tag, json.dumps({"layers": layers}).encode())
     return put(models / "blobs" / f"sha256-{digest}", content)
 

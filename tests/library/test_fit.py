@@ -9,9 +9,11 @@ from benchmarks.shapes import SHAPES, write
 from chatcli.engine.estimate import estimate
 from chatcli.engine.gguf import Header, read_header
 from chatcli.engine.memory import Memory
+from chatcli.engine.projector_memory import projector_memory
 from chatcli.errors import ModelError
 from chatcli.library.fit import Machine, plan
 from chatcli.settings import AUTO_CONTEXT, Settings
+from tests.engine.projector_files import write_projector
 
 GB = 10**9
 
@@ -97,3 +99,43 @@ def test_the_cache_type_is_the_settings(shards: list[Header], tmp_path: Path) ->
     full = plan(shards, Settings(), _machine(20), "m").estimate.cache
     small = plan(shards, Settings(kv_cache="q8_0"), _machine(20), "m").estimate.cache
     assert 0.5 < small / full < 0.55
+
+
+@pytest.fixture(scope="module")
+def projector(tmp_path_factory: pytest.TempPathFactory) -> Header:
+    """One of 0.6 GB, the room for its largest picture among it."""
+    path = tmp_path_factory.mktemp("p") / "mmproj.gguf"
+    write_projector(path, width=4096, kind="qwen2vl", hidden=1024, heads=16, feed_forward=4096, blocks=1)
+    return read_header(path)
+
+
+def test_what_lets_it_see_needs_room_too(shards: list[Header], projector: Header) -> None:
+    """Beside it, where there is room; else the model is loaded without, and a line says what would help."""
+    needed = projector_memory(projector).total
+    full = plan(shards, Settings(), _machine(20), "m")
+    taken = (full.estimate.total + full.estimate.overhead) / GB
+    fitted = plan(shards, Settings(), _machine(taken + needed / GB + 0.01), "m", projector)
+    assert (fitted.projector, fitted.projector_on_gpu, fitted.notes) == (True, False, ())
+    assert not full.projector
+    tight = _machine(taken + needed / GB - 0.01)
+    blind = plan(shards, Settings(), tight, "m", projector)
+    assert (blind.projector, blind.options) == (False, full.options)
+    proposed = int(blind.notes[0].partition("--ctx-size ")[2].split()[0])
+    assert plan(shards, Settings(ctx_size=proposed), tight, "m", projector).projector
+    assert plan(shards, Settings(check_memory=False), tight, "m", projector).projector
+    with pytest.raises(ModelError):
+        plan(shards, Settings(), _machine(taken - 0.01), "m", projector)
+
+
+def test_auto_leaves_room_for_it(shards: list[Header], projector: Header) -> None:
+    """The largest context beside it is smaller; on a GPU it goes there first, where it fits."""
+    auto = Settings(ctx_size=AUTO_CONTEXT)
+    sizes = [plan(shards, auto, _machine(11), "m", p).options.context_size or 0 for p in (None, projector)]
+    assert 8192 < sizes[1] < sizes[0]
+    layers = [plan(shards, Settings(), _machine(20, gpu=6), "m", p) for p in (None, projector)]
+    assert layers[1].projector_on_gpu
+    assert 0 < layers[1].options.gpu_layers < layers[0].options.gpu_layers
+    small = plan(shards, Settings(), _machine(20, gpu=0.9), "m", projector)
+    assert (small.projector, small.projector_on_gpu) == (True, False)
+    assert not plan(shards, Settings(gpu_layers="0"), _machine(20, gpu=24), "m", projector).projector_on_gpu
+    assert plan(shards, Settings(), Machine(Memory(0, 0)), "m", projector).projector

@@ -7,17 +7,23 @@ nothing heavy. The format: https://github.com/ggml-org/ggml/blob/master/docs/ggu
 
 from chatcli.engine.gguf.check import check
 from chatcli.engine.gguf.header import Array, Header, Split, TensorInfo, Value, ValueType
+from chatcli.engine.gguf.projector import Projector, is_projector, projector
+from chatcli.engine.gguf.projector_check import check_projector
 from chatcli.engine.gguf.reader import read_header
 from chatcli.engine.gguf.shards import read_shards
 
 __all__ = [
     "Array",
     "Header",
+    "Projector",
     "Split",
     "TensorInfo",
     "Value",
     "ValueType",
     "check",
+    "check_projector",
+    "is_projector",
+    "projector",
     "read_header",
     "read_shards",
 ]

@@ -9,7 +9,8 @@ from chatcli.engine.gguf.reader import quote
 
 _MAPPED_ALIGNMENT = 32  # bytes; ggml asserts it of what it maps
 _NEVER_STORED = frozenset({"Q8_1", "Q8_K"})  # formats of intermediate results, without products of their own
-_NOT_WEIGHTS = _NEVER_STORED | {"I8", "I16", "I32", "I64", "F64"}
+#: Formats nothing is multiplied with.
+NOT_WEIGHTS = _NEVER_STORED | {"I8", "I16", "I32", "I64", "F64"}
 _FLOATS = frozenset({"F32", "F16", "BF16"})
 _WEIGHT = re.compile(
     r"(?:^|\.)(?:token_embd|output|attn_(?:q|k|v|qkv|output)|ffn_(?:gate|up|down)(?:_exps)?)\.weight$"
@@ -59,7 +60,7 @@ def format_problem(tensors: Sequence[TensorInfo], plain: bool) -> str:
         name = tensor.format_name
         wrong = name in _NEVER_STORED
         if _WEIGHT.search(tensor.name):
-            wrong = name in _NOT_WEIGHTS
+            wrong = name in NOT_WEIGHTS
         elif _VECTOR.search(tensor.name):
             wrong = name != "F32" if plain else name not in _FLOATS
         if wrong:

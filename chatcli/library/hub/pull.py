@@ -23,7 +23,7 @@ from chatcli.library.hub.listing import Listing, RemoteFile, read_listing
 from chatcli.library.hub.place import Place
 from chatcli.library.hub.retrying import Patience, Stop, retrying
 from chatcli.library.hub.transfer import Changed, Fetched, Observer, Transfer
-from chatcli.library.reference import Choice, Reference, choose_file, choose_files
+from chatcli.library.reference import Choice, Reference, choose_file, choose_files, is_projector
 
 #: Files fetched at the same time.
 CONNECTIONS = 4
@@ -67,6 +67,12 @@ class Pulled:
     def path(self) -> Path:
         """The file to load."""
         return self.files[0].path
+
+    @property
+    def projector(self) -> Path | None:
+        """What lets it see, where that came too."""
+        last = self.files[-1].path
+        return last if len(self.files) > 1 and is_projector(last.name) else None
 
 
 @dataclass(frozen=True, slots=True)

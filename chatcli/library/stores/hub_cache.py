@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chatcli.library.reference import quantization
-from chatcli.library.stores.folders import files_below
+from chatcli.library.stores.folders import files_below, nearest
 from chatcli.library.stores.local_model import (
     LocalModel,
     Store,
@@ -40,14 +40,16 @@ def hub_models(cache: Path) -> Iterator[LocalModel]:
 def _models(folder: Path, repo: str) -> Iterator[LocalModel]:
     there: dict[str, tuple[str, LocalModel]] = {}  # place in the repository -> quantization, model
     for snapshot in _snapshots(folder):
-        for files, missing in grouped(files_below(snapshot, 4)):
+        found = files_below(snapshot, 4)
+        for files, missing in grouped(found.models):
             place = files[0].relative_to(snapshot).as_posix()
             former = there.get(place)
             if former is None or (former[1].missing and not missing):
-                there[place] = (
-                    (quantization(place) or ""),
-                    LocalModel(repo, files, size_of(files), Store.HUB, repo=repo, missing=missing),
+                projector = nearest(files[0], found.projectors, snapshot)
+                model = LocalModel(
+                    repo, files, size_of(files), Store.HUB, repo=repo, missing=missing, projector=projector
                 )
+                there[place] = ((quantization(place) or ""), model)
     counts = Counter(tag for tag, _ in there.values())
     for place, (tag, model) in there.items():
         single = counts[tag] == 1
@@ -64,6 +66,7 @@ def _models(folder: Path, repo: str) -> Iterator[LocalModel]:
             sha256=claimed_sha256(model.path) if len(model.files) == 1 else "",
             missing=model.missing,
             also=(f"{repo}/{place}", split_stem(model.file)),
+            projector=model.projector,
         )
 
 

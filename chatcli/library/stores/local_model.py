@@ -43,6 +43,7 @@ class LocalModel:
         missing: names of files of a split model that are not there.
         also: other names it goes by.
         revision: branch, tag or commit whose file it is; '' of the newest one.
+        projector: what lets it see, by its name; its header was not looked at. None: there is none.
     """
 
     name: str
@@ -55,6 +56,7 @@ class LocalModel:
     missing: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     revision: str = ""
+    projector: Path | None = None
 
     @property
     def path(self) -> Path:

@@ -1,7 +1,7 @@
 """Models of Ollama: manifests name blobs by their sha256.
 
 See https://github.com/ollama/ollama/blob/main/docs/ (a manifest is an OCI image manifest; the weights are
-the layer of type ``application/vnd.ollama.image.model``).
+the layer of type ``application/vnd.ollama.image.model``, what lets them see is ``...image.projector``).
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 from chatcli.library.stores.local_model import LocalModel, Store, size_of
 
 _WEIGHTS = "application/vnd.ollama.image.model"
+_PROJECTOR = "application/vnd.ollama.image.projector"
 _DIGEST = re.compile(r"^sha256[:-]([0-9a-f]{64})$")
 _HUB_HOSTS = ("hf.co", "huggingface.co")
 _LARGEST = 1 << 20  # bytes of a manifest
@@ -23,7 +24,8 @@ _MOST = 10_000  # manifests
 def ollama_models(folder: Path) -> Iterator[LocalModel]:
     """Models by Ollama's names for them: ``llama3.2:1b``, ``user/model:tag``, ``hf.co/user/repo:Q4_K_M``."""
     for manifest in _manifests(folder / "manifests"):
-        blob = _blob(folder / "blobs", manifest)
+        layers = _layers(manifest)
+        blob = _blob(folder / "blobs", layers, _WEIGHTS)
         if blob is None:
             continue
         host, *rest, model, tag = manifest.relative_to(folder / "manifests").parts
@@ -41,6 +43,7 @@ def ollama_models(folder: Path) -> Iterator[LocalModel]:
             tag,
             blob.name[7:],
             also=(*names[1:], *(f"ollama:{known}" for known in names)),
+            projector=_blob(folder / "blobs", layers, _PROJECTOR),
         )
 
 
@@ -66,16 +69,21 @@ def _manifests(folder: Path) -> Iterator[Path]:
                 continue
 
 
-def _blob(blobs: Path, manifest: Path) -> Path | None:
-    """The weights a manifest names, if they are there."""
+def _layers(manifest: Path) -> list[dict[str, Any]]:
+    """The layers a manifest lists; none where it makes no sense."""
     try:
         with manifest.open("rb") as file:
             content: Any = json.loads(file.read(_LARGEST))
     except (OSError, ValueError, RecursionError):
-        return None
+        return []
     layers = content.get("layers") if isinstance(content, dict) else None
-    for layer in layers if isinstance(layers, list) else []:
-        if isinstance(layer, dict) and layer.get("mediaType") == _WEIGHTS:
+    return [layer for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
+
+
+def _blob(blobs: Path, layers: list[dict[str, Any]], kind: str) -> Path | None:
+    """The first layer of a kind that is there."""
+    for layer in layers:
+        if layer.get("mediaType") == kind:
             digest = _DIGEST.match(str(layer.get("digest")))
             blob = blobs / f"sha256-{digest[1]}" if digest else None
             if blob is not None and blob.is_file():

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from chatcli.library.reference import quantization
 from chatcli.library.registry import read_registry
+from chatcli.library.stores.beside import projector_beside
 from chatcli.library.stores.folders import llama_cpp_models, lm_studio_models, own_models
 from chatcli.library.stores.hub_cache import hub_models
 from chatcli.library.stores.local_model import (
@@ -46,7 +47,8 @@ def _all(places: Places) -> Iterator[LocalModel]:
 
 
 def _registered(places: Places) -> Iterator[LocalModel]:
-    for name, path in read_registry(places.registry).files.items():
+    registry = read_registry(places.registry)
+    for name, path in registry.files.items():
         files, missing = shards_beside(path) or ((path,), ())
         yield LocalModel(
             name,
@@ -56,4 +58,5 @@ def _registered(places: Places) -> Iterator[LocalModel]:
             tag=quantization(path.name) or "",
             missing=missing if path.is_file() else (path.name,),
             also=(split_stem(path.name),),
+            projector=registry.projectors.get(name) or projector_beside(path),
         )
