@@ -160,6 +160,9 @@ class Settings:
     projector: str = _setting(
         AUTO_PROJECTOR, "file (mmproj) that lets the model see; auto: the one that lies with it; none: none"
     )
+    picture_tokens: int | None = _setting(
+        None, "the most tokens a picture may take, where the model scales; default: as its maker says"
+    )
     threads: int | None = _setting(None, "CPU threads; default: the physical cores")
     log: bool = _setting(True, "keep transcripts")
     state_cache_mb: int = _setting(
@@ -358,6 +361,8 @@ def check(settings: Settings) -> None:
         raise UsageError(f"titles must be first-message or model, not {settings.titles!r}")
     if settings.state_cache_mb < 0:
         raise UsageError(f"state_cache_mb must be 0 or more, not {settings.state_cache_mb}")
+    if settings.picture_tokens is not None and settings.picture_tokens < 1:
+        raise UsageError(f"picture_tokens must be a positive number, not {settings.picture_tokens}")
     if settings.threads is not None and not 1 <= settings.threads <= _MOST_THREADS:
         raise UsageError(f"threads must be from 1 to {_MOST_THREADS}, not {settings.threads}")
 

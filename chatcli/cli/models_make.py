@@ -103,7 +103,12 @@ def _projector_beside(shelf: Shelf, file: Path, header: "Header") -> Path | None
     from chatcli.library.stores.beside import projector_beside
 
     found = projector_beside(file)
-    return found if found is not None and sane_projector(found, header, shelf.note) is not None else None
+    return (
+        found
+        if found is not None
+        and sane_projector(found, header, lambda reason: shelf.note(f"no pictures: {reason}")) is not None
+        else None
+    )
 
 
 def _copied(shelf: Shelf, files: tuple[Path, ...], called: str, projector: Path | None) -> None:

@@ -47,6 +47,7 @@ class LoadOptions:
             turn cannot be returned to and the whole prompt is read again.
         mmap: map the file instead of reading it.
         projector: a file (mmproj) that lets the model see.
+        projector_on_gpu: let it run on a GPU where layers are offloaded.
         picture_tokens: the most a picture may take, for projectors that scale; None: as its maker says.
 
     Raises:
@@ -64,6 +65,7 @@ class LoadOptions:
     swa_full: bool = True
     mmap: bool = True
     projector: Path | None = None
+    projector_on_gpu: bool = True
     picture_tokens: int | None = None
 
     def __post_init__(self) -> None:
@@ -224,7 +226,7 @@ def _open_vision(native: Native, model: Any, options: LoadOptions, projector: Pa
         model,
         projector,
         threads=options.threads or physical_cores(),
-        gpu=options.gpu_layers != 0,
+        gpu=options.gpu_layers != 0 and options.projector_on_gpu,
         most_tokens=options.picture_tokens,
     )
 

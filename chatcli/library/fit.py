@@ -137,6 +137,7 @@ def wanted_options(settings: Settings) -> LoadOptions:
         context_size=settings.ctx_size or None,
         gpu_layers=int(settings.gpu_layers) if layers is None else layers,
         threads=settings.threads,
+        picture_tokens=settings.picture_tokens,
         kv_type_k=settings.kv_cache,
         kv_type_v=settings.kv_cache,
     )

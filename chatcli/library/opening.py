@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from chatcli.engine.base import Cancellation, Engine, Progress
 from chatcli.engine.gguf import Header
@@ -10,15 +11,13 @@ from chatcli.engine.offload import stepping_down
 from chatcli.engine.scripted import PREFIX as SCRIPTED
 from chatcli.errors import ModelError
 from chatcli.library.checksums import Checksums
+from chatcli.library.eyes import Tell, eyes_of
 from chatcli.library.fit import Machine, Plan, plan, wanted_options
 from chatcli.library.names import Located, find_model, locate
 from chatcli.library.stores import Places
 from chatcli.settings import Paths, Settings
 
 __all__ = ["locate", "open_engine", "wanted_options"]
-
-#: Told one line about what the user should know of a model that loads.
-Tell = Callable[[str], None]
 
 
 def open_engine(
@@ -49,45 +48,54 @@ def open_engine(
         from chatcli.engine.scripted import ScriptedEngine
 
         return ScriptedEngine.open(settings.model)
+    tell = tell or _tell_nobody
     found = find_model(settings.model, Places.of(environ, paths))
-    hashing = Hashing(Checksums(paths.checksums), found, cancel)
+    checksums = Checksums(paths.checksums)
+    hashing = Hashing(checksums, found.files, cancel)
     shards = _checked(found)
-    fitted = _fitted(found, shards, settings)
+    eyes = eyes_of(found, settings, shards[0], tell)
+    fitted = _fitted(found, shards, settings, eyes.projector)
+    eyes = eyes.fitted(fitted)
+    eyes_hashing = Hashing(checksums, eyes.files, cancel)
 
     def open_with(layers: int) -> Engine:
         from chatcli.engine.llama import LlamaEngine
-        from chatcli.engine.probe import probe
 
         options = replace(fitted.options, gpu_layers=layers)
-        verdict = probe(found.path, paths.probe_verdicts, options, cancel=cancel, shards=shards)
-        verdict.raise_for_failure()
+        seen = eyes.tried(found.path, options, shards, paths.probe_verdicts, tell, cancel)
         return LlamaEngine.open(
             found.path,
-            replace(options, use_extra_bufts=verdict.use_extra_bufts),
+            seen.options,
             name=found.name,
             sha256=hashing.result(),
+            projector_sha256=eyes_hashing.result() if seen.options.projector else "",
+            blindness=seen.blindness,
             defaults=found.entry.recommended(thinking=settings.thinking) if found.entry else {},
             on_progress=on_progress,
             cancel=cancel,
         )
 
     engine = _open_fitted(open_with, fitted, settings, tell, cancel)
-    if tell is not None:
-        _tell_of_change(settings.model, hashing.result(), Checksums(paths.checksums), tell)
+    _tell_of_change(settings.model, hashing.result(), checksums, tell)
+    if engine.model.projector:
+        _tell_of_change(f"the projector of {settings.model}", engine.model.projector, checksums, tell)
     return engine
+
+
+def _tell_nobody(_line: str) -> None:
+    """Nobody wants to know."""
 
 
 def _open_fitted(
     open_with: Callable[[int], Engine],
     fitted: Plan,
     settings: Settings,
-    tell: Tell | None,
+    tell: Tell,
     cancel: Cancellation | None,
 ) -> Engine:
     """Say what was decided and open; with fewer and fewer layers on the GPU where that is left to us."""
-    if tell is not None:
-        for line in fitted.notes:
-            tell(line)
+    for line in fitted.notes:
+        tell(line)
     layers = fitted.options.gpu_layers
     if settings.gpu_layers == "auto" and fitted.offloads:
         return stepping_down(open_with, layers, len(fitted.estimate.blocks), tell, cancel)
@@ -107,7 +115,7 @@ def _checked(found: Located) -> Sequence[Header]:
     return read_shards(header)
 
 
-def _fitted(found: Located, shards: Sequence[Header], settings: Settings) -> Plan:
+def _fitted(found: Located, shards: Sequence[Header], settings: Settings, projector: Header | None) -> Plan:
     """How to load it here.
 
     Raises:
@@ -117,7 +125,7 @@ def _fitted(found: Located, shards: Sequence[Header], settings: Settings) -> Pla
     from chatcli.engine.memory import memory
 
     free = sum(device.free_memory for device in devices() if device.kind in ("gpu", "igpu"))
-    return plan(shards, settings, Machine(memory(), free), found.name)
+    return plan(shards, settings, Machine(memory(), free), found.name, projector)
 
 
 class Hashing:
@@ -125,19 +133,19 @@ class Hashing:
 
     Args:
         checksums: what is known.
-        found: the model.
+        files: of the model; none: the hash is empty.
         cancel: set it to give up.
     """
 
-    def __init__(self, checksums: Checksums, found: Located, cancel: Cancellation | None) -> None:
-        self._sha256 = checksums.known(found.files) or ""
+    def __init__(self, checksums: Checksums, files: Sequence[Path], cancel: Cancellation | None) -> None:
+        self._sha256 = (checksums.known(files) or "") if files else ""
         self._error: ModelError | None = None
         self._thread: threading.Thread | None = None
-        if not self._sha256:
+        if files and not self._sha256:
 
             def work() -> None:
                 try:
-                    self._sha256 = checksums.of(found.files, cancel)
+                    self._sha256 = checksums.of(files, cancel)
                 except ModelError as error:
                     self._error = error
 

@@ -56,7 +56,7 @@ def sane_projector(path: Path, model: Header | None = None, tell: Tell | None = 
         check_projector(header, model)
     except ModelError as error:
         if tell is not None:
-            tell(f"no pictures: {error}")
+            tell(str(error))
         return None
     return header
 
