@@ -91,6 +91,7 @@ def commented_config() -> str:
 _EXAMPLES = {
     "system": '"You are a helpful assistant."',
     "ctx_size": "8192",
+    "picture_tokens": "1024",
     "threads": "4",
     "thinking": "true",
     "persona": '"brief"',
