@@ -191,9 +191,10 @@ COMMANDS: tuple[SlashCommand, ...] = (
         arguments="FILE...|--drop",
         completes=Completes.PICTURE,
         words=("--drop",),
-        details="  Folders and patterns (photos/*.jpg) too. So does the path of a picture alone on a line,\n"
-        "  as terminals type it when a file is dropped onto them. Enter on an empty line sends pictures\n"
-        "  without words. Without FILE: what is in it; --drop empties it.",
+        details="  Folders and patterns (photos/*.jpg) too. So does the path of a picture alone on\n"
+        "  a line, as terminals type it when a file is dropped onto them. Enter on an\n"
+        "  empty line sends pictures without words. Without FILE: what is in it; --drop\n"
+        "  empties it.",
     ),
     SlashCommand(
         "/load",
