@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+from collections.abc import Iterator
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,12 +77,18 @@ def pull(
         return
     for model in pulled:
         invocation.write(f"{model.path}\n")
-        if model.projector is not None and not quiet:
-            invocation.note(
-                f"chatcli: with {model.projector.name}, which lets {model.reference} see pictures"
-            )
-    if not quiet and not offline:
-        invocation.note(f"chatcli: chat with it: chatcli -m {quote(_shortest(pulled[0]))}")
+    if not quiet:
+        for line in _remarks(pulled, offline=offline):
+            invocation.note(f"chatcli: {line}")
+
+
+def _remarks(pulled: "list[Pulled]", *, offline: bool) -> Iterator[str]:
+    """What came with the models, and what to do with them."""
+    for model in pulled:
+        if model.projector is not None:
+            yield f"with {model.projector.name}, which lets {model.reference} see pictures"
+    if not offline:
+        yield f"chat with it: chatcli -m {quote(_shortest(pulled[0]))}"
 
 
 def _meant(name: str, endpoint: str, places: Places) -> Reference:

@@ -47,18 +47,13 @@ def plan_removal(model: LocalModel, others: Sequence[LocalModel], *, foreign: bo
         return Removal(model, (), (), 0, forget=True)
     if model.store in (Store.LM_STUDIO, Store.LLAMA_CPP) and not foreign:
         raise UsageError(f"{model.path} belongs to {model.store}; --foreign removes it all the same")
-    used = {
-        os.path.realpath(file)
-        for other in others
-        if other.files != model.files
-        for file in (*other.files, *([other.projector] if other.projector else ()))
-    }
-    files = model.files
-    if model.projector is not None and os.path.realpath(model.projector) not in used:
-        files = (*files, model.projector)
+    needed = {f for other in others if other.files != model.files for f in _files(other)}
+    used = {os.path.realpath(file) for file in needed}
+    files = [f for f in _files(model) if f in model.files or os.path.realpath(f) not in used]
     there = [file for file in files if os.path.lexists(file)]
     if model.store is Store.HUB:
-        there += _in_other_snapshots(model, files, {Path(os.path.realpath(file)) for file in there})
+        former = _in_other_snapshots(model, files, {Path(os.path.realpath(file)) for file in there})
+        there += [link for link in former if link not in needed]  # a projector of that name may be another's
     targets = {file: Path(os.path.realpath(file)) for file in there}
     inside = _repository(model)
     blobs = {
@@ -89,6 +84,11 @@ def _repository(model: LocalModel) -> Path | None:
         if folder.name.startswith("models--"):
             return Path(os.path.realpath(folder))
     return None
+
+
+def _files(model: LocalModel) -> tuple[Path, ...]:
+    """Its files, and its projector's, which several models may need."""
+    return (*model.files, *([model.projector] if model.projector is not None else ()))
 
 
 def _in_other_snapshots(model: LocalModel, files: Sequence[Path], targets: set[Path]) -> list[Path]:

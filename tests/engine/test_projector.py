@@ -53,7 +53,9 @@ def test_the_header_tells_what_it_is(tmp_path: Path) -> None:
     assert (any_size.kind, any_size.merge, any_size.tokens) == ("qwen2vl_merger", 2, 4096)
 
 
-@pytest.mark.parametrize("kind", ["mlp", "qwen2vl", "qwen3vl", "pixtral", "gemma3", "gemma4v"])
+@pytest.mark.parametrize(
+    "kind", ["mlp", "qwen2vl", "qwen3vl", "pixtral", "gemma3", "gemma4v", "idefics3", "lfm2"]
+)
 def test_what_is_sane_passes(kind: str, tmp_path: Path) -> None:
     """With its own model, too."""
     header = read_header(write_projector(tmp_path / "a.gguf", width=WIDTH, kind=kind))
@@ -100,6 +102,14 @@ def test_what_is_for_sounds_is_not_looked_at(tmp_path: Path) -> None:
     bias = (Tensor("a.conv1d.1.weight", (3, 2, 8), bytes(192)), Tensor("a.conv1d.1.bias", (1, 8), bytes(32)))
     path = replace(whole, tensors=(*whole.tensors, *bias)).write(tmp_path / "b.gguf")
     assert check_projector(read_header(path)).sees
+
+
+def test_only_the_kinds_own_number_merges_patches(tmp_path: Path) -> None:
+    """LLaVA's kind reads none, though some files have one."""
+    whole = file_of(write_projector(tmp_path / "a.gguf", width=WIDTH))
+    path = whole.with_key("clip.vision.projector.scale_factor", U32, 2).write(tmp_path / "b.gguf")
+    with opened(path, MODEL) as context:
+        assert tokens(context, 100, 80) == projector(read_header(path)).tokens == 16
 
 
 def test_stacked_features_count(tmp_path: Path) -> None:

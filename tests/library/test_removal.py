@@ -90,3 +90,22 @@ def test_links_of_ours_to_elsewhere(tmp_path: Path) -> None:
     assert plan.freed == 0
     assert target.exists()
     assert not link.is_symlink()
+
+
+def test_a_projector_stays_for_whoever_needs_it(tmp_path: Path) -> None:
+    """An older snapshot's model keeps that snapshot's, though the newest one's of that name goes."""
+    cache = tmp_path / ".cache/huggingface/hub"
+    in_hub_cache(cache, "u/r", "r-Q4_0.gguf", commit="a" * 40)
+    old = in_hub_cache(cache, "u/r", "mmproj-F16.gguf", b"old", commit="a" * 40)
+    in_hub_cache(cache, "u/r", "r-Q8_0.gguf", commit="b" * 40)
+    new = in_hub_cache(cache, "u/r", "mmproj-F16.gguf", b"newer", commit="b" * 40)
+    models = _models(tmp_path)
+    assert (models["u/r:Q4_0"].projector, models["u/r:Q8_0"].projector) == (old, new)
+    plan = plan_removal(models["u/r:Q8_0"], list(models.values()), foreign=False)
+    remove(plan)
+    assert plan.freed == len(b"newer") + models["u/r:Q8_0"].size
+    assert not new.is_symlink()
+    assert old.read_bytes() == b"old"
+    models = _models(tmp_path)
+    remove(plan_removal(models["u/r:Q4_0"], list(models.values()), foreign=False))
+    assert not list((cache / "models--u--r/blobs").iterdir())

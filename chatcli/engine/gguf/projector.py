@@ -21,6 +21,7 @@ class Kind(NamedTuple):
         output: the tensor one of whose sides is the text model's width.
         side: which one.
         merge: patches a side that become one token, where the header does not say.
+        merge_key: where it does; '': nowhere.
         tokens: the most one picture takes; 0: pictures, or the tiles they are cut into, have one size.
         pixels: the header says how many pixels the largest picture has.
         standard: its blocks are those of a usual vision transformer, so that their shapes can be checked.
@@ -29,13 +30,15 @@ class Kind(NamedTuple):
     output: str
     side: int
     merge: int = 1
+    merge_key: str = ""
     tokens: int = 0
     pixels: bool = False
     standard: bool = False
 
 
-_QWEN = Kind("mm.2.bias", 0, 2, 4096, standard=True)
-_GEMMA4 = Kind("mm.input_projection.weight", 1, 3, 1120)
+_SIDE, _SCALE = "spatial_merge_size", "projector.scale_factor"
+_QWEN = Kind("mm.2.bias", 0, 2, _SIDE, 4096, standard=True)
+_GEMMA4 = Kind("mm.input_projection.weight", 1, 3, _SCALE, 1120)
 #: By ``clip.projector_type``. A kind that is not here may be one of a newer llama.cpp.
 KINDS: Mapping[str, Kind] = {
     "mlp": Kind("mm.2.weight", 1, standard=True),
@@ -48,39 +51,39 @@ KINDS: Mapping[str, Kind] = {
     "qwen2.5o": _QWEN,
     "qwen3vl_merger": _QWEN,
     "ling3vl": _QWEN._replace(standard=False),
-    "mimovl": Kind("mm.2.weight", 1, 2, pixels=True),
-    "exaone4_5": Kind("mm.2.bias", 0, 2, pixels=True),
-    "youtuvl": Kind("mm.2.bias", 0, 2, 62_500),
-    "gemma3": Kind("mm.input_projection.weight", 0, 4, standard=True),
-    "gemma3nv": Kind("mm.input_projection.weight", 0),
+    "mimovl": Kind("mm.2.weight", 1, 2, _SIDE, pixels=True),
+    "exaone4_5": Kind("mm.2.bias", 0, 2, _SIDE, pixels=True),
+    "youtuvl": Kind("mm.2.bias", 0, 2, _SIDE, 62_500),
+    "gemma3": Kind("mm.input_projection.weight", 0, 4, _SCALE, standard=True),
+    "gemma3nv": Kind("mm.input_projection.weight", 0, 1, _SCALE),
     "gemma4v": _GEMMA4._replace(standard=True),
     "gemma4uv": _GEMMA4,
     "phi4": Kind("mm.2.weight", 1, pixels=True),
-    "idefics3": Kind("mm.model.fc.weight", 1, standard=True),
-    "pixtral": Kind("mm.2.weight", 1, 1, 1024, standard=True),
-    "lightonocr": Kind("mm.2.weight", 1),
-    "internvl": Kind("mm.3.weight", 1, standard=True),
-    "nemotron_v2_vl": Kind("mm.3.weight", 1),
-    "llama4": Kind("mm.model.fc.weight", 1),
-    "step3vl": Kind("mm.model.fc.weight", 1, 4),
-    "lfm2": Kind("mm.2.weight", 1, 1, 256, standard=True),
-    "kimivl": Kind("mm.2.weight", 1, 1, 1024),
-    "kimik25": Kind("mm.2.weight", 1, 1, 4096, pixels=True),
+    "idefics3": Kind("mm.model.fc.weight", 1, 1, _SCALE, standard=True),
+    "pixtral": Kind("mm.2.weight", 1, 1, _SIDE, 1024, standard=True),
+    "lightonocr": Kind("mm.2.weight", 1, 1, _SIDE),
+    "internvl": Kind("mm.3.weight", 1, 1, _SCALE, standard=True),
+    "nemotron_v2_vl": Kind("mm.3.weight", 1, 1, _SCALE),
+    "llama4": Kind("mm.model.fc.weight", 1, 1, _SCALE),
+    "step3vl": Kind("mm.model.fc.weight", 1, 4, _SCALE),
+    "lfm2": Kind("mm.2.weight", 1, 1, _SCALE, 256, standard=True),
+    "kimivl": Kind("mm.2.weight", 1, 1, _SCALE, 1024),
+    "kimik25": Kind("mm.2.weight", 1, 1, _SCALE, 4096, pixels=True),
     "paddleocr": Kind("mm.2.weight", 1, 2, pixels=True),
-    "dots_ocr": Kind("mm.2.weight", 1, pixels=True),
-    "dots3note_v": Kind("mm.2.weight", 1, pixels=True),
-    "deepseek4v": Kind("mm.2.weight", 1, 1, 384),
+    "dots_ocr": Kind("mm.2.weight", 1, 1, _SCALE, pixels=True),
+    "dots3note_v": Kind("mm.2.weight", 1, 1, _SIDE, pixels=True),
+    "deepseek4v": Kind("mm.2.weight", 1, 1, _SCALE, 384),
     "deepseekocr": Kind("mm.model.fc.weight", 1),
     "deepseekocr2": Kind("mm.model.fc.weight", 1),
     "yasa2": Kind("mm.2.weight", 1),
     "cogvlm": Kind("mm.down.weight", 1),
-    "glm4v": Kind("mm.down.weight", 1, 2, 4096),
-    "glm5v": Kind("mm.down.weight", 1, 2, pixels=True),
-    "minicpmv4_6": Kind("mm.down.weight", 1, 4),
+    "glm4v": Kind("mm.down.weight", 1, 2, _SIDE, 4096),
+    "glm5v": Kind("mm.down.weight", 1, 2, _SIDE, pixels=True),
+    "minicpmv4_6": Kind("mm.down.weight", 1, 4, _SCALE),
     "janus_pro": Kind("mm.1.bias", 0),
-    "hunyuanvl": Kind("mm.model.fc.weight", 1, 2, 16_384, pixels=True),
-    "minimax_m3": Kind("mm.merger.fc2.bias", 0, 2, 576),
-    "muse-glimmer": Kind("mm.2.weight", 1, 2, 4096),
+    "hunyuanvl": Kind("mm.model.fc.weight", 1, 2, _SIDE, 16_384, pixels=True),
+    "minimax_m3": Kind("mm.merger.fc2.bias", 0, 2, _SIDE, 576),
+    "muse-glimmer": Kind("mm.2.weight", 1, 2, _SIDE, 4096),
 }
 
 
@@ -137,7 +140,7 @@ def projector(header: Header) -> Projector:
     name = header.string("clip.projector_type") or header.string("clip.vision.projector_type") or ""
     kind = KINDS.get(name, Kind("", 0))
     image, patch = _number(header, "image_size"), _number(header, "patch_size")
-    merge = _number(header, "spatial_merge_size") or _number(header, "projector.scale_factor") or kind.merge
+    merge = _number(header, kind.merge_key) or kind.merge
     return Projector(
         kind=name,
         sees=header.metadata.get("clip.has_vision_encoder") is True,
