@@ -138,7 +138,9 @@ def test_without_the_check_mutations_do_kill(tmp_path: Path) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("kind", ["mlp", "qwen2vl", "qwen3vl", "pixtral", "gemma3", "gemma4v"])
+@pytest.mark.parametrize(
+    "kind", ["mlp", "qwen2vl", "qwen3vl", "pixtral", "gemma3", "gemma4v", "idefics3", "lfm2"]
+)
 def test_no_mutation_kills(kind: str, tmp_path: Path) -> None:
     """All of them, thousands."""
     counts, killed = _deaths(kind, tmp_path)

@@ -13,6 +13,14 @@ from chatcli.engine.gguf.reader import quote
 
 _FOR_SOUNDS = ("a.", "mm.a.")
 _FLOATS = ("F32", "F16", "BF16")
+_MLP = ("mm.0", "mm.2")
+_LAYERS = {
+    "mlp": _MLP,
+    **dict.fromkeys(("qwen2vl_merger", "qwen2.5vl_merger", "qwen2.5o", "qwen3vl_merger"), _MLP),
+    "pixtral": ("mm.1", "mm.2"),
+    "lfm2": ("mm.1", "mm.2"),
+    "idefics3": ("mm.model.fc",),
+}
 _STRETCHED = ("qwen3vl_merger", "lfm2")  # kinds that stretch a square of places over the picture
 
 
@@ -139,24 +147,28 @@ def _block_problem(
 
 def _ends_problem(tensors: Mapping[str, TensorInfo], facts: Projector, features: int) -> str:
     """What makes tokens of the last block's output, of the kinds whose parts follow each other plainly."""
-    qwen = facts.kind.startswith("qwen")
     if facts.kind == "gemma3" and tensors["mm.input_projection.weight"].format_name not in _FLOATS:
         return "the tensor mm.input_projection.weight is quantized, and must be turned"
     if facts.kind == "pixtral" and (problem := _rows_problem(tensors, facts)):
         return problem
-    if "mm.3.weight" in tensors or not (qwen or facts.kind in ("mlp", "pixtral")):
+    if facts.kind in ("idefics3", "lfm2") and facts.merge < 2:
+        return f"it merges {facts.merge} patches a side, and its kind more"
+    layers = _LAYERS.get(facts.kind, ())
+    if "mm.3.weight" in tensors or not layers:
         return ""
-    first = "mm.1" if facts.kind == "pixtral" else "mm.0"
-    needed = [f"{first}.weight", "mm.2.weight"]
+    needed = [f"{layer}.weight" for layer in layers]
     if facts.kind == "mlp":
-        needed += [f"{first}.bias", "mm.2.bias"]
+        needed += [f"{layer}.bias" for layer in layers]
     missing = next((name for name in needed if name not in tensors), "")
     if missing:
         return f"the tensor {missing} is missing"
-    entry, last = (tensors[name] for name in needed[:2])
-    merged = facts.hidden * (4 if qwen else max(features, 1))
-    if entry.shape[:1] != (merged,) or last.shape[:1] != entry.shape[1:]:
-        return f"{first} ({entry.shape_text}) and mm.2 ({last.shape_text}) do not follow its blocks"
+    # Pixtral's patches are merged before, by a layer of their own.
+    width = facts.hidden * (1 if facts.kind == "pixtral" else facts.merge**2) * max(features, 1)
+    for layer in layers:
+        weight = tensors[f"{layer}.weight"]
+        if weight.shape[:1] != (width,) or len(weight.shape) != 2:
+            return f"the tensor {layer}.weight is {weight.shape_text}, and what it reads is {width} wide"
+        width = weight.shape[1]
     return ""
 
 
