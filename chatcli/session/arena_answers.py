@@ -60,6 +60,7 @@ class AnswerWriter:
         self._file = file
         self._engines: dict[object, LoadingEngine] = {}
         self._wanted: deque[tuple[int, int]] = deque()
+        self._writing: tuple[int, int] | None = None
         self._refused: dict[tuple[int, int], ChatcliError] = {}
         self._failure: BaseException | None = None
         self._changed = threading.Condition()
@@ -76,7 +77,7 @@ class AnswerWriter:
             for pairing in pairings:
                 for contender in pairing.pair:
                     place = (pairing.prompt, contender)
-                    if place not in self._wanted and not self._is_done(place):
+                    if place not in (*self._wanted, self._writing) and not self._is_done(place):
                         self._wanted.append(place)
             self._changed.notify_all()
 
@@ -140,12 +141,14 @@ class AnswerWriter:
 
     def _next(self) -> tuple[int, int] | None:
         with self._changed:
+            self._writing = None
             if not self._wanted:
                 self._changed.wait(_POLL_SECONDS)
                 return None
             loaded = (p for p in self._wanted if self._arena.contenders[p[1]].weights in self._engines)
             place = next(loaded, self._wanted[0])
             self._wanted.remove(place)
+            self._writing = place
             return place
 
     def _write(self, prompt: int, index: int) -> None:
