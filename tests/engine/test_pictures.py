@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -87,6 +87,7 @@ def test_a_bomb_is_refused_from_its_header() -> None:
 
 
 @given(st.data())
+@settings(deadline=None)  # a changed size may be a large one
 def test_damage_anywhere_is_a_picture_or_one_line(data: st.DataObject) -> None:
     """Any bytes changed anywhere: pixels of the size that was told, or a ``DataError``."""
     kind = data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"]))
