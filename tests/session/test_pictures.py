@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from chatcli.chat.message import Picture
+from chatcli.chat.pictures import MOST_BYTES
 from chatcli.engine.base import Cancellation, Engine, Event, Progress, Unseen
-from chatcli.engine.pictures import MOST_BYTES
 from chatcli.engine.scripted import ScriptedEngine
 from chatcli.errors import ChatcliError, DataError, ModelError, UsageError
 from chatcli.session.answering import UNSEEN
