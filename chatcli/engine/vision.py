@@ -8,6 +8,7 @@ alone; the projector runs, and the picture is unpacked, only when its chunks hav
 import ctypes
 import math
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ _LOOK_EVERY = 16  # operations of the projector between two looks at the cancell
 # or less with every other shape, so that what is found with these is rounded up.
 _LARGE = [(4096, side) for side in range(512, 4097, 128)]
 _ROUND = 64
+_FEW = re.compile(r"image_max_pixels \((?P<most>\d+)\) is less than image_min_pixels \((?P<least>\d+)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class Vision:
         native.log.clear()
         self._context = self._lib.mtmd_init_from_file(os.fsencode(path), model, params)
         if not self._context:
-            raise ModelError(f"the projector {path.name} cannot be used: {native.log.reason()}")
+            raise ModelError(f"the projector {path.name} cannot be used: {_refusal(native, most_tokens)}")
         self._width = int(native.lib.llama_model_n_embd_inp(model))
         if not self._lib.mtmd_support_vision(self._context):
             self.free()
@@ -321,6 +323,16 @@ class Vision:
             return not self._cancel.is_set()
         self._operations += 1
         return self._operations % _LOOK_EVERY == 0
+
+
+def _refusal(native: Native, most_tokens: int | None) -> str:
+    """Why libmtmd refuses a projector; of pixels where tokens were set it speaks in tokens."""
+    reason = native.log.reason()
+    few = _FEW.search(reason)
+    if few is None or most_tokens is None:
+        return reason
+    least = math.ceil(most_tokens * int(few["least"]) / int(few["most"]))
+    return f"a picture takes at least {least} tokens with it, and picture_tokens is {most_tokens}"
 
 
 def _bytes(picture: Picture) -> bytes:

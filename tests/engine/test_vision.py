@@ -376,6 +376,12 @@ def test_the_bytes_of_pictures_are_let_go(plain: LlamaEngine) -> None:
     assert held() is None
 
 
+def test_too_few_tokens_for_a_picture_are_named() -> None:
+    """libmtmd speaks of pixels; the setting is in tokens."""
+    with pytest.raises(ModelError, match=r"takes at least 8 tokens with it, and picture_tokens is 3$"):
+        _open("m-rope", picture_tokens=3)
+
+
 def test_a_picture_damaged_since_is_one_line(plain: LlamaEngine) -> None:
     """A photo that ends early fails when it is unpacked; the engine stays usable."""
     out = io.BytesIO()
