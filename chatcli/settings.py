@@ -24,6 +24,7 @@ _WORDS_FOR_TRUE = {"1", "true", "yes", "on"}
 _WORDS_FOR_FALSE = {"0", "false", "no", "off"}
 #: What a persona may set, besides sampling parameters.
 _MOST_THREADS = 512  # ggml's own limit; far above it creating them fails, and the process dies
+_MOST_PICTURE_TOKENS = 65_536  # libmtmd counts their pixels in 32 bits
 _LAYERS = re.compile(r"auto|all|[0-9]{1,6}")
 PERSONA_SETTINGS = ("system", "model", "thinking", "ctx_size")
 #: The context size that stands for the largest that fits.
@@ -361,8 +362,10 @@ def check(settings: Settings) -> None:
         raise UsageError(f"titles must be first-message or model, not {settings.titles!r}")
     if settings.state_cache_mb < 0:
         raise UsageError(f"state_cache_mb must be 0 or more, not {settings.state_cache_mb}")
-    if settings.picture_tokens is not None and settings.picture_tokens < 1:
-        raise UsageError(f"picture_tokens must be a positive number, not {settings.picture_tokens}")
+    if settings.picture_tokens is not None and not 1 <= settings.picture_tokens <= _MOST_PICTURE_TOKENS:
+        raise UsageError(
+            f"picture_tokens must be from 1 to {_MOST_PICTURE_TOKENS}, not {settings.picture_tokens}"
+        )
     if settings.threads is not None and not 1 <= settings.threads <= _MOST_THREADS:
         raise UsageError(f"threads must be from 1 to {_MOST_THREADS}, not {settings.threads}")
 

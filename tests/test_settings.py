@@ -49,6 +49,8 @@ def test_what_was_set_goes_over_the_models_own_parameters() -> None:
         ("sampling = 3", "must be a table"),
         ("threads = 0", "from 1 to 512"),
         ("threads = 100000", "from 1 to 512"),
+        ("picture_tokens = 0", "from 1 to 65536"),
+        ("picture_tokens = 99999999", "from 1 to 65536"),
         ("gpu_layers = '99999999999'", "auto, all or a number"),
         ("gpu_layers = '٣'", "auto, all or a number"),
         ("ctx_size = '4k'", "a whole number or auto"),

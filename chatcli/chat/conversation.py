@@ -167,7 +167,8 @@ class Conversation:
         """Say how the bytes of all pictures are got; raises what ``Picture.read`` may."""
         for node in self._nodes.values():
             if node.message.pictures:
-                readable = tuple(replace(p, read=partial(read, p)) for p in node.message.pictures)
+                bare = [replace(picture, read=None) for picture in node.message.pictures]  # lets the old go
+                readable = tuple(replace(picture, read=partial(read, picture)) for picture in bare)
                 self._nodes[node.id] = replace(node, message=replace(node.message, pictures=readable))
 
     def children(self, node_id: int | None) -> list[Node]:

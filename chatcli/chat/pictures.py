@@ -10,6 +10,8 @@ from typing import Protocol
 
 from chatcli.chat.message import Picture
 
+#: The most that is read of a picture's file.
+MOST_BYTES = 64 * 2**20
 _KEY = "picture."
 _VALUE = re.compile(r"([0-9a-f]{64}) (.*)", re.DOTALL)
 

@@ -8,10 +8,11 @@ a whole chunk at a time.
 import ctypes
 import sys
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chatcli.chat.message import Picture
 from chatcli.engine.base import Cancellation
 from chatcli.engine.cells import chunk_start, is_cell
 from chatcli.engine.native import Native
@@ -119,7 +120,9 @@ class Tape:
             self._restore(count)
         return len(self.ids)
 
-    def read(self, ids: Sequence[int], cancel: Cancellation | None = None) -> Iterator[int]:
+    def read(
+        self, ids: Sequence[int], cancel: Cancellation | None = None, pictures: Iterable[Picture] = ()
+    ) -> Iterator[int]:
         """Append tokens and pictures in pieces and compute the logits after the last token.
 
         A memory that cannot be cut gets a checkpoint before the last token, so that the same prompt can
@@ -128,6 +131,7 @@ class Tape:
         Args:
             ids: at least one token, at the end, and whole chunks of pictures.
             cancel: looked at between the pieces too, for back ends that ignore the abort callback (GPUs).
+            pictures: those that the chunks show.
 
         Yields:
             How many of ``ids`` are done, after every piece.
@@ -138,12 +142,13 @@ class Tape:
             ChatcliError: a picture cannot be read.
         """
         done = 0
+        shown = {picture.sha256: picture for picture in pictures}
         while done < len(ids):
             if cancel is not None and cancel.is_set():
                 raise Aborted
             if self._vision is not None and is_cell(ids[done]):
                 chunk = self._vision.chunk(ids[done])
-                self._show(chunk, self._vision, cancel)
+                self._show(chunk, shown[chunk.picture], self._vision, cancel)
                 done += len(chunk.ids)
                 yield done
                 continue
@@ -271,11 +276,11 @@ class Tape:
         self._extend(piece)
         self._pending = ()
 
-    def _show(self, chunk: Chunk, vision: Vision, cancel: Cancellation | None) -> None:
+    def _show(self, chunk: Chunk, picture: Picture, vision: Vision, cancel: Cancellation | None) -> None:
         """Append a chunk of a picture."""
         start = self._next
         self._pending = chunk.ids
-        code = vision.show(chunk, self._context, start, self._batch_size, cancel)
+        code = vision.show(chunk, picture, self._context, start, cancel)
         if code:
             self._fail(code)
         self.ids.extend(chunk.ids)

@@ -167,8 +167,7 @@ class LlamaEngine:
             TemplateError: as ``generate``.
         """
         window, built = self._build(messages, params, thinking, remember=False)
-        tokens = tuple(PromptToken(i, self._told(i), self._vocabulary.is_special(i)) for i in built.ids)
-        return Prompt(built.text, tokens, window.left_out)
+        return Prompt(built.text, tuple(self._told(built)), window.left_out)
 
     def generate(
         self,
@@ -255,12 +254,17 @@ class LlamaEngine:
     ) -> None:
         self.close()
 
-    def _told(self, token: int) -> str:
-        """What a token of a prompt stands for, as people read it."""
-        if not is_cell(token):
-            return self._vocabulary.piece(token).decode("utf-8", "replace")
-        vision = self._loaded.vision
-        return vision.chunk(token).picture.name if vision and begins_chunk(token) else ""
+    def _told(self, built: BuiltPrompt) -> Iterator[PromptToken]:
+        """The tokens of a prompt, as people read them."""
+        name = ""
+        for place, token in enumerate(built.ids):
+            if place in built.pictures:
+                name = built.pictures[place].name
+            if is_cell(token):
+                text = name if begins_chunk(token) else ""
+            else:
+                text = self._vocabulary.piece(token).decode("utf-8", "replace")
+            yield PromptToken(token, text, self._vocabulary.is_special(token))
 
     def _require_open(self) -> None:
         if self._closed:
@@ -297,7 +301,7 @@ class LlamaEngine:
         run.prompt_tokens = len(ids)
         yield PromptProgress(run.cached, len(ids), run.cached)
         try:
-            for done in tape.read(ids[run.cached :], cancel):
+            for done in tape.read(ids[run.cached :], cancel, built.pictures.values()):
                 yield PromptProgress(run.cached + done, len(ids), run.cached)
         finally:
             run.decoded = max(0, len(self._tape.ids) - run.cached)

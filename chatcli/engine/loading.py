@@ -226,9 +226,15 @@ def _open_vision(native: Native, model: Any, options: LoadOptions, projector: Pa
         model,
         projector,
         threads=options.threads or physical_cores(),
+        batch_size=_batch_size(native.lib, options),
         gpu=options.gpu_layers != 0 and options.projector_on_gpu,
         most_tokens=options.picture_tokens,
     )
+
+
+def _batch_size(lib: Any, options: LoadOptions) -> int:
+    offloads = options.gpu_layers != 0 and lib.llama_supports_gpu_offload()
+    return options.batch_size or (512 if offloads else 256)
 
 
 def _create_context(
@@ -237,10 +243,9 @@ def _create_context(
     lib = native.lib
     trained = lib.llama_model_n_ctx_train(model)
     size = options.context_size or min(trained if trained > 0 else DEFAULT_CONTEXT_SIZE, DEFAULT_CONTEXT_SIZE)
-    offloads = options.gpu_layers != 0 and lib.llama_supports_gpu_offload()
     params = lib.llama_context_default_params()
     params.n_ctx = size
-    batch = max(options.batch_size or (512 if offloads else 256), vision.least_batch if vision else 1)
+    batch = vision.batch_size if vision else _batch_size(lib, options)
     params.n_batch = params.n_ubatch = min(batch, size)
     params.n_outputs_max = 1  # of a prompt only the last token's: a row of 128k logits for each takes 130 MB
     params.n_threads = params.n_threads_batch = options.threads or physical_cores()

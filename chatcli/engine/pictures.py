@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from chatcli.chat.pictures import MOST_BYTES
 from chatcli.errors import ChatcliError, DataError
 
-#: The most that is read of a file, and the most that is unpacked.
-MOST_BYTES = 64 * 2**20
+#: The most that is unpacked.
 MOST_PIXELS = 80_000_000
 # Formats by Pillow's name, and the ending files of it get.
 _SUFFIXES = {

@@ -13,12 +13,13 @@ out are those of the same conversation with harmless words.
 
 import functools
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from chatcli.chat.message import Message
+from chatcli.chat.message import Message, Picture
 from chatcli.engine.base import Unseen
+from chatcli.engine.cells import is_cell
 from chatcli.engine.marks import Marks
 from chatcli.engine.sight import ShownPictures, Sight
 from chatcli.engine.special_pieces import Part, Span, SpecialPieces
@@ -41,11 +42,13 @@ class BuiltPrompt:
     Attributes:
         text: what the template rendered, with pictures by their names.
         ids: its tokens, the begin token included where the model wants it, and cells of pictures.
+        pictures: those that are shown, by the place in ``ids`` where what shows them begins.
         unseen: pictures that the model is only told the names of.
     """
 
     text: str
     ids: list[int]
+    pictures: Mapping[int, Picture]
     unseen: Unseen | None = None
 
 
@@ -94,7 +97,7 @@ class PromptBuilder:
         def rewritten(how: Callable[[str], str]) -> list[Message]:
             return [_with_texts(m, lambda t: how(t) if t in touched else t) for m in messages]
 
-        expected = self._specials(self._tokenize(render(rewritten(self._harmless)), (), shown))
+        expected = self._specials(self._built(render(rewritten(self._harmless)), (), shown).ids)
         marks = Marks.unused_in([text, *(t for m in messages for t in _texts(m))])
         plain, regions = marks.read(render(rewritten(marks.around)) if text else "")
         if text and plain == text:
@@ -111,15 +114,14 @@ class PromptBuilder:
         return self._built(*_filled_in(rendered, marks, numbered), shown)
 
     def _built(self, text: str, parts: Sequence[Part], shown: ShownPictures) -> BuiltPrompt:
-        return BuiltPrompt(shown.captioned(text), self._tokenize(text, parts, shown), shown.unseen)
+        """The prompt of a text whose parts are tokenized on their own; without parts, all of it at once.
 
-    def _tokenize(self, text: str, parts: Sequence[Part], shown: ShownPictures) -> list[int]:
-        """Ids of a text whose parts are tokenized on their own; without parts, all of it at once.
-
-        What stands between pictures is tokenized on its own in any case, as libmtmd does it.
+        What stands between pictures is tokenized on its own in any case, as libmtmd does it. After a picture
+        nothing is predicted: where the template ends with one, a line ends behind it.
         """
         vocabulary, data = self._vocabulary, text.encode()
         ids: list[int] = []
+        pictures: dict[int, Picture] = {}
         start = 0
         bos = vocabulary.bos_text.encode()
         if vocabulary.add_bos and vocabulary.bos is not None:
@@ -129,16 +131,20 @@ class PromptBuilder:
         after_special = True
         known: dict[tuple[bytes, bool, bool], list[int]] = {}
         for part in parts or (Part(0, len(data)),):
-            for piece, picture in shown.stretches(data[max(part.start, start) : part.end]):
+            for piece, picture, row in shown.stretches(data[max(part.start, start) : part.end]):
                 key = (piece, part.spelled, after_special)
                 found = known.get(key)
                 if found is None:
                     found = known[key] = self._ids_of(*key)
                 ids += found
-                ids += picture
-                last = picture or found
+                if picture is not None and row:
+                    pictures[len(ids)] = picture
+                    ids += row
+                last = row or found
                 after_special = vocabulary.is_special(last[-1]) if last else after_special
-        return ids
+        if ids and is_cell(ids[-1]):
+            ids += vocabulary.continuation(b"\n")
+        return BuiltPrompt(shown.captioned(text), ids, pictures, shown.unseen)
 
     def _ids_of(self, piece: bytes, spelled: bool, after_special: bool) -> list[int]:
         if spelled:

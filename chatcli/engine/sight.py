@@ -13,6 +13,7 @@ from chatcli.chat.message import Message, Picture
 from chatcli.chat.pictures import caption
 from chatcli.engine.base import Unseen
 from chatcli.engine.marks import unused_private
+from chatcli.engine.vocabulary import encode
 from chatcli.errors import ChatcliError, ModelError
 
 
@@ -62,32 +63,31 @@ class ShownPictures:
 
     def __init__(self, messages: Sequence[Message], sight: Sight, taken: str) -> None:
         self.unseen: Unseen | None = None
-        self._rows: dict[str, tuple[int, ...]] = {}
-        self._pictures: dict[str, Picture] = {}
+        self._shown: dict[str, tuple[Picture, tuple[int, ...]]] = {}
         self.messages = list(messages)
         if not any(message.pictures for message in messages):
             return
         texts = [text for m in messages for text in (m.content, m.reasoning or "", *_names(m))]
-        self._marks = unused_private(set(taken).union(*texts))
+        self._marks = unused_private(set(taken).union(*(encode(text).decode() for text in texts)))
         self._sight = sight
         self.messages = [self._written(message) for message in messages]
 
-    def stretches(self, data: bytes) -> Iterator[tuple[bytes, tuple[int, ...]]]:
-        """Cut a rendered text at its pictures: what stands before each, and the ids of the picture.
+    def stretches(self, data: bytes) -> Iterator[tuple[bytes, Picture | None, tuple[int, ...]]]:
+        """Cut a rendered text at its pictures: what stands before each, the picture, and the ids of it.
 
         The last stretch has none.
         """
-        if not self._rows:
-            yield data, ()
+        if not self._shown:
+            yield data, None, ()
             return
-        *pairs, rest = re.split(b"(" + b"|".join(mark.encode() for mark in self._rows) + b")", data)
+        *pairs, rest = re.split(b"(" + b"|".join(mark.encode() for mark in self._shown) + b")", data)
         for before, mark in zip(pairs[::2], pairs[1::2], strict=True):
-            yield before, self._rows[mark.decode()]
-        yield rest, ()
+            yield before, *self._shown[mark.decode()]
+        yield rest, None, ()
 
     def captioned(self, text: str) -> str:
         """A rendered text as people read it."""
-        return text.translate({ord(mark): caption(picture) for mark, picture in self._pictures.items()})
+        return text.translate({ord(mark): caption(picture) for mark, (picture, _) in self._shown.items()})
 
     def _written(self, message: Message) -> Message:
         before = "".join(map(self._stand_in, message.pictures))
@@ -102,7 +102,7 @@ class ShownPictures:
             self.unseen = Unseen(names, self.unseen.reason if self.unseen else str(error))
             return f"{caption(picture)}\n"
         mark = next(self._marks)
-        self._rows[mark], self._pictures[mark] = row, picture
+        self._shown[mark] = picture, row
         return mark
 
 

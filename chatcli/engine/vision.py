@@ -6,7 +6,9 @@ alone; the projector runs, and the picture is unpacked, only when its chunks hav
 """
 
 import ctypes
+import math
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +19,16 @@ from chatcli.engine.base import Cancellation
 from chatcli.engine.cells import cell_ids
 from chatcli.engine.native import Native
 from chatcli.engine.pictures import facts, pixels
-from chatcli.errors import DataError, ModelError
+from chatcli.errors import ChatcliError, DataError, ModelError
 
 _ABORTED = 2  # as llama_decode says it
 _KEPT_BYTES = 64 * 2**20  # of what was encoded; a photo takes 2 to 130 MB, and a minute on a slow CPU
 _LOOK_EVERY = 16  # operations of the projector between two looks at the cancellation
-# Sizes in pixels among which is the one that takes the most cells: large ones are scaled or tiled.
-_LARGE = ((4096, 4096), (4096, 1024), (1024, 4096), (1024, 1024))
+# Sizes in pixels of large pictures, from square to a long strip. What is scaled to fit takes a few cells more
+# or less with every other shape, so that what is found with these is rounded up.
+_LARGE = [(4096, side) for side in range(512, 4097, 128)]
+_ROUND = 64
+_FEW = re.compile(r"image_max_pixels \((?P<most>\d+)\) is less than image_min_pixels \((?P<least>\d+)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +36,7 @@ class Chunk:
     """A picture, or a tile of it, as the model's memory takes it: in one piece.
 
     Attributes:
-        picture: what it shows.
-        number: which of that picture's chunks it is, from 0.
+        picture: sha256 of the file that it shows.
         ids: of its cells.
         offsets: of each cell's position from that of the first.
         positions: how many positions it takes; with M-RoPE more than the offsets reach, and fewer than it has
@@ -40,8 +44,7 @@ class Chunk:
         handle: libmtmd's description of it, without the pixels.
     """
 
-    picture: Picture
-    number: int
+    picture: str
     ids: tuple[int, ...]
     offsets: tuple[int, ...]
     positions: int
@@ -70,8 +73,13 @@ class Vision:
         model: ``llama_model`` pointer; must live longer.
         path: the projector's file.
         threads: compute threads.
+        batch_size: most tokens of a decode that are wanted.
         gpu: whether it may run on one.
         most_tokens: the most tokens a picture may take, for projectors that scale; None: as its maker says.
+
+    Attributes:
+        batch_size: the most tokens of a decode that the model needs. Some models look at all cells of a chunk
+            at once; in two batches the first would not see the second.
 
     Raises:
         ModelError: this build has no libmtmd, or the projector cannot be used with the model; says why.
@@ -84,6 +92,7 @@ class Vision:
         path: Path,
         *,
         threads: int,
+        batch_size: int,
         gpu: bool = False,
         most_tokens: int | None = None,
     ) -> None:
@@ -96,6 +105,7 @@ class Vision:
         self._chunks: dict[int, Chunk] = {}
         self._rows: dict[str, tuple[int, ...]] = {}
         self._encoded: dict[int, Any] = {}
+        self._failed: set[str] = set()  # pictures that could not be unpacked when that was tried
         # C keeps only the pointer
         self._look = native.lib.ggml_backend_sched_eval_callback(self._between_operations)
         params = self._lib.mtmd_context_params_default()
@@ -106,24 +116,13 @@ class Vision:
         native.log.clear()
         self._context = self._lib.mtmd_init_from_file(os.fsencode(path), model, params)
         if not self._context:
-            raise ModelError(f"the projector {path.name} cannot be used: {native.log.reason()}")
+            raise ModelError(f"the projector {path.name} cannot be used: {_refusal(native, most_tokens)}")
         self._width = int(native.lib.llama_model_n_embd_inp(model))
         if not self._lib.mtmd_support_vision(self._context):
             self.free()
             raise ModelError(f"the projector {path.name} is for sound; it cannot see")
-
-    @property
-    def least_batch(self) -> int:
-        """The fewest tokens a batch of the model must hold.
-
-        Some models look at all cells of a chunk at once; llama.cpp ends the process where a batch is smaller.
-        """
-        if not self._lib.mtmd_decode_use_non_causal(self._context, None):
-            return 1
-        pieces = [piece for size in _LARGE for piece in self._pieces(*size, None)]
-        for piece in pieces:
-            self._lib.mtmd_input_chunk_free(piece.handle)
-        return max(piece.cells for piece in pieces)
+        self._at_once = bool(self._lib.mtmd_decode_use_non_causal(self._context, None))
+        self.batch_size = max(batch_size, self._most_cells()) if self._at_once else batch_size
 
     def row(self, picture: Picture) -> tuple[int, ...]:
         """The ids that stand for a picture in a prompt: tokens, and cells of its chunks.
@@ -134,19 +133,10 @@ class Vision:
         row = self._rows.get(picture.sha256)
         if row is None:
             _, width, height = facts(_bytes(picture), picture.name)
-            ids: list[int] = []
-            number = 0
-            for tokens, count, handle in self._pieces(width, height, None):
-                ids += tokens
-                if not count:
-                    continue
-                cells = cell_ids(f"{picture.sha256} {number}", count)
-                positions = int(self._lib.mtmd_input_chunk_get_n_pos(handle))
-                offsets = self._offsets(handle, count)
-                self._chunks[cells[0]] = Chunk(picture, number, tuple(cells), offsets, positions, handle)
-                ids += cells
-                number += 1
-            row = self._rows[picture.sha256] = tuple(ids)
+            row = self._rows[picture.sha256] = self._new_row(picture.sha256, width, height)
+        elif picture.sha256 in self._failed:
+            pixels(_bytes(picture), picture.name)
+            self._failed.remove(picture.sha256)
         return row
 
     def chunk(self, first: int) -> Chunk:
@@ -154,14 +144,14 @@ class Vision:
         return self._chunks[first]
 
     def show(
-        self, chunk: Chunk, context: Any, position: int, batch_size: int, cancel: Cancellation | None
+        self, chunk: Chunk, picture: Picture, context: Any, position: int, cancel: Cancellation | None
     ) -> int:
         """Put a chunk into a model's memory.
 
         Args:
+            picture: what it shows.
             context: ``llama_context`` pointer.
             position: of its first cell.
-            batch_size: most cells of one decode.
             cancel: stops the projector; decoding is stopped by the context's own abort callback.
 
         Returns:
@@ -172,7 +162,7 @@ class Vision:
         """
         encoded = self._encoded.get(chunk.ids[0])
         if encoded is None:
-            self.look_at(chunk.picture, cancel)
+            self.look_at(picture, cancel)
             if self._cancel.is_set():
                 return _ABORTED
             encoded = self._encoded[chunk.ids[0]]
@@ -180,7 +170,7 @@ class Vision:
         no_callback = self._lib.mtmd_helper_post_decode_callback(0)
         return int(
             self._lib.mtmd_helper_decode_image_chunk(
-                self._context, context, chunk.handle, encoded, position, 0, batch_size,
+                self._context, context, chunk.handle, encoded, position, 0, self.batch_size,
                 ctypes.byref(after), no_callback, None,
             )
         )  # fmt: skip
@@ -192,10 +182,14 @@ class Vision:
             cancel: stops it; then some chunks may be missing.
 
         Raises:
-            ChatcliError: the picture cannot be read, or the projector fails.
+            ChatcliError: the picture cannot be read, and the next prompt names it; or the projector fails.
         """
         self._cancel = cancel or Cancellation()
-        seen = pixels(_bytes(picture), picture.name)
+        try:
+            seen = pixels(_bytes(picture), picture.name)
+        except ChatcliError:
+            self._failed.add(picture.sha256)
+            raise
         chunks = self._chunks_of(picture)
         pieces = [piece for piece in self._pieces(*seen) if piece.cells]
         try:
@@ -203,7 +197,7 @@ class Vision:
                 raise ModelError(f"{picture.name} came out otherwise than its size told")
             for chunk, piece in zip(chunks, pieces, strict=True):
                 if not self._cancel.is_set():
-                    self._keep(chunk, piece.handle)
+                    self._keep(chunk, piece.handle, picture.name)
         finally:
             for piece in pieces:
                 self._lib.mtmd_input_chunk_free(piece.handle)
@@ -219,7 +213,39 @@ class Vision:
             self._lib.mtmd_free(self._context)
             self._context = None
 
-    def _keep(self, chunk: Chunk, handle: Any) -> None:
+    def _most_cells(self) -> int:
+        """Of a chunk of any picture that is not a mere line, or a few more."""
+        sizes = {*_LARGE, *((height, width) for width, height in _LARGE)}
+        pieces = [piece for size in sizes for piece in self._pieces(*size, None)]
+        for piece in pieces:
+            self._lib.mtmd_input_chunk_free(piece.handle)
+        return math.ceil(max(piece.cells for piece in pieces) / _ROUND) * _ROUND
+
+    def _new_row(self, shown: str, width: int, height: int) -> tuple[int, ...]:
+        pieces = self._pieces(width, height, None)
+        most = max(piece.cells for piece in pieces)
+        if self._at_once and most > self.batch_size:
+            for piece in pieces:
+                self._lib.mtmd_input_chunk_free(piece.handle)
+            raise ModelError(
+                f"a picture of {width} x {height} pixels takes {most} tokens, and must be read at once, "
+                f"{self.batch_size} at most; cut it"
+            )
+        ids: list[int] = []
+        number = 0
+        for tokens, count, handle in pieces:
+            ids += tokens
+            if not count:
+                continue
+            cells = cell_ids(f"{shown} {number}", count)
+            positions = int(self._lib.mtmd_input_chunk_get_n_pos(handle))
+            offsets = self._offsets(handle, count)
+            self._chunks[cells[0]] = Chunk(shown, tuple(cells), offsets, positions, handle)
+            ids += cells
+            number += 1
+        return tuple(ids)
+
+    def _keep(self, chunk: Chunk, handle: Any, name: str) -> None:
         self._native.log.clear()
         self._operations = 0
         failed = self._lib.mtmd_encode_chunk(self._context, handle)
@@ -227,7 +253,7 @@ class Vision:
             return  # what came out is worthless
         if failed:
             reason = self._native.log.reason()
-            raise ModelError(f"the projector fails on {chunk.picture.name}: {reason}")
+            raise ModelError(f"the projector fails on {name}: {reason}")
         count = len(chunk.ids) * self._width
         room = (ctypes.c_float * count)()
         ctypes.memmove(room, self._lib.mtmd_get_output_embd(self._context), ctypes.sizeof(room))
@@ -237,7 +263,7 @@ class Vision:
         """Drop what was encoded the longest ago, but nothing of this picture."""
         held = sum(map(ctypes.sizeof, self._encoded.values()))
         for first in list(self._encoded):
-            if held > _KEPT_BYTES and self._chunks[first].picture != picture:
+            if held > _KEPT_BYTES and self._chunks[first].picture != picture.sha256:
                 held -= ctypes.sizeof(self._encoded.pop(first))
 
     def _chunks_of(self, picture: Picture) -> list[Chunk]:
@@ -297,6 +323,16 @@ class Vision:
             return not self._cancel.is_set()
         self._operations += 1
         return self._operations % _LOOK_EVERY == 0
+
+
+def _refusal(native: Native, most_tokens: int | None) -> str:
+    """Why libmtmd refuses a projector; of pixels where tokens were set it speaks in tokens."""
+    reason = native.log.reason()
+    few = _FEW.search(reason)
+    if few is None or most_tokens is None:
+        return reason
+    least = math.ceil(most_tokens * int(few["least"]) / int(few["most"]))
+    return f"a picture takes at least {least} tokens with it, and picture_tokens is {most_tokens}"
 
 
 def _bytes(picture: Picture) -> bytes:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from chatcli.chat import pictures
 from chatcli.chat.message import Picture
 from chatcli.engine import pictures as decoding
 from chatcli.errors import UsageError
@@ -84,24 +85,24 @@ def read_pictures(patterns: Sequence[str], stdin: IO[bytes] | None = None) -> li
         if pattern == STDIN:
             if stdin is None:
                 raise UsageError(f"{STDIN} is a picture that is piped in, and nothing is; name a file")
-            contents = [("stdin", stdin.read(decoding.MOST_BYTES + 1))]
+            contents = [("stdin", stdin.read(pictures.MOST_BYTES + 1))]
         else:
             paths = [path for path, named in _found(pattern) if named or is_picture_name(path)]
             if not paths:
                 raise UsageError(f"{pattern}: there is no picture")
             _check_count(len(paths))
-            contents = [(path, _read(path, decoding.MOST_BYTES)) for path in paths]
+            contents = [(path, _read(path, pictures.MOST_BYTES)) for path in paths]
         found += [_picture(path, data) for path, data in contents]
     return of_one_message(found)
 
 
-def of_one_message(pictures: Iterable[Picture]) -> list[Picture]:
+def of_one_message(attached: Iterable[Picture]) -> list[Picture]:
     """Some pictures as a message shows them: each once, whatever it is called.
 
     Raises:
         UsageError: they are too many.
     """
-    once = list({picture.sha256: picture for picture in pictures}.values())
+    once = list({picture.sha256: picture for picture in attached}.values())
     _check_count(len(once))
     return once
 
@@ -155,9 +156,9 @@ def _mode(path: str) -> int | None:
         return None
 
 
-def _check_count(pictures: int) -> None:
-    if pictures > MOST_PICTURES:
-        raise UsageError(f"a message shows at most {MOST_PICTURES} pictures, not {pictures}; name fewer")
+def _check_count(count: int) -> None:
+    if count > MOST_PICTURES:
+        raise UsageError(f"a message shows at most {MOST_PICTURES} pictures, not {count}; name fewer")
 
 
 def _picture(path: str, data: bytes) -> Picture:

@@ -6,6 +6,7 @@ from pathlib import Path
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import Message
 from chatcli.errors import StorageError
+from chatcli.storage.pictures import PictureFolder
 from chatcli.storage.transcript_log import NoLog, TranscriptLog
 
 
@@ -41,6 +42,8 @@ class WrittenConversation:
         self.save()
         self.log.append(node)
         self.conversation.add(node)
+        if message.pictures and self.path is not None:  # from now on their bytes are on the disk only
+            self.conversation.read_pictures_with(PictureFolder(self.path).read)
         return node
 
     def keep(self, message: Message, parent: int | None, extra: Mapping[str, str] | None = None) -> Node:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chatcli.chat.message import Picture
+from chatcli.chat.pictures import MOST_BYTES
 from chatcli.errors import ChatcliError, StorageError
 from chatcli.storage import layout
 from chatcli.storage.durable import atomic_write, remove_file, storage_error, sync_folder
@@ -53,10 +54,10 @@ class PictureFolder:
         changed = False
         for file in self._files(picture):
             try:
-                data = file.read_bytes()
+                data = _content(file)
             except OSError as error:
                 raise storage_error(f"read the picture {name},", file, error) from error
-            if hashlib.sha256(data).hexdigest() == picture.sha256:
+            if data is not None and hashlib.sha256(data).hexdigest() == picture.sha256:
                 return data
             changed = True
         what = "was changed" if changed else "is missing"
@@ -128,6 +129,15 @@ class PictureFolder:
         except StorageError:
             return False
         return True
+
+
+def _content(file: Path) -> bytes | None:
+    """The bytes of a file; None if it has more than a picture, or is none: of a pipe there may be no end."""
+    if not file.is_file():
+        return None
+    with file.open("rb") as stream:
+        data = stream.read(MOST_BYTES + 1)
+    return data if len(data) <= MOST_BYTES else None
 
 
 def _bytes_of(picture: Picture) -> bytes | None:

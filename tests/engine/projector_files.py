@@ -12,6 +12,7 @@ import numpy as np
 
 #: Sides of a picture and of a patch of the ``mlp`` kind: 16 tokens a picture.
 IMAGE_SIZE, PATCH_SIZE = 56, 14
+_PLACES = 3360  # of a side, for the longest strip that ``gemma4v`` reads
 _BLOCKS, _WIDTH, _HEADS, _FEED_FORWARD = 2, 64, 4, 128
 
 
@@ -51,6 +52,7 @@ def write_projector(
     heads: int = _HEADS,
     feed_forward: int = _FEED_FORWARD,
     blocks: int = _BLOCKS,
+    places: int = _PLACES,
     numbers: type[np.floating[Any]] = np.float32,
     seed: int = 3,
 ) -> Path:
@@ -64,6 +66,7 @@ def write_projector(
             patches), ``pixtral``, ``gemma4v``; ``idefics3``, ``lfm2`` (a large picture is cut into tiles).
         image_size, patch_size: in pixels.
         hidden, heads, feed_forward, blocks: sizes of the encoder; ``hidden / heads`` must be a multiple of 4.
+        places: that ``gemma4v`` knows in each direction.
         numbers: ``numpy.float16`` or ``float32`` for the matrices; norms and biases are float32.
         seed: of the weights, so that two files can differ.
     """
@@ -94,7 +97,11 @@ def write_projector(
     tensor = _tensors(writer, np.random.default_rng(seed), numbers)
     for i in range(sizes["block_count"]):
         _block(tensor, f"v.blk.{i}.", plan, hidden, feed_forward)
-    _beginning(tensor, kind, hidden, patch_size, (image_size // patch_size) ** 2)
+    if kind == "gemma4v":  # a table for each direction
+        tensor("v.position_embd.weight", 2, places, hidden)
+    elif plan.places:
+        tensor("v.position_embd.weight", (image_size // patch_size) ** 2, hidden)
+    _beginning(tensor, kind, hidden, patch_size)
     _end(tensor, kind, hidden, width)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -128,17 +135,13 @@ def _block(tensor: _Tensor, block: str, kind: _Kind, hidden: int, feed_forward: 
     tensor(f"{block}ffn_down.bias", hidden)
 
 
-def _beginning(tensor: _Tensor, kind: str, hidden: int, patch: int, patches: int) -> None:
-    """What makes the first block's input of a picture."""
+def _beginning(tensor: _Tensor, kind: str, hidden: int, patch: int) -> None:
+    """What makes numbers of a picture's patches."""
     tensor("v.patch_embd.weight", hidden, 3, patch, patch)
     if kind.startswith("qwen"):
         tensor("v.patch_embd.weight.1", hidden, 3, patch, patch)
     if kind == "qwen3vl":
         tensor("v.patch_embd.bias", hidden)
-    if kind == "gemma4v":  # a table for each direction
-        tensor("v.position_embd.weight", 2, 256, hidden)
-    elif _KINDS[kind].places:
-        tensor("v.position_embd.weight", patches, hidden)
 
 
 def _end(tensor: _Tensor, kind: str, hidden: int, width: int) -> None:

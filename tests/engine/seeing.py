@@ -45,14 +45,23 @@ def files(pair: str) -> tuple[Path, Path]:
     )
 
 
-def picture(seed: int = 0, size: tuple[int, int] = (70, 50), name: str = "") -> Picture:
-    """A picture of its own for each seed."""
-    image = Image.effect_noise(size, 80).convert("RGB")
-    image.paste((seed * 37 % 256, seed * 91 % 256, seed * 53 % 256), (0, 0, size[0] // 2, size[1]))
+def picture(
+    seed: int = 0, size: tuple[int, int] = (70, 50), name: str = "", *, plain: bool = False
+) -> Picture:
+    """A picture of its own for each seed, or a ``plain`` one, which is made sooner."""
+    image = Image.new("L", size) if plain else Image.effect_noise(size, 80).convert("RGB")
+    if not plain:
+        image.paste((seed * 37 % 256, seed * 91 % 256, seed * 53 % 256), (0, 0, size[0] // 2, size[1]))
     out = io.BytesIO()
     image.save(out, "PNG")
     data = out.getvalue()
     return Picture(hashlib.sha256(data).hexdigest(), name or f"{seed}.png", lambda: data)
+
+
+def bytes_of(shown: Picture) -> bytes:
+    """The file of one of them."""
+    assert shown.read is not None
+    return shown.read()
 
 
 class Reference:
@@ -102,8 +111,7 @@ class Reference:
         return logits_of(lib, self._model, self._context)
 
     def _bitmap(self, shown: Picture) -> Any:
-        assert shown.read is not None
-        image = Image.open(io.BytesIO(shown.read()))
+        image = Image.open(io.BytesIO(bytes_of(shown)))
         rgb = image.tobytes()
         pixels = ctypes.cast(ctypes.c_char_p(rgb), ctypes.POINTER(ctypes.c_uint8))
         return self._mtmd.mtmd_bitmap_init(image.width, image.height, pixels)

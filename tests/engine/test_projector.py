@@ -89,6 +89,13 @@ def test_what_would_kill_is_refused(key: str, kind: int, value: object, said: st
     assert "\n" not in str(refused.value)
 
 
+def test_a_table_of_places_reaches_to_the_end_of_a_strip(tmp_path: Path) -> None:
+    """Gemma 4 looks up a place for each patch of a side, without a look at how many there are."""
+    header = read_header(write_projector(tmp_path / "a.gguf", width=WIDTH, kind="gemma4v", places=256))
+    with pytest.raises(InvalidModel, match=r"position_embd\.weight is .* for 10080 patches"):
+        check_projector(header)
+
+
 def test_a_projector_of_another_width_is_refused(tmp_path: Path) -> None:
     """As libmtmd does, and by the tensor it looks at, whatever projection_dim says."""
     header = read_header(write_projector(tmp_path / "a.gguf", width=512))

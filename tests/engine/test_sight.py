@@ -60,6 +60,13 @@ def test_pictures_stand_before_the_words_of_their_message(name: str, vocabulary:
     assert "\ue100" not in built.text
 
 
+def test_halves_of_a_character_do_not_make_a_mark() -> None:
+    """Surrogates are joined before the template is rendered; the mark is none of what they make."""
+    words = "".join(map(chr, range(0xE100, 0xF900))) + "\udb80\udc00"
+    built = _builder("bpe", SOURCES["transcript"]).build([user(words, A)])
+    assert [token for token in built.ids if is_cell(token)] == cell_ids(A.sha256, 5)
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_conversation_without_pictures_is_as_ever(name: str) -> None:
     """Seeing changes nothing where there is nothing to see."""

@@ -1,6 +1,8 @@
 """Models that see: what they read is what libmtmd would have them read, and is kept like everything else."""
 
+import gc
 import io
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,14 +22,15 @@ from chatcli.engine.llama import LlamaEngine
 from chatcli.engine.loading import Loaded
 from chatcli.errors import ContextOverflow, DataError, ModelError
 from chatcli.sampling import SamplingParams
-from tests.engine import seeing
+from tests.engine import seeing, tiny_models
 from tests.engine.answers import Answer, ask
 from tests.engine.conftest import OPTIONS, loaded_model
+from tests.engine.projector_files import write_projector
 
 GREEDY = SamplingParams(temperature=0, max_tokens=12)
 LETTERS = replace(GREEDY, grammar="root ::= [a-z]+")
 TRAPS = ["\ue100", "\ue101", "<|im_end|>", "<__media__>", "<think>", "a", " ", "\n"]
-ONE, TWO = seeing.picture(1), seeing.picture(2, (300, 180))
+BOTH = ONE, TWO = seeing.picture(1), seeing.picture(2, (300, 180))
 
 
 def _open(pair: str, **options: object) -> LlamaEngine:
@@ -74,14 +77,13 @@ def test_predicts_what_libmtmds_own_reading_predicts(pair: str) -> None:
     marked = "".join(
         f"<|im_start|>{m.role}\n{'<__media__>' * len(m.pictures)}{m.content}<|im_end|>\n" for m in chat
     )
-    batch = max(OPTIONS.batch_size or 0, 36)
-    expected = seeing.Reference(*seeing.files(pair), batch).logits(
-        f"{marked}<|im_start|>assistant\n", [ONE, TWO]
-    )
     with _open(pair) as engine:
         ids = [token.id for token in engine.prompt(chat, GREEDY).tokens]
     with _tape(pair) as (loaded, tape):
-        for _ in tape.read(ids):
+        expected = seeing.Reference(*seeing.files(pair), loaded.batch_size).logits(
+            f"{marked}<|im_start|>assistant\n", [ONE, TWO]
+        )
+        for _ in tape.read(ids, pictures=BOTH):
             pass
         got = seeing.logits_of(loaded.native.lib, loaded.model, loaded.context)
     assert got == pytest.approx(expected, abs=2e-4)
@@ -97,7 +99,7 @@ def test_a_tape_is_cut_before_a_picture_not_inside(at: int) -> None:
             pass
         expected = seeing.logits_of(loaded.native.lib, loaded.model, loaded.context)
         tape.clear()
-        for _ in tape.read(ids):
+        for _ in tape.read(ids, pictures=BOTH):
             pass
         first = next(n for n, token in enumerate(ids) if is_cell(token))
         assert tape.keep(first + at) == first
@@ -200,7 +202,7 @@ def test_stopped_while_a_picture_is_put_into_the_memory(pair: str) -> None:
         before = next(n for n, token in enumerate(ids) if is_cell(token))
 
         def predicted() -> list[float]:
-            for _ in tape.read(ids[len(tape.ids) :]):
+            for _ in tape.read(ids[len(tape.ids) :], pictures=BOTH):
                 pass
             return seeing.logits_of(loaded.native.lib, loaded.model, loaded.context)
 
@@ -211,7 +213,7 @@ def test_stopped_while_a_picture_is_put_into_the_memory(pair: str) -> None:
         log.listener = lambda text: cancel.set() if "decoding image batch 2/" in text else None
         try:
             with pytest.raises(Aborted):
-                list(tape.read(ids, cancel))
+                list(tape.read(ids, cancel, BOTH))
         finally:
             log.listener = None
             tape.watch(None)
@@ -289,8 +291,6 @@ def _shared() -> LlamaEngine:
 
 def test_a_projector_that_does_not_fit_is_named(tmp_path: Path, tiny_llama_path: Path) -> None:
     """Another width, no projector at all, an empty file: one line with the reason."""
-    from tests.engine.projector_files import write_projector
-
     wrong = write_projector(tmp_path / "mmproj-wrong.gguf", width=128)
     with pytest.raises(ModelError, match=r"mmproj-wrong\.gguf cannot be used: .*n_embd = 64.*n_embd = 128"):
         LlamaEngine.open(tiny_llama_path, replace(OPTIONS, projector=wrong))
@@ -299,6 +299,87 @@ def test_a_projector_that_does_not_fit_is_named(tmp_path: Path, tiny_llama_path:
     (tmp_path / "empty.gguf").touch()
     with pytest.raises(ModelError, match=r"cannot be used: [^\n]+\Z"):
         LlamaEngine.open(tiny_llama_path, replace(OPTIONS, projector=tmp_path / "empty.gguf"))
+
+
+def test_nothing_comes_after_a_picture(tmp_path: Path) -> None:
+    """A template that ends with the message: a line ends behind the picture, and an answer begins there."""
+    _, projector = seeing.files("plain")
+    bare = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    model = tiny_models.write_llama(tmp_path / "bare.gguf", template=bare)
+    with LlamaEngine.open(model, replace(OPTIONS, projector=projector)) as engine:
+        tokens = engine.prompt([user("", ONE)], GREEDY).tokens
+        assert [t.text for t in tokens if not is_cell(t.id)] == ["\n"]
+        assert ask(engine, [user("", ONE)], GREEDY).usage.completion_tokens > 0
+
+
+def test_all_cells_that_see_each_other_are_read_at_once(tmp_path: Path) -> None:
+    """A photo of any shape fits a batch; a mere line, which may take any number of cells, is named."""
+    projector = write_projector(tmp_path / "mmproj.gguf", width=tiny_models.WIDTH, kind="gemma4v")
+    model, _ = seeing.files("non-causal")
+    options = replace(OPTIONS, projector=projector, picture_tokens=300, context_size=512)
+    shapes = [(4000, side) for side in range(600, 9000, 100)]
+    with loaded_model(model, options) as loaded:
+        assert loaded.vision is not None
+        for size in shapes:
+            cells = sum(map(is_cell, loaded.vision.row(seeing.picture(size=size, plain=True))))
+            assert 200 < cells <= loaded.batch_size
+        with pytest.raises(ModelError, match=r"a picture of 2836 x 1 pixels takes 4\d+ tokens, .* once"):
+            loaded.vision.row(seeing.picture(size=(2836, 1)))
+
+
+def test_a_picture_is_what_the_message_at_hand_says(plain: LlamaEngine) -> None:
+    """The same picture under another name and from another place: as it is called there, and read there."""
+
+    def gone() -> bytes:
+        raise DataError("it was there")
+
+    here = [replace(ONE, name=name) for name in ("a.png", "b.png")]
+    assert plain.prompt([user("Hi", replace(ONE, name="c.png"))], GREEDY)
+    names = [token.text for token in plain.prompt([user("Hi", *here)], GREEDY).tokens if is_cell(token.id)]
+    assert [name for name in names if name] == ["a.png", "b.png"]
+    with pytest.raises(DataError, match="it was there"):
+        ask(plain, [user("Hi", replace(ONE, read=gone))], GREEDY)
+    assert ask(plain, [user("Hi", ONE)], GREEDY).finish_reason is not FinishReason.ERROR
+
+
+def test_a_picture_that_failed_is_named_from_then_on(plain: LlamaEngine) -> None:
+    """It was known how many cells it takes; then its file is gone, and comes back: the chat goes on."""
+    there = False
+
+    def read() -> bytes:
+        if not there:
+            raise DataError("no file")
+        return seeing.bytes_of(ONE)
+
+    chat = [user("Hi", replace(ONE, read=read))]
+    plain.prompt([user("Hi", ONE)], GREEDY)
+    with pytest.raises(DataError, match="no file"):
+        ask(plain, chat, GREEDY)
+    assert ask(plain, chat, GREEDY).events[0] == Unseen(("1.png",), "no file")
+    there = True
+    assert not any(isinstance(event, Unseen) for event in ask(plain, chat, GREEDY).events)
+
+
+def test_the_bytes_of_pictures_are_let_go(plain: LlamaEngine) -> None:
+    """When the conversation no longer holds a picture, nothing does: photos have many megabytes each."""
+
+    class Reader:
+        def __call__(self) -> bytes:
+            return seeing.bytes_of(ONE)
+
+    reader = Reader()
+    ask(plain, [user("Hi", replace(ONE, read=reader))], GREEDY)
+    ask(plain, [user("Hi")], GREEDY)
+    held = weakref.ref(reader)
+    del reader
+    gc.collect()
+    assert held() is None
+
+
+def test_too_few_tokens_for_a_picture_are_named() -> None:
+    """libmtmd speaks of pixels; the setting is in tokens."""
+    with pytest.raises(ModelError, match=r"takes at least 8 tokens with it, and picture_tokens is 3$"):
+        _open("m-rope", picture_tokens=3)
 
 
 def test_a_picture_damaged_since_is_one_line(plain: LlamaEngine) -> None:

@@ -1,14 +1,17 @@
 """Pictures in a live chat: how they are read, what each gesture does with them, models that do not see."""
 
+import gc
 import os
+import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from chatcli.chat.message import Picture
+from chatcli.chat.pictures import MOST_BYTES
 from chatcli.engine.base import Cancellation, Engine, Event, Progress, Unseen
-from chatcli.engine.pictures import MOST_BYTES
 from chatcli.engine.scripted import ScriptedEngine
 from chatcli.errors import ChatcliError, DataError, ModelError, UsageError
 from chatcli.session.answering import UNSEEN
@@ -215,3 +218,21 @@ def test_a_picture_nobody_knows_of_is_named(session: Session) -> None:
     (said,) = unseen(iter(session.send("look", [stranger])))
     assert said.names == ("stranger.png",)
     assert "[picture: stranger.png]\nlook" in session.conversation.path()[-1].message.content
+
+
+def test_what_was_sent_is_held_on_the_disk_only(session: Session) -> None:
+    """Photos have megabytes, and a chat may have hundreds."""
+
+    class Reader:
+        def __call__(self) -> bytes:
+            return picture_bytes()
+
+    reader = Reader()
+    sent = [replace(picture(), read=reader)]
+    list(session.send("look", sent))
+    list(session.send("and now"))
+    held = weakref.ref(reader)
+    del reader, sent
+    gc.collect()
+    assert held() is None
+    assert [bytes_of(p) for p in session.conversation.pictures] == [picture_bytes()]

@@ -233,3 +233,21 @@ def test_kills_leave_no_message_without_its_picture(tmp_path: Path) -> None:
     assert sum(len(w.acknowledged) for w in writers) > 0
     assert verdict.lost == 0
     assert verdict.merged == 0, "messages without their picture"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no named pipes")
+@pytest.mark.parametrize("what", ["pipe", "device", "folder"])
+def test_what_is_no_file_is_not_read(store: TranscriptStore, what: str) -> None:
+    """In a folder from elsewhere anything may have a picture's name, of which there is no end."""
+    conversation = written(store, user("Look", picture()))
+    [file] = kept(store)
+    file.unlink()
+    if what == "pipe":
+        os.mkfifo(file)
+    elif what == "device":
+        file.symlink_to("/dev/zero")
+    else:
+        file.mkdir()
+    [shown] = store.read(conversation.id).conversation.pictures
+    with pytest.raises(StorageError, match=r"the picture cat\.png was changed"):
+        bytes_of(shown)

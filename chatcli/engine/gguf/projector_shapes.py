@@ -92,6 +92,8 @@ def _places_problem(tensors: Mapping[str, TensorInfo], facts: Projector, *, fixe
         return "the tensor v.position_embd.weight is missing" if needed else ""
     rows = places.shape[1] if len(places.shape) > 1 else 0
     least = facts.patches + ("v.class_embd" in tensors) if fixed else 1
+    if facts.kind == "gemma4v":  # a table for each direction; the longest strip is one token wide
+        least = facts.tokens * facts.merge
     shown = f"v.position_embd.weight is {places.shape_text} ({places.format_name})"
     if places.shape[:1] != (facts.hidden,) or rows < least:
         return f"{shown} for {facts.patches} patches"
