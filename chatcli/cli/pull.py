@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from chatcli.library.hub.pull import Pulled
 
 _SHOWN = 120  # characters of a name in a message
+_ENDED = "complete, checksum verified"
 
 
 def pull(
@@ -51,13 +52,15 @@ def pull(
     from chatcli.library.hub.place import Place
     from chatcli.library.hub.pull import CONNECTIONS, Puller  # HTTP and TLS: a tenth of every start
     from chatcli.library.hub.retrying import RETRIES, Patience
-    from chatcli.terminal.transfers import transfer_view
+    from chatcli.terminal.progress import progress_view
 
     invocation = Invocation.from_process()
     place = Place.of(invocation.environ, offline=offline)
     places = Places.of(invocation.environ, invocation.paths)
     references = list(dict.fromkeys(_meant(name, place.endpoint, places) for name in names))
-    view = transfer_view(invocation.stderr, invocation.environ, color=True, quiet=quiet)
+    view = progress_view(
+        *(invocation.stderr, invocation.environ, invocation.stdin), quiet=quiet, ended=_ENDED
+    )
     checksums = Checksums(invocation.paths.checksums)
     patience = Patience(RETRIES if retries is None else retries)
     puller = Puller(
