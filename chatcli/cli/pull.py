@@ -74,7 +74,8 @@ def pull(
             invocation.note("chatcli: stopped; the same command goes on where it was")
         raise
     for file in (file for model in pulled for file in model.files if file.sha256):
-        checksums.remember(file.path, file.sha256)  # or the first chat would read it again
+        for path in dict.fromkeys((file.blob.resolve(), file.path.resolve())):
+            checksums.remember(path, file.sha256)  # or the next pull and the first chat would read it again
     if as_json:
         invocation.write_json({"files": _records(pulled)})
         return

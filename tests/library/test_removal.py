@@ -44,7 +44,18 @@ def test_a_blob_goes_with_its_last_link(tmp_path: Path) -> None:
     last = plan_removal(models["u/r:Q4_0"], list(models.values()), foreign=False)
     assert last.freed == len(gguf("a"))
     remove(last)
-    assert not list((cache / "models--u--r/blobs").iterdir())
+    assert list(cache.iterdir()) == []
+
+
+def test_a_repository_of_which_something_is_left_stays(tmp_path: Path) -> None:
+    """Whatever file it is; huggingface_hub looks for the commits that the refs name."""
+    cache = tmp_path / ".cache/huggingface/hub"
+    in_hub_cache(cache, "u/r", "r-Q8_0.gguf", gguf("a"))
+    readme = in_hub_cache(cache, "u/r", "README.md", b"#", commit="b" * 40)
+    models = _models(tmp_path)
+    remove(plan_removal(models["u/r:Q8_0"], list(models.values()), foreign=False))
+    assert readme.read_bytes() == b"#"
+    assert (cache / "models--u--r/snapshots" / ("c" * 40)).is_dir()
 
 
 def test_former_versions_go_too(tmp_path: Path) -> None:
@@ -108,4 +119,4 @@ def test_a_projector_stays_for_whoever_needs_it(tmp_path: Path) -> None:
     assert old.read_bytes() == b"old"
     models = _models(tmp_path)
     remove(plan_removal(models["u/r:Q4_0"], list(models.values()), foreign=False))
-    assert not list((cache / "models--u--r/blobs").iterdir())
+    assert list(cache.iterdir()) == []

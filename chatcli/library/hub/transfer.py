@@ -6,6 +6,7 @@ own and would send everything. Instead the hub's ETag is compared at every attem
 end.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -116,13 +117,16 @@ class Transfer:
             if self._is_whole():
                 return self._as_it_is()
             self._distrust()
-            resumed_from = self._take_up()
-            for last in (False, True):
-                self._fetch()
-                if self._checksum.hexdigest() == file.etag:
-                    break
-                self._put_aside(last)
-            self._publish()
+            try:
+                resumed_from = self._take_up()
+                for last in (False, True):
+                    self._fetch()
+                    if self._checksum.hexdigest() == file.etag:
+                        break
+                    self._put_aside(last)
+                self._publish()
+            finally:
+                self._drop_nothing()
         observer.end(file)
         return Fetched(file, resumed_from, self._received, self._sha256.hexdigest())
 
@@ -280,6 +284,13 @@ class Transfer:
             )
         self.observer.note(f"{what}; starting over")
         self._restart()
+
+    def _drop_nothing(self) -> None:
+        """A partial file without a byte is not kept."""
+        partial = self.cache.partial(self.file.etag)
+        with contextlib.suppress(OSError):
+            if partial.stat().st_size == 0:
+                partial.unlink()
 
     def _publish(self) -> None:
         """The one moment at which the file gets a name that programs load."""
