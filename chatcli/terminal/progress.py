@@ -135,7 +135,7 @@ class LineView:
             self._told[file] = (time.monotonic(), have)
             if not self.ended:
                 return
-            if have == file.size:
+            if 0 < have == file.size:
                 self._line(f"{file.path}: {amount(file.size)} are here already")
             elif have:
                 self._line(f"{file.path}: {amount(file.size)}, going on from {amount(have)}")
@@ -159,7 +159,7 @@ class LineView:
     def end(self, file: Item) -> None:
         """Say that it is whole."""
         with self._lock:
-            if self.ended and self._told[file][1] != file.size:
+            if self.ended and not 0 < self._told[file][1] == file.size:
                 self._line(f"{file.path}: {self.ended}")
 
     def note(self, text: str) -> None:

@@ -43,7 +43,7 @@ class Work:
 
     def __post_init__(self) -> None:
         """What is done at the beginning did not come in no time."""
-        self.here = self.have == self.size
+        self.here = 0 < self.have == self.size
         self._begun = self.have
         self._samples = deque([(self.since, self.have)])
 

@@ -191,7 +191,8 @@ def test_a_killed_copy_leaves_nothing_that_looks_whole(home: Path, tmp_path: Pat
     """What it leaves is no model by its name, and the next copy takes it over."""
     file = write_llama(tmp_path / "thing.gguf")
     code = (
-        "import os, shutil; shutil.copyfileobj = lambda *_: os.kill(os.getpid(), 9)\n"
+        "import os, stat\n"
+        "os.fsync = lambda fd: stat.S_ISREG(os.fstat(fd).st_mode) and os.kill(os.getpid(), 9)\n"
         "from chatcli.cli.main import main; main()"
     )
     for _ in range(2):
@@ -388,3 +389,33 @@ def test_a_model_too_big_for_the_memory(home: Path) -> None:
     assert "huge needs about" in done.stderr
     assert "check_memory=false" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_what_takes_long_shows_how_far_it_is(home: Path, tmp_path: Path) -> None:
+    """Reading, copying and quantizing: bytes, rate and time while it goes on; of the bar nothing is left."""
+    large = tmp_path / "large.gguf"
+    large.write_bytes(MODEL.read_bytes())
+    with large.open("r+b") as file:
+        file.truncate(3 << 30)  # no byte of it takes room
+    assert run(home, "models", "import", str(large), "--name", "large").code == 0
+    with Terminal(home, "models", "verify", "large", size=(90, 24)) as terminal:
+        terminal.wait_for(
+            lambda text: bool(re.search(r"large\.gguf +█*░+ +\d\.\d/3\.2 GB +[\d.]+ .B/s +\d+ s", text))
+        )
+        assert terminal.wait_for_exit() == 0
+        assert terminal.scrollback.startswith("new      large  large.gguf  nothing to compare with")
+        assert "GB/s" not in terminal.scrollback
+    with Terminal(home, "models", "import", str(large), "--copy", "--name", "x", size=(90, 24)) as terminal:
+        terminal.wait_for(lambda text: bool(re.search(r"large\.gguf +█*░+ +\d\.\d/3\.2 GB", text)))
+        terminal.send("\x03")
+        assert terminal.wait_for_exit() == 130
+        assert terminal.scrollback == ""
+    assert not list((home / "models").iterdir())
+
+
+def test_without_a_terminal_nothing_is_drawn(home: Path) -> None:
+    """What is quick says nothing on the way, and JSON is JSON alone."""
+    for arguments in (["models", "verify", "lkjsxclm"], ["models", "verify", "--json", "lkjsxclm"]):
+        done = run(home, *arguments)
+        assert (done.code, done.stderr) == (0, "")
+    json.loads(done.stdout)

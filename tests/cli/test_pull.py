@@ -12,18 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.projector_files import write_projector
+from tests.library.disks import gguf
 from tests.library.hub_server import Fault, HubServer, Repo
 from tests.library.pulling import PROGRAM, REPO, bundled_repo, environment, pull, pull_json
 from tests.program import MODEL, Run, Terminal, run
 
-SMALL = b"GGUF" * 10_000
+SMALL, OTHER = gguf("small"), gguf("other")
 
 
 @pytest.fixture
 def hub() -> Iterator[HubServer]:
     """A hub with the bundled model, and a small one."""
     with HubServer(
-        {REPO: bundled_repo(), "u/r": Repo({"m-Q4_K_M.gguf": SMALL, "m-Q8_0.gguf": SMALL[1:]})}
+        {REPO: bundled_repo(), "u/r": Repo({"m-Q4_K_M.gguf": SMALL, "m-Q8_0.gguf": OTHER})}
     ) as server:
         yield server
 
@@ -51,13 +53,20 @@ def test_json_says_what_came(hub: HubServer, fresh_home: Path) -> None:
 
 
 def test_the_projector_comes_with_its_model(hub: HubServer, fresh_home: Path) -> None:
-    """It is said, and stdout has the model's path alone; without, nothing is said."""
-    hub.repos["u/v"] = Repo({"v-Q8_0.gguf": SMALL, "mmproj-F16.gguf": SMALL[2:]})
+    """It is said, stdout has the model's path alone; without, nothing is said; one that is none is told."""
+    eyes = write_projector(fresh_home / "eyes", width=384).read_bytes()
+    repo = hub.repos["u/v"] = Repo({"v-Q8_0.gguf": MODEL.read_bytes(), "mmproj-F16.gguf": eyes})
     blind = pull(hub, fresh_home, "u/v", "--no-projector")
     assert "mmproj" not in blind.stderr
     done = pull(hub, fresh_home, "u/v")
     assert Path(done.stdout.removesuffix("\n")).name == "v-Q8_0.gguf"
     assert "with mmproj-F16.gguf, which lets u/v see pictures" in done.stderr
+    alone = pull(hub, fresh_home, "u/v/mmproj-F16.gguf")
+    assert (alone.code, "chat with it" in alone.stderr) == (0, False)
+    repo.files["mmproj-F16.gguf"] = b""
+    done = pull(hub, fresh_home, "u/v")
+    assert done.code == 0
+    assert "u/v cannot see pictures: mmproj-F16.gguf: the file is empty" in done.stderr
 
 
 def test_quiet_is_quiet(hub: HubServer, fresh_home: Path) -> None:
@@ -160,6 +169,61 @@ def test_refusals_say_what_to_do(
     assert re.search(line, done.stderr), done.stderr
     assert done.stderr.splitlines()[-1].startswith("chatcli: ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "m-Q2_K.gguf: the file is empty; name another"),
+        (b"hello there\n", "it is a text file, not a model; it begins: hello there"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "it is a git-LFS pointer, not the model itself; name",
+        ),
+        (b"<!doctype html><html>", "it is a saved web page, not a model; name"),
+        (SMALL[:20], "the file ends inside its header, at byte 20; name"),
+    ],
+)
+def test_what_is_no_model_is_told(hub: HubServer, fresh_home: Path, content: bytes, what: str) -> None:
+    """In one line, with the exit code of a model that cannot be used; the file is kept as the hub has it."""
+    hub.repos["u/r"].files["m-Q2_K.gguf"] = content
+    for _ in range(2):
+        done = pull(hub, fresh_home, "-q", "u/r:Q2_K")
+        assert (done.code, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+        assert done.stderr.startswith("chatcli: u/r:Q2_K came as the hub has it, and cannot be used: ")
+        assert what in done.stderr
+    (link,) = fresh_home.rglob("m-Q2_K.gguf")
+    assert link.read_bytes() == content
+    both = pull(hub, fresh_home, "u/r:Q2_K", "u/r")
+    assert (both.code, Path(both.stdout.strip()).name) == (3, "m-Q4_K_M.gguf")
+    where = environment(hub, fresh_home / "hub")
+    assert run(fresh_home, "models", "rm", "-y", "u/r:Q2_K", env=where).code == 0
+    assert not link.is_symlink()
+
+
+def test_the_spelling_of_other_commands(hub: HubServer, fresh_home: Path) -> None:
+    """-hf, -m and --model name a model here, too; without any name it is said what to write."""
+    paths = [pull(hub, fresh_home, "-q", *how).stdout for how in (["-hf", "u/r"], ["-m", "u/r"], ["u/r"])]
+    assert paths[0].strip()
+    assert len(set(paths)) == 1
+    several = pull(hub, fresh_home, "-q", "-hf", "u/r", "u/r:Q8_0", "--model", "hf:u/r")
+    assert len(several.stdout.splitlines()) == 2
+    nothing = pull(hub, fresh_home)
+    assert (nothing.code, "name what to fetch" in nothing.stderr) == (2, True)
+
+
+def test_a_mistyped_repository(hub: HubServer, fresh_home: Path) -> None:
+    """One that is nearly a repository of this disk or of the catalogue is corrected, another one is not."""
+    from chatcli.library.catalog import entries
+
+    hub.repos["someone/Model-GGUF"] = Repo({"m-Q8_0.gguf": SMALL})
+    assert pull(hub, fresh_home, "someone/Model-GGUF").code == 0
+    known = entries()[0].repo
+    for name, near in (("somone/Modell-GGUF:Q8_0", "someone/Model-GGUF"), (known[:-1], known)):
+        done = pull(hub, fresh_home, name)
+        assert (done.code, done.stderr.count("\n")) == (3, 1)
+        assert done.stderr.endswith(f"; did you mean {near}?\n")
+    assert "did you mean" not in pull(hub, fresh_home, "someone/else").stderr
 
 
 def test_rate_limits_say_what_helps(hub: HubServer, fresh_home: Path) -> None:
