@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -419,3 +420,20 @@ def test_without_a_terminal_nothing_is_drawn(home: Path) -> None:
         done = run(home, *arguments)
         assert (done.code, done.stderr) == (0, "")
     json.loads(done.stdout)
+
+
+def test_a_locale_without_the_letters_of_a_name(home: Path, tmp_path: Path) -> None:
+    """Files named in UTF-8 are registered and found in any; names in other encodings are told in one line."""
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for name, there, then in (("one", plain, {}), ("two", {}, plain)):
+        file = put(tmp_path / f"m\u00f6del-{name}.gguf")
+        assert run(home, "models", "import", str(file), "--name", name, env=there).code == 0
+        shown = run(home, "models", "show", "--json", name, env=then)
+        assert shown.code == 0, shown.stderr
+        (path,) = json.loads(shown.stdout)["files"]
+        assert path.encode("utf-8", "surrogateescape") == os.fsencode(file)
+    other = os.fsencode(tmp_path) + b"/m\xf6del.gguf"
+    shutil.copy(file, os.fsdecode(other))
+    done = run(home, "models", "import", os.fsdecode(other), "--name", "three")
+    assert (done.code, done.stderr.count("\n")) == (ExitCode.USAGE, 1)
+    assert "is not UTF-8; rename it" in done.stderr

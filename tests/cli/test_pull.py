@@ -356,6 +356,17 @@ def test_variables_that_cannot_be(
     assert said in done.stderr
 
 
+def test_a_locale_without_the_letters_of_a_name(hub: HubServer, fresh_home: Path) -> None:
+    """The file has the name that the hub gives it, in UTF-8, and is found by it."""
+    hub.repos["u/w"] = Repo({"w\u00f6rter-Q8_0.gguf": SMALL})
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    file = pull_json(hub, fresh_home, "u/w", env=plain)[0]
+    assert Path(pull(hub, fresh_home, "u/w").stdout.strip()).name == "w\u00f6rter-Q8_0.gguf"
+    where = environment(hub, fresh_home / "hub", plain)
+    shown = json.loads(run(fresh_home, "models", "show", "--json", "u/w", env=where).stdout)
+    assert shown["files"] == [file["path"]]
+
+
 def test_no_telemetry(hub: HubServer, fresh_home: Path) -> None:
     """A pull makes the requests it needs, and says of this machine only the program's name and version."""
     pull_json(hub, fresh_home, "u/r")

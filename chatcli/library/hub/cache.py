@@ -59,7 +59,8 @@ class RepoCache:
 
     def snapshot(self, commit: str, path: str) -> Path:
         """Where a file of a commit is found by its name."""
-        return self.folder / "snapshots" / commit / path
+        # In UTF-8 whatever the locale, as the arguments of a command are.
+        return self.folder / "snapshots" / commit / os.fsdecode(path.encode())
 
     def commit(self, revision: str) -> str | None:
         """The commit a branch or tag was at when it was last fetched."""
