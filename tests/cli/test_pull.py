@@ -106,6 +106,25 @@ def test_ctrl_c_at_a_terminal(hub: HubServer, fresh_home: Path) -> None:
         assert rest == ["chatcli: stopped; the same command goes on where it was"]
 
 
+def test_in_the_background_nothing_is_drawn(hub: HubServer, fresh_home: Path) -> None:
+    """After Ctrl-Z and bg the shell has the terminal: the download goes on, and leaves it alone."""
+    hub.rate = 1e6
+    variables = environment(hub, fresh_home / "hub")
+    shell = ["bash", "--norc", "--noprofile", "-i"]
+    with Terminal(fresh_home, env=variables, command=shell, size=(100, 24)) as terminal:
+        terminal.send(f"PS1=; {shlex.join([*PROGRAM, 'pull', REPO])}\r")
+        terminal.wait_for("B/s")
+        terminal.send("\x1a")
+        terminal.wait_for("Stopped")
+        assert "B/s" not in terminal.scrollback
+        terminal.send("bg\r")
+        text = terminal.wait_for("chat with it")
+        assert text.count("6.8/6.8 MB") == 1
+        assert not re.search(r"[0-5]\.\d/6\.8 MB", text)
+        terminal.send("exit\r")
+        assert terminal.wait_for_exit() == 0
+
+
 def test_offline_makes_no_connection(hub: HubServer, fresh_home: Path) -> None:
     """What is here is named, what is not is said, and the hub hears of neither."""
     path = pull(hub, fresh_home, "-q", "u/r").stdout

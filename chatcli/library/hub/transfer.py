@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from chatcli.errors import NetworkError
+from chatcli.library.hub.amount import amount
 from chatcli.library.hub.cache import RepoCache, storing
 from chatcli.library.hub.connection import Answer, Client
 from chatcli.library.hub.listing import RemoteFile, refused
@@ -138,11 +139,13 @@ class Transfer:
         if self.known(blob) == file.etag:
             self._verified = file.etag
             return True
-        if file.size >= _SHOWN:
+        shown = file.size >= _SHOWN
+        if shown:
             self.observer.note(f"{file.path} is here; verifying its checksum")
+            self.observer.begin(file, 0)
         self._restart()
         with storing(blob), blob.open("rb") as opened:
-            self._take(opened)
+            self._take(opened, shown=shown)
         self._verified = self._sha256.hexdigest()
         return self._checksum.hexdigest() == file.etag
 
@@ -171,15 +174,19 @@ class Transfer:
             if sound < size:
                 os.truncate(partial, sound)
         self._restart()
+        if sound >= _SHOWN:
+            self.observer.note(f"{self.file.path}: reading the {amount(sound)} that are here")
         self.observer.begin(self.file, sound)
         with storing(partial), partial.open("rb") as file:
             self._take(file)
         return self._have
 
-    def _take(self, file: BinaryIO) -> None:
+    def _take(self, file: BinaryIO, *, shown: bool = False) -> None:
         while data := file.read(_CHUNK):
             self.stop.check()
             self._count(data)
+            if shown:
+                self.observer.advance(self.file, self._have)
 
     def _restart(self) -> None:
         self._have = 0
