@@ -62,7 +62,16 @@ class ModelNotFound(ModelError):
 
 
 class InvalidModel(ModelError):
-    """The file is not a sane GGUF; the message names the reason."""
+    """The file is not a sane GGUF.
+
+    Args:
+        problem: which file, and what it is or what is wrong with it.
+        advice: what helps, unless the file is known to be as its maker has it.
+    """
+
+    def __init__(self, problem: str, advice: str = "") -> None:
+        self.problem = problem
+        super().__init__(f"{problem}; {advice}" if advice else problem)
 
 
 class ModelCrashed(ModelError):

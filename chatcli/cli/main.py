@@ -18,6 +18,8 @@ from chatcli.cli.rate import rate
 from chatcli.errors import ChatcliError, ExitCode
 from chatcli.terminal.sanitize import sanitize_line
 
+_SHOWN = 200  # characters of a name in a message
+
 app = typer.Typer(
     name="chatcli",
     no_args_is_help=False,
@@ -91,8 +93,7 @@ def main() -> NoReturn:
     except Exception as error:
         if debug:
             raise
-        problem = f"internal error: {type(error).__name__}: {error} (run with --debug and report it)"
-        code = _complain(problem, ExitCode.FAILED)
+        code = _complain(_unforeseen(error), ExitCode.FAILED)
     _leave(code)
 
 
@@ -110,6 +111,14 @@ def _open_streams() -> None:
                 os.dup2(nothing, number)
                 os.close(nothing)
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
+
+
+def _unforeseen(error: Exception) -> str:
+    """What to say of an error that is no ChatcliError: the locale's, or ours."""
+    if isinstance(error, UnicodeEncodeError) and sys.getfilesystemencoding() != "utf-8":
+        name = error.object[:_SHOWN]
+        return f"this locale cannot name the file {name!r}; set PYTHONUTF8=1, or LC_ALL=C.UTF-8"
+    return f"internal error: {type(error).__name__}: {error} (run with --debug and report it)"
 
 
 def _complain(message: str, code: int) -> int:

@@ -3,7 +3,6 @@
 import os
 import shlex
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,13 +10,14 @@ import typer
 
 from chatcli.cli.models_shelf import Name, Shelf, gigabytes
 from chatcli.errors import ModelNotFound, StorageError, UsageError
+from chatcli.library.stores.local_model import size_of
 
 if TYPE_CHECKING:
     from chatcli.engine.gguf import Header
     from chatcli.library.stores import LocalModel
+    from chatcli.terminal.progress import Reading
 
 _PIECE = 1 << 22  # bytes copied at once
-_TAKES_LONG = 1 << 28
 
 
 def import_(
@@ -116,6 +116,7 @@ def _copied(shelf: Shelf, files: tuple[Path, ...], called: str, projector: Path 
     from chatcli.engine.part_file import part_of
     from chatcli.library.stores.local_model import renamed
     from chatcli.storage.durable import FILE_MODE, make_private_folder, storage_error
+    from chatcli.terminal.progress import Reading
 
     folder = shelf.places.models
     if Path(called).name != called:
@@ -131,18 +132,26 @@ def _copied(shelf: Shelf, files: tuple[Path, ...], called: str, projector: Path 
     free = shutil.disk_usage(nearest).free
     if size > free:
         raise StorageError(f"{gigabytes(size)} do not fit the {gigabytes(free)} that are free in {folder}")
-    if size >= _TAKES_LONG:
-        shelf.note(f"copying {gigabytes(size)} to {folder}")
     try:
         make_private_folder(folder)
-        for file, target in reversed(list(zip(files, targets, strict=True))):  # the one to load comes last
-            with part_of(target) as part, file.open("rb") as source, part.open("wb") as copy:
-                part.chmod(FILE_MODE)
-                shutil.copyfileobj(source, copy, _PIECE)
-                copy.flush()
-                os.fsync(copy.fileno())
+        with shelf.progress() as view:
+            # The one to load comes last.
+            for file, target in reversed(list(zip(files, targets, strict=True))):
+                with part_of(target) as part, Reading.of(view, file) as reading:
+                    part.chmod(FILE_MODE)
+                    _copy(file, part, reading)
     except OSError as error:
         raise storage_error("write", folder, error) from error
+
+
+def _copy(source: Path, target: Path, tell: "Reading") -> None:
+    """Copy the bytes, onto the disk."""
+    with source.open("rb") as reading, target.open("wb") as writing:
+        while piece := reading.read(_PIECE):
+            writing.write(piece)
+            tell(reading.tell())
+        writing.flush()
+        os.fsync(writing.fileno())
 
 
 def quantize(
@@ -160,23 +169,12 @@ def quantize(
 ) -> None:
     """Make a smaller model of a model with llama.cpp's quantizer."""
     from chatcli.engine.quantize import quantize as run
-    from chatcli.terminal.sanitize import sanitize_line
+    from chatcli.terminal.progress import Reading
 
     shelf = Shelf.of(context)
     found = shelf.find(source)
-    shows = sys.stderr.isatty()
-
-    def progress(done: int, total: int, tensor: str) -> None:
-        if shows:
-            width = shutil.get_terminal_size().columns - 1
-            sys.stderr.write("\r\x1b[K" + sanitize_line(f"{done}/{total} {tensor}")[:width])
-            sys.stderr.flush()
-
-    try:
-        header = run(found.path, target, kind, requantize=requantize, overwrite=force, on_progress=progress)
-    finally:
-        if shows:
-            sys.stderr.write("\r\x1b[K")
-    before = sum(file.stat().st_size for file in found.files)
+    before = size_of(found.files)
+    with shelf.progress() as view, Reading.of(view, found.path, before) as reading:
+        header = run(found.path, target, kind, requantize=requantize, overwrite=force, on_progress=reading)
     smaller = f"{gigabytes(before)} became {gigabytes(header.file_size)}"
     shelf.note(f"{target}: {header.describe()}, {smaller}; chatcli -m {shlex.quote(str(target))}")

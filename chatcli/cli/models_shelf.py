@@ -17,6 +17,7 @@ from chatcli.settings import Settings
 
 if TYPE_CHECKING:
     from chatcli.cli.transcript_page import Page
+    from chatcli.terminal.progress import ProgressView
 
 Name = Annotated[
     str,
@@ -69,6 +70,15 @@ class Shelf:
         from chatcli.cli.transcript_page import Page
 
         return Page(self.invocation, self.settings)
+
+    def progress(self, *, quiet: bool = False) -> "ProgressView":
+        """Shows how files are read or written, on stderr, and leaves nothing of it."""
+        from chatcli.terminal.progress import progress_view
+
+        invocation, color = self.invocation, self.settings.color
+        return progress_view(
+            *(invocation.stderr, invocation.environ, invocation.stdin), color=color, quiet=quiet
+        )
 
     def note(self, text: str) -> None:
         """Say something on stderr."""

@@ -35,12 +35,12 @@ TYPES: Mapping[str, float] = {
     "Q2_K": 3.2,
 }
 _WHOLE = {"F32", "F16", "BF16"}
-_LINE = re.compile(r"\[\s*(\d+)/\s*(\d+)\]\s+(\S+)")
+_LINE = re.compile(r"\[\s*\d+/\s*\d+\]\s+(\S+)")
 _POLL = 0.1  # seconds
 _WRITING = "basic_ios::clear"
 
-#: Told what is being done: tensors done, of how many, and the name of the one in work.
-Progress = Callable[[int, int, str], None]
+#: Told how many bytes of the source are done.
+Progress = Callable[[int], None]
 
 
 def quantize(
@@ -79,7 +79,7 @@ def quantize(
     _require_room(shards, target, kind)
     try:
         with part_of(target) as part:
-            _run(load(), source, part, kind, requantize, on_progress)
+            _run(load(), shards, part, kind, requantize, on_progress)
             read_header(part)
     except OSError as error:
         raise StorageError(f"{target} cannot be written: {(error.strerror or str(error)).lower()}") from None
@@ -128,7 +128,12 @@ def _require_room(shards: Sequence[Header], target: Path, kind: str) -> None:
 
 
 def _run(
-    native: Native, source: Path, part: Path, kind: str, requantize: bool, on_progress: Progress | None
+    native: Native,
+    shards: Sequence[Header],
+    part: Path,
+    kind: str,
+    requantize: bool,
+    on_progress: Progress | None,
 ) -> None:
     """Call llama.cpp in a thread, so that Ctrl-C is heard here.
 
@@ -138,6 +143,9 @@ def _run(
     params = native.lib.llama_model_quantize_default_params()
     params.ftype = next(number for number, name in FILE_TYPES.items() if name == kind)
     params.allow_requantize = requantize
+    source = shards[0].path
+    sizes = {tensor.name: tensor.size for shard in shards for tensor in shard.tensors}
+    begun: list[int] = []
     codes: list[int] = []
 
     def work() -> None:
@@ -145,8 +153,9 @@ def _run(
 
     def hear(text: str) -> None:
         found = _LINE.search(text)
-        if found and on_progress is not None:
-            on_progress(int(found[1]), int(found[2]), found[3])
+        if found and on_progress is not None:  # it has begun with this tensor
+            on_progress(sum(begun))
+            begun.append(sizes.get(found[1], 0))
 
     native.log.clear()
     native.log.listener = hear

@@ -7,7 +7,7 @@ hashes, since names of files are private. The file may be deleted at any time.
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -33,8 +33,15 @@ class _File(msgspec.Struct):
     names: dict[str, str] = {}
 
 
-def sha256_of(path: Path, cancel: Cancellation | None = None) -> str:
+def sha256_of(
+    path: Path, cancel: Cancellation | None = None, on_progress: Callable[[int], None] = lambda _done: None
+) -> str:
     """Hash a file, in hexadecimal; about a second for each GB.
+
+    Args:
+        path: the file.
+        cancel: set it, from any thread, to give up.
+        on_progress: told how many bytes were read.
 
     Raises:
         ModelError: it cannot be read, or ``cancel`` was set.
@@ -44,6 +51,7 @@ def sha256_of(path: Path, cancel: Cancellation | None = None) -> str:
         with path.open("rb") as file:
             while piece := file.read(_PIECE):
                 digest.update(piece)
+                on_progress(file.tell())
                 if cancel is not None and cancel.is_set():
                     raise ModelError(f"the checksum of {path.name} was interrupted")
     except OSError as error:

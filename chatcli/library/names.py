@@ -11,6 +11,7 @@ from chatcli.library.bundled import NAME as BUNDLED
 from chatcli.library.bundled import bundled_model
 from chatcli.library.catalog import CatalogEntry
 from chatcli.library.hub.cache import cached_files
+from chatcli.library.naming import is_reserved
 from chatcli.library.reference import (
     PREFERRED_TAGS,
     Reference,
@@ -79,19 +80,18 @@ def find_model(name: str, places: Places, *, whole: bool = True) -> Located:
 
     Raises:
         ModelNotFound: there is none, or several could be meant; says what to do, or the nearest name.
-        DataError: the file of aliases is damaged.
+        DataError: it may be an alias, and the file of aliases is damaged.
     """
-    registry = read_registry(places.registry)
-    wanted = registry.meaning(name)
+    wanted, given = meaning(name, places), not is_reserved(name)
     if wanted.lower() == BUNDLED:
         return Located(name, (bundled_model(),))
     located = files_at(wanted)
     if located is not None:
         shown = name if wanted != name else split_stem(located[0].name)
-        entry, model = _known(located[0], places)
+        entry, model = _known(located[0], local_models(places, strict=given))
         projector = model.projector if model is not None else projector_beside(located[0].absolute())
         return Located(shown, located, entry, model, projector)
-    models = local_models(places)
+    models = local_models(places, strict=given)
     found = _choose(name, _candidates(wanted, models)) or _at_revision(wanted, models, places)
     entry = catalog.find(wanted)
     if found is None and entry is not None:
@@ -103,9 +103,18 @@ def find_model(name: str, places: Places, *, whole: bool = True) -> Located:
     return Located(name, found.files, entry or _entry_of(found), found, found.projector)
 
 
-def _known(path: Path, places: Places) -> tuple[CatalogEntry | None, LocalModel | None]:
+def meaning(name: str, places: Places) -> str:
+    """What an alias stands for; any other name itself.
+
+    Raises:
+        DataError: it may be an alias, and their file is damaged.
+    """
+    return name if is_reserved(name) else read_registry(places.registry).meaning(name)
+
+
+def _known(path: Path, models: list[LocalModel]) -> tuple[CatalogEntry | None, LocalModel | None]:
     """What is known of a file that was named by its path."""
-    model = next((m for m in local_models(places) if m.path == path.absolute()), None)
+    model = next((m for m in models if m.path == path.absolute()), None)
     return (_entry_of(model), model) if model is not None else (None, None)
 
 

@@ -7,7 +7,22 @@ from chatcli.library.bundled import NAME as BUNDLED
 from chatcli.library.registry import checked_name
 from chatcli.library.stores import LocalModel, Places, local_models
 
-_PATHS = (".", "/", "~", "\\")
+
+def is_reserved(name: str) -> bool:
+    """Whether a name is never one that the user gave: it is a path or a place, of the program or the
+    catalogue."""
+    return _is_place(name) or name.lower() == BUNDLED or catalog.find(name) is not None
+
+
+def _is_place(name: str) -> bool:
+    """Whether a name is read as a path, as something on the hub, or as a script."""
+    lower = name.lower()
+    return (
+        bool(set(name) & set("/\\"))
+        or name.startswith((".", "~"))
+        or lower.startswith((SCRIPTED, "hf:"))
+        or lower.endswith(".gguf")
+    )
 
 
 def free_name(name: str, places: Places, *, mine: LocalModel | None = None) -> str:
@@ -24,8 +39,8 @@ def free_name(name: str, places: Places, *, mine: LocalModel | None = None) -> s
     lower = checked_name(name).lower()
     if lower == BUNDLED:
         raise UsageError(f"{name} is the name of the model that comes with the program; choose another name")
-    if lower.startswith(SCRIPTED) or name.startswith(_PATHS) or lower.endswith(".gguf"):
-        raise UsageError(f"{name} would be read as a path; choose another name")
+    if _is_place(name):
+        raise UsageError(f"{name} would be read as a path, or as user/repo; choose another name")
     if catalog.find(name) is not None:
         raise UsageError(f"{name} is a name of the catalogue; choose another name")
     for model in local_models(places):

@@ -79,9 +79,13 @@ class Registry:
         return Registry(aliases, files, projectors)
 
     def encode(self) -> bytes:
-        """As it is stored."""
+        """As it is stored: in UTF-8 whatever the locale.
+
+        Raises:
+            UsageError: a path is not.
+        """
         files, projectors = (
-            {name: os.fspath(path) for name, path in paths.items()} for paths in (self.files, self.projectors)
+            {name: _stored(path) for name, path in paths.items()} for paths in (self.files, self.projectors)
         )
         content = _File(aliases=dict(self.aliases), files=files, projectors=projectors)
         return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
@@ -108,9 +112,17 @@ def decode_registry(data: bytes, where: str) -> Registry:
     if any("\0" in path for path in (*content.files.values(), *content.projectors.values())):
         raise DataError(f"{where} is damaged: a path in it cannot be one; mend or remove it")
     files, projectors = (
-        {name: Path(path) for name, path in paths.items()} for paths in (content.files, content.projectors)
+        {name: Path(os.fsdecode(path.encode())) for name, path in paths.items()}
+        for paths in (content.files, content.projectors)
     )
     return Registry(content.aliases, files, projectors)
+
+
+def _stored(path: Path) -> str:
+    try:
+        return os.fsencode(path).decode()
+    except UnicodeDecodeError:
+        raise UsageError(f"the name of {path} is not UTF-8; rename it") from None
 
 
 def read_registry(path: Path) -> Registry:

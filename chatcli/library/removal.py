@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chatcli.errors import StorageError, UsageError
+from chatcli.library.hub.cache import tidy
 from chatcli.library.stores import LocalModel, Store
 
 
@@ -76,6 +77,9 @@ def remove(removal: Removal) -> None:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise StorageError(f"{path} cannot be removed: {error.strerror}") from None
+    repository = _repository(removal.model)
+    if repository is not None:
+        tidy(repository)
 
 
 def _repository(model: LocalModel) -> Path | None:

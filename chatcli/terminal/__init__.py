@@ -1,1 +1,1 @@
-"""The screen and the keyboard: the only room that imports rich and prompt_toolkit."""
+"""The screen and the keyboard: the only room that imports prompt_toolkit."""

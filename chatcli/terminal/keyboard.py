@@ -38,6 +38,11 @@ class Keyboard:
         self._typed = bytearray()
         self._modes: list[_QuietMode] = []
 
+    @property
+    def in_foreground(self) -> bool:
+        """Whether the terminal is ours to draw on; false while the shell has it, after Ctrl-Z and ``bg``."""
+        return self._fd is None or _in_foreground(self._fd)
+
     @contextmanager
     def held(
         self,
@@ -134,8 +139,17 @@ def _terminal_fd(stream: IO[Any] | None) -> int | None:
         return None
 
 
+def _in_foreground(fd: int) -> bool:
+    if sys.platform == "win32":
+        return True
+    try:
+        return os.tcgetpgrp(fd) == os.getpgrp()
+    except OSError:  # not the terminal that controls us
+        return True
+
+
 class _QuietMode:
-    """The terminal's mode without echo and without lines."""
+    """The terminal's mode without echo and without lines; in the background it stays as the shell has it."""
 
     def __init__(self, fd: int, *, signals: bool) -> None:
         self._fd = fd
@@ -145,6 +159,8 @@ class _QuietMode:
     def enter(self) -> None:
         import termios
 
+        if not _in_foreground(self._fd):  # the system would stop us
+            return
         try:
             self._former = termios.tcgetattr(self._fd)
             mode = termios.tcgetattr(self._fd)

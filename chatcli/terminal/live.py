@@ -75,6 +75,7 @@ class LiveArea:
         self._out = out
         self._size = size
         self._live = 0  # rows drawn below the cursor's
+        self._joined = False  # the first of them goes on a finished row
         self._hidden = False
 
     @property
@@ -98,12 +99,15 @@ class LiveArea:
         if not finished and not shown and not self._live:
             return
         parts = [_BEGIN_FRAME]
+        if self._live and not self._joined:
+            parts.append("\r")  # a key that was echoed moved the cursor
         if (shown or self._live) and not self._hidden:
             parts.append(_HIDE_CURSOR)
             self._hidden = True
         for row in finished:
             parts.append(self._erased(row, width, _ERASE_TO_END_OF_LINE))
             parts.append("" if row.soft else "\n")
+        self._joined = finished[-1].soft if finished else self._joined
         if shown:
             parts.append(_NO_WRAP)
             for row in shown[:-1]:

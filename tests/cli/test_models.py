@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -137,7 +138,7 @@ def test_rm_of_all_names_of_one_file(disk: Path) -> None:
     names = [f"user/Both-GGUF:{tag}" for tag in ("Q4_0", "Q6_K", "Q4_0")]
     done = run(disk, "models", "rm", "-y", *names)
     assert (done.code, done.stderr.count("removed")) == (0, 2)
-    assert list((cache / "models--user--Both-GGUF/blobs").iterdir()) == []
+    assert not (cache / "models--user--Both-GGUF").exists()
 
 
 def test_unfinished_downloads(disk: Path) -> None:
@@ -191,7 +192,8 @@ def test_a_killed_copy_leaves_nothing_that_looks_whole(home: Path, tmp_path: Pat
     """What it leaves is no model by its name, and the next copy takes it over."""
     file = write_llama(tmp_path / "thing.gguf")
     code = (
-        "import os, shutil; shutil.copyfileobj = lambda *_: os.kill(os.getpid(), 9)\n"
+        "import os, stat\n"
+        "os.fsync = lambda fd: stat.S_ISREG(os.fstat(fd).st_mode) and os.kill(os.getpid(), 9)\n"
         "from chatcli.cli.main import main; main()"
     )
     for _ in range(2):
@@ -258,7 +260,7 @@ def test_aliases_of_aliases_and_paths(home: Path, tmp_path: Path) -> None:
         ("LKJSXCLM", "comes with the program"),
         ("qwen3.5-4B", "catalogue"),
         ("mine-q8_0", "is the name of"),
-        ("user/model-gguf:q8_0", "is the name of"),
+        ("user/model-gguf:q8_0", "a path, or as user/repo"),
         ("./here", "a path"),
         ("scripted:x", "a path"),
         ("a\x1b[31m", "cannot be the name"),
@@ -388,3 +390,50 @@ def test_a_model_too_big_for_the_memory(home: Path) -> None:
     assert "huge needs about" in done.stderr
     assert "check_memory=false" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_what_takes_long_shows_how_far_it_is(home: Path, tmp_path: Path) -> None:
+    """Reading, copying and quantizing: bytes, rate and time while it goes on; of the bar nothing is left."""
+    large = tmp_path / "large.gguf"
+    large.write_bytes(MODEL.read_bytes())
+    with large.open("r+b") as file:
+        file.truncate(3 << 30)  # no byte of it takes room
+    assert run(home, "models", "import", str(large), "--name", "large").code == 0
+    with Terminal(home, "models", "verify", "large", size=(90, 24)) as terminal:
+        terminal.wait_for(
+            lambda text: bool(re.search(r"large\.gguf +█*░+ +\d\.\d/3\.2 GB +[\d.]+ .B/s +\d+ s", text))
+        )
+        assert terminal.wait_for_exit() == 0
+        assert terminal.scrollback.startswith("new      large  large.gguf  nothing to compare with")
+        assert "GB/s" not in terminal.scrollback
+    with Terminal(home, "models", "import", str(large), "--copy", "--name", "x", size=(90, 24)) as terminal:
+        terminal.wait_for(lambda text: bool(re.search(r"large\.gguf +█*░+ +\d\.\d/3\.2 GB", text)))
+        terminal.send("\x03")
+        assert terminal.wait_for_exit() == 130
+        assert terminal.scrollback == ""
+    assert not list((home / "models").iterdir())
+
+
+def test_without_a_terminal_nothing_is_drawn(home: Path) -> None:
+    """What is quick says nothing on the way, and JSON is JSON alone."""
+    for arguments in (["models", "verify", "lkjsxclm"], ["models", "verify", "--json", "lkjsxclm"]):
+        done = run(home, *arguments)
+        assert (done.code, done.stderr) == (0, "")
+    json.loads(done.stdout)
+
+
+def test_a_locale_without_the_letters_of_a_name(home: Path, tmp_path: Path) -> None:
+    """Files named in UTF-8 are registered and found in any; names in other encodings are told in one line."""
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for name, there, then in (("one", plain, {}), ("two", {}, plain)):
+        file = put(tmp_path / f"m\u00f6del-{name}.gguf")
+        assert run(home, "models", "import", str(file), "--name", name, env=there).code == 0
+        shown = run(home, "models", "show", "--json", name, env=then)
+        assert shown.code == 0, shown.stderr
+        (path,) = json.loads(shown.stdout)["files"]
+        assert path.encode("utf-8", "surrogateescape") == os.fsencode(file)
+    other = os.fsencode(tmp_path) + b"/m\xf6del.gguf"
+    shutil.copy(file, os.fsdecode(other))
+    done = run(home, "models", "import", os.fsdecode(other), "--name", "three")
+    assert (done.code, done.stderr.count("\n")) == (ExitCode.USAGE, 1)
+    assert "is not UTF-8; rename it" in done.stderr

@@ -12,18 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.projector_files import write_projector
+from tests.library.disks import gguf
 from tests.library.hub_server import Fault, HubServer, Repo
 from tests.library.pulling import PROGRAM, REPO, bundled_repo, environment, pull, pull_json
 from tests.program import MODEL, Run, Terminal, run
 
-SMALL = b"GGUF" * 10_000
+SMALL, OTHER = gguf("small"), gguf("other")
 
 
 @pytest.fixture
 def hub() -> Iterator[HubServer]:
     """A hub with the bundled model, and a small one."""
     with HubServer(
-        {REPO: bundled_repo(), "u/r": Repo({"m-Q4_K_M.gguf": SMALL, "m-Q8_0.gguf": SMALL[1:]})}
+        {REPO: bundled_repo(), "u/r": Repo({"m-Q4_K_M.gguf": SMALL, "m-Q8_0.gguf": OTHER})}
     ) as server:
         yield server
 
@@ -51,13 +53,20 @@ def test_json_says_what_came(hub: HubServer, fresh_home: Path) -> None:
 
 
 def test_the_projector_comes_with_its_model(hub: HubServer, fresh_home: Path) -> None:
-    """It is said, and stdout has the model's path alone; without, nothing is said."""
-    hub.repos["u/v"] = Repo({"v-Q8_0.gguf": SMALL, "mmproj-F16.gguf": SMALL[2:]})
+    """It is said, stdout has the model's path alone; without, nothing is said; one that is none is told."""
+    eyes = write_projector(fresh_home / "eyes", width=384).read_bytes()
+    repo = hub.repos["u/v"] = Repo({"v-Q8_0.gguf": MODEL.read_bytes(), "mmproj-F16.gguf": eyes})
     blind = pull(hub, fresh_home, "u/v", "--no-projector")
     assert "mmproj" not in blind.stderr
     done = pull(hub, fresh_home, "u/v")
     assert Path(done.stdout.removesuffix("\n")).name == "v-Q8_0.gguf"
     assert "with mmproj-F16.gguf, which lets u/v see pictures" in done.stderr
+    alone = pull(hub, fresh_home, "u/v/mmproj-F16.gguf")
+    assert (alone.code, "chat with it" in alone.stderr) == (0, False)
+    repo.files["mmproj-F16.gguf"] = b""
+    done = pull(hub, fresh_home, "u/v")
+    assert done.code == 0
+    assert "u/v cannot see pictures: mmproj-F16.gguf: the file is empty" in done.stderr
 
 
 def test_quiet_is_quiet(hub: HubServer, fresh_home: Path) -> None:
@@ -68,29 +77,52 @@ def test_quiet_is_quiet(hub: HubServer, fresh_home: Path) -> None:
 
 
 def test_a_terminal_shows_a_bar(hub: HubServer, fresh_home: Path) -> None:
-    """File, size, rate and time that is left, redrawn in place; the path comes last."""
-    hub.rate = 4e6
+    """File, size, rate and time that is left, redrawn in place whatever is typed; the path comes last."""
+    hub.rate = 2e6
     variables = environment(hub, fresh_home / "hub")
     with Terminal(fresh_home, "pull", REPO, env=variables, command=PROGRAM, size=(100, 24)) as terminal:
         terminal.wait_for(
-            lambda text: bool(re.search(r"lkjsxclm.*[1-5]\.\d/6\.8 MB\s+\d\.\d MB/s\s+00:0\d", text))
+            lambda text: bool(re.search(r"lkjsxclm.*[1-5]\.\d/6\.8 MB +\d\.\d MB/s +\d s", text))
         )
+        terminal.send("\r\rx")
         assert terminal.wait_for_exit() == 0
-        assert "6.8/6.8 MB" in terminal.scrollback
-        assert terminal.scrollback.count("6.8 MB") == 1
+        assert terminal.scrollback.startswith("lkjsxclm-q8_0.gguf")
+        assert "6.8/6.8 MB" in terminal.scrollback.splitlines()[0]
+        assert terminal.scrollback.count("/6.8 MB") == 1
         assert "/snapshots/" in terminal.scrollback.replace("\n", "")
 
 
 def test_ctrl_c_at_a_terminal(hub: HubServer, fresh_home: Path) -> None:
-    """The bar stops, a line says that the same command goes on, and the exit code is 130."""
+    """The bar stops and stands there once, a line says that the same command goes on, and the exit code is
+    130."""
     hub.rate = 1e6
     variables = environment(hub, fresh_home / "hub")
     with Terminal(fresh_home, "pull", REPO, env=variables, command=PROGRAM) as terminal:
         terminal.wait_for("B/s")
         terminal.send("\x03")
         assert terminal.wait_for_exit() == 130
-        assert "the same command goes on where it was" in terminal.scrollback
-        assert "Traceback" not in terminal.scrollback
+        bar, *rest = terminal.scrollback.splitlines()
+        assert re.fullmatch(r"lkjsxclm-q8_0\.gguf  .*/6\.8 MB +stopped", bar)
+        assert rest == ["chatcli: stopped; the same command goes on where it was"]
+
+
+def test_in_the_background_nothing_is_drawn(hub: HubServer, fresh_home: Path) -> None:
+    """After Ctrl-Z and bg the shell has the terminal: the download goes on, and leaves it alone."""
+    hub.rate = 1e6
+    variables = environment(hub, fresh_home / "hub")
+    shell = ["bash", "--norc", "--noprofile", "-i"]
+    with Terminal(fresh_home, env=variables, command=shell, size=(100, 24)) as terminal:
+        terminal.send(f"PS1=; {shlex.join([*PROGRAM, 'pull', REPO])}\r")
+        terminal.wait_for("B/s")
+        terminal.send("\x1a")
+        terminal.wait_for("Stopped")
+        assert "B/s" not in terminal.scrollback
+        terminal.send("bg\r")
+        text = terminal.wait_for("chat with it")
+        assert text.count("6.8/6.8 MB") == 1
+        assert not re.search(r"[0-5]\.\d/6\.8 MB", text)
+        terminal.send("exit\r")
+        assert terminal.wait_for_exit() == 0
 
 
 def test_offline_makes_no_connection(hub: HubServer, fresh_home: Path) -> None:
@@ -156,6 +188,61 @@ def test_refusals_say_what_to_do(
     assert re.search(line, done.stderr), done.stderr
     assert done.stderr.splitlines()[-1].startswith("chatcli: ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "m-Q2_K.gguf: the file is empty; name another"),
+        (b"hello there\n", "it is a text file, not a model; it begins: hello there"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "it is a git-LFS pointer, not the model itself; name",
+        ),
+        (b"<!doctype html><html>", "it is a saved web page, not a model; name"),
+        (SMALL[:20], "the file ends inside its header, at byte 20; name"),
+    ],
+)
+def test_what_is_no_model_is_told(hub: HubServer, fresh_home: Path, content: bytes, what: str) -> None:
+    """In one line, with the exit code of a model that cannot be used; the file is kept as the hub has it."""
+    hub.repos["u/r"].files["m-Q2_K.gguf"] = content
+    for _ in range(2):
+        done = pull(hub, fresh_home, "-q", "u/r:Q2_K")
+        assert (done.code, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+        assert done.stderr.startswith("chatcli: u/r:Q2_K came as the hub has it, and cannot be used: ")
+        assert what in done.stderr
+    (link,) = fresh_home.rglob("m-Q2_K.gguf")
+    assert link.read_bytes() == content
+    both = pull(hub, fresh_home, "u/r:Q2_K", "u/r")
+    assert (both.code, Path(both.stdout.strip()).name) == (3, "m-Q4_K_M.gguf")
+    where = environment(hub, fresh_home / "hub")
+    assert run(fresh_home, "models", "rm", "-y", "u/r:Q2_K", env=where).code == 0
+    assert not link.is_symlink()
+
+
+def test_the_spelling_of_other_commands(hub: HubServer, fresh_home: Path) -> None:
+    """-hf, -m and --model name a model here, too; without any name it is said what to write."""
+    paths = [pull(hub, fresh_home, "-q", *how).stdout for how in (["-hf", "u/r"], ["-m", "u/r"], ["u/r"])]
+    assert paths[0].strip()
+    assert len(set(paths)) == 1
+    several = pull(hub, fresh_home, "-q", "-hf", "u/r", "u/r:Q8_0", "--model", "hf:u/r")
+    assert len(several.stdout.splitlines()) == 2
+    nothing = pull(hub, fresh_home)
+    assert (nothing.code, "name what to fetch" in nothing.stderr) == (2, True)
+
+
+def test_a_mistyped_repository(hub: HubServer, fresh_home: Path) -> None:
+    """One that is nearly a repository of this disk or of the catalogue is corrected, another one is not."""
+    from chatcli.library.catalog import entries
+
+    hub.repos["someone/Model-GGUF"] = Repo({"m-Q8_0.gguf": SMALL})
+    assert pull(hub, fresh_home, "someone/Model-GGUF").code == 0
+    known = entries()[0].repo
+    for name, near in (("somone/Modell-GGUF:Q8_0", "someone/Model-GGUF"), (known[:-1], known)):
+        done = pull(hub, fresh_home, name)
+        assert (done.code, done.stderr.count("\n")) == (3, 1)
+        assert done.stderr.endswith(f"; did you mean {near}?\n")
+    assert "did you mean" not in pull(hub, fresh_home, "someone/else").stderr
 
 
 def test_rate_limits_say_what_helps(hub: HubServer, fresh_home: Path) -> None:
@@ -286,6 +373,17 @@ def test_variables_that_cannot_be(
     done = run(fresh_home, "pull", "u/r", env=environment(hub, fresh_home / "hub", variables))
     assert (done.code, done.stderr.count("\n")) == (code, 1)
     assert said in done.stderr
+
+
+def test_a_locale_without_the_letters_of_a_name(hub: HubServer, fresh_home: Path) -> None:
+    """The file has the name that the hub gives it, in UTF-8, and is found by it."""
+    hub.repos["u/w"] = Repo({"w\u00f6rter-Q8_0.gguf": SMALL})
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    file = pull_json(hub, fresh_home, "u/w", env=plain)[0]
+    assert Path(pull(hub, fresh_home, "u/w").stdout.strip()).name == "w\u00f6rter-Q8_0.gguf"
+    where = environment(hub, fresh_home / "hub", plain)
+    shown = json.loads(run(fresh_home, "models", "show", "--json", "u/w", env=where).stdout)
+    assert shown["files"] == [file["path"]]
 
 
 def test_no_telemetry(hub: HubServer, fresh_home: Path) -> None:

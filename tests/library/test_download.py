@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from chatcli.errors import ChatcliError, NetworkError, StorageError
 from chatcli.library.hub import cached_file, transfer
-from chatcli.library.hub.cache import DAMAGED, PARTIAL
+from chatcli.library.hub.pull import Puller
 from chatcli.library.reference import parse_reference
 from tests.library.hub_server import Fault, HubServer, etag_of
 from tests.library.machine import CONTENT, HALF, MODEL, Machine
@@ -154,8 +155,9 @@ def test_damage_that_stays_is_an_error(machine: Machine) -> None:
     with pytest.raises(NetworkError, match=r"arrived damaged.*the second time"):
         machine.pull()
     assert cached_file(parse_reference("u/r"), machine.root) is None
-    names = sorted(path.name.rpartition(".")[2] for path in (machine.cache.folder / "blobs").iterdir())
-    assert names == sorted([DAMAGED[1:], PARTIAL[1:]])
+    assert [leftover for _, leftover in machine.cache.leftovers()] == [
+        machine.cache.damaged(etag_of(MODEL, CONTENT))
+    ]
     assert machine.pull().path.read_bytes() == CONTENT
     assert not list(machine.cache.leftovers())
 
@@ -189,11 +191,11 @@ def test_a_partial_file_that_is_too_long_is_dropped(machine: Machine) -> None:
     "body", [CONTENT + b"surplus", CONTENT[:-1], b"<html>log in to the hotel's network</html>"]
 )
 def test_another_size_than_announced_is_refused(machine: Machine, body: bytes) -> None:
-    """Not a byte of it is written."""
+    """Not a byte of it is written, and no trace of it stays."""
     machine.hub.fail(Fault(body=body))
     with pytest.raises(NetworkError, match="another size"):
         machine.pull()
-    assert machine.cache.partial(etag_of(MODEL, CONTENT)).stat().st_size == 0
+    assert not machine.cache.folder.exists()
 
 
 def test_a_file_that_changed_between_attempts_starts_over(machine: Machine) -> None:
@@ -285,7 +287,7 @@ def test_a_full_disk_is_noticed_before_a_byte_is_fetched(machine: Machine) -> No
     """Needed and free are said."""
     lfs = {"oid": "2" * 64, "size": 2**49, "pointerSize": 1}
     machine.hub.repos["u/r"].listed[MODEL] = {"lfs": lfs}
-    with pytest.raises(StorageError, match=r"562950\.0 GB are to be fetched, and .* free; make room"):
+    with pytest.raises(StorageError, match=r"562950\.0 GB are needed, and .* free; make room"):
         machine.pull()
     assert not machine.hub.requests("resolve")
 
@@ -298,11 +300,49 @@ def test_a_folder_that_cannot_be_written(machine: Machine) -> None:
         machine.pull()
 
 
-def test_where_links_cannot_be_made_there_is_a_copy(machine: Machine) -> None:
-    """On Windows without the privilege, or on FAT, the name leads to the bytes all the same."""
+def test_where_links_cannot_be_made_there_is_another_name(machine: Machine) -> None:
+    """On Windows without the privilege the name leads to the bytes all the same."""
+    path = _without_links(machine).pull([parse_reference("u/r")])[0].path
+    assert not path.is_symlink()
+    assert path.samefile(machine.cache.blob(etag_of(MODEL, CONTENT)))
+    assert cached_file(parse_reference("u/r"), machine.root) == path
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a second file system")
+def test_where_no_second_name_can_be_given_there_is_one_copy(machine: Machine) -> None:
+    """As on FAT: it is made when it is missing or differs, not at every pull, and needs its room."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        machine.cache.folder.mkdir(parents=True)
+        (machine.cache.folder / "snapshots").symlink_to(elsewhere)
+        puller = _without_links(machine)
+        path = puller.pull([parse_reference("u/r")])[0].path
+        assert path.read_bytes() == CONTENT
+        assert path.stat().st_nlink == 1
+        before = path.stat()
+        puller.pull([parse_reference("u/r")])
+        assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+        path.write_bytes(CONTENT[::-1])
+        puller.pull([parse_reference("u/r")])
+        assert path.read_bytes() == CONTENT
+        lfs = {"oid": "2" * 64, "size": 2**49, "pointerSize": 1}
+        machine.hub.repos["u/r"].listed["m-Q8_0.gguf"] = {"type": "file", "path": "m-Q8_0.gguf", "lfs": lfs}
+        with pytest.raises(StorageError, match=r"1125899\.9 GB are needed"):
+            puller.pull([parse_reference("u/r:Q8_0")])
+
+
+def _without_links(machine: Machine) -> Puller:
     puller = machine.puller()
     puller.place = replace(puller.place, symlinks=False)
-    path = puller.pull([parse_reference("u/r")])[0].path
-    assert not path.is_symlink()
-    assert path.read_bytes() == CONTENT
-    assert cached_file(parse_reference("u/r"), machine.root) == path
+    return puller
+
+
+def test_what_is_refused_leaves_nothing(machine: Machine) -> None:
+    """No folder and no file without a byte; what another pull left of it is kept."""
+    machine.hub.repos["u/r"].gated = True
+    with pytest.raises(NetworkError, match="is gated"):
+        machine.pull()
+    assert not machine.cache.folder.exists()
+    partial = machine.leave_partial(CONTENT[:HALF])
+    with pytest.raises(NetworkError, match="is gated"):
+        machine.pull()
+    assert partial.read_bytes() == CONTENT[:HALF]

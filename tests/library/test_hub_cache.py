@@ -15,6 +15,7 @@ from chatcli.library.hub import cached_file
 from chatcli.library.hub.cache import PARTIAL, RepoCache, cached_files
 from chatcli.library.hub.place import Place, cache_root
 from chatcli.library.reference import parse_reference
+from tests.library.disks import gguf
 from tests.library.hub_server import HubServer, Repo
 from tests.library.pulling import environment, pull, pull_json
 
@@ -68,7 +69,7 @@ def test_the_cache_is_where_huggingface_hub_has_it(tmp_path: Path) -> None:
 
 def test_huggingface_hub_finds_what_was_pulled(fresh_home: Path) -> None:
     """Its own look-up without a connection and its scan of the cache see the file, whole."""
-    with HubServer({"u/r": Repo({"sub/m-Q8_0.gguf": b"GGUF" * 1000})}) as hub:
+    with HubServer({"u/r": Repo({"sub/m-Q8_0.gguf": gguf()})}) as hub:
         file = pull_json(hub, fresh_home, "u/r")[0]
         variables = environment(hub, fresh_home / "hub")
     path = _huggingface_hub(
@@ -77,12 +78,12 @@ def test_huggingface_hub_finds_what_was_pulled(fresh_home: Path) -> None:
     assert path == file["path"]
     seen = "[[r.repo_id, r.size_on_disk, len(i.warnings)] for r in i.repos]"
     scan = f"[{seen} for i in [huggingface_hub.scan_cache_dir()]]"
-    assert _huggingface_hub(scan, variables) == [[["u/r", 4000, 0]]]
+    assert _huggingface_hub(scan, variables) == [[["u/r", len(gguf()), 0]]]
 
 
 def test_what_huggingface_hub_fetched_is_not_fetched_again(fresh_home: Path) -> None:
     """A pull after it asks for the listing only."""
-    with HubServer({"u/r": Repo({"m-Q8_0.gguf": b"GGUF" * 1000})}) as hub:
+    with HubServer({"u/r": Repo({"m-Q8_0.gguf": gguf()})}) as hub:
         variables = environment(hub, fresh_home / "hub") | {"HF_HUB_DISABLE_XET": "1"}
         theirs = _huggingface_hub("huggingface_hub.hf_hub_download('u/r', 'm-Q8_0.gguf')", variables)
         fetched = len(hub.requests("content"))
@@ -94,12 +95,12 @@ def test_what_huggingface_hub_fetched_is_not_fetched_again(fresh_home: Path) -> 
 def test_what_others_fetched_is_verified(fresh_home: Path) -> None:
     """Wrong bytes of the right size, which huggingface_hub takes, are put aside and fetched again; the
     checksum that answers will carry is one of the bytes, not of a name."""
-    content = b"GGUF" * 1000
+    content = gguf()
     with HubServer({"u/r": Repo({"m-Q8_0.gguf": content})}) as hub:
         path = Path(pull_json(hub, fresh_home, "u/r")[0]["path"])
         known = (fresh_home / "cache/checksums.json").read_bytes()
         blob = path.resolve()
-        blob.write_bytes(b"WRNG" * 1000)
+        blob.write_bytes(gguf("wrng"))
         done = pull(hub, fresh_home, "u/r")
         assert "is here but damaged; fetching it again" in done.stderr
         assert path.read_bytes() == content

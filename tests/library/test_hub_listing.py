@@ -62,16 +62,35 @@ def test_a_renamed_repository_is_followed(machine: Machine) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["../../evil.gguf", "/etc/evil.gguf", "a\\..\\evil.gguf", "C:evil.gguf", "a/\x1b[2J.gguf", "a/./b.gguf"],
+    [
+        *("../../evil.gguf", "/etc/evil.gguf", "a\\..\\evil.gguf", "C:evil.gguf", "a/\x1b[2J.gguf"),
+        *("a/./b.gguf", "what?.gguf", "nul\0.gguf", "\ud800.gguf"),
+    ],
 )
 def test_names_from_the_server_are_not_trusted(machine: Machine, path: str, tmp_path: Path) -> None:
-    """A name that leads out of the cache, or that no file should have, ends it before anything is written."""
-    etag = "0" * 64
-    entry = {"type": "file", "path": path, "size": 5, "oid": "1" * 40, "lfs": {"oid": etag, "size": 5}}
-    machine.hub.repos["u/r"].listed[path] = entry
-    with pytest.raises(NetworkError, match="not a file name that can be used safely"):
+    """A name that leads out of the cache, or that no file should have, is left out and said; the others
+    come."""
+    _offer(machine, path)
+    pulled = machine.pull()
+    assert pulled.path.read_bytes() == CONTENT
+    assert [file for file in tmp_path.rglob("*.gguf") if file.name != MODEL] == []
+    assert machine.recorder.notes == [f"u/r: {path!r} cannot be used safely as the name of a file; left out"]
+
+
+def test_only_names_that_cannot_be_used(machine: Machine) -> None:
+    """What is missing for that reason is told with the reason."""
+    del machine.hub.repos["u/r"].files[MODEL]
+    for number in range(5):
+        _offer(machine, f"m?{number}-Q8_0.gguf")
+    with pytest.raises(ModelNotFound, match=r"no GGUF model.*; 'm\?0.*and 2 more cannot be used safely"):
         machine.pull()
-    assert not list(tmp_path.rglob("*.gguf"))
+
+
+def _offer(machine: Machine, path: str) -> None:
+    """Let the listing name a file."""
+    lfs = {"oid": "0" * 64, "size": 5}
+    entry = {"type": "file", "path": path, "size": 5, "oid": "1" * 40, "lfs": lfs}
+    machine.hub.repos["u/r"].listed[path] = entry
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,8 @@ def test_aliases_and_registered_files(disk: Path) -> None:
     with pytest.raises(DataError, match="damaged"):
         locate("daily", where)
     assert known_models(where) == ["lkjsxclm"]
+    for name in ("lkjsxclm", str(disk / "x.gguf"), "user/Model-GGUF:Q6_K", "hf:user/Model-GGUF"):
+        assert locate(name, where).is_file()  # none of these can be an alias
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ def test_one_that_was_found_and_cannot_be_used_is_told(seeing: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
     assert _chosen(seeing, "auto", told) is None
     assert len(told) == 1
-    assert "download is incomplete" in told[0]
+    assert "it is incomplete" in told[0]
     path.write_bytes(whole)
     hears = file_of(path).with_key("clip.has_vision_encoder", BOOL, 0)
     hears.with_key("clip.has_audio_encoder", BOOL, 1).write(path)

@@ -15,6 +15,11 @@ def _models(root: Path) -> dict[str, LocalModel]:
     return {m.name: m for m in local_models(places(root))}
 
 
+def _blobs(cache: Path) -> list[int]:
+    """Their sizes."""
+    return [blob.stat().st_size for blob in cache.glob("models--*/blobs/*")]
+
+
 def test_our_own(tmp_path: Path) -> None:
     """All parts go; the size is what is free again."""
     for number in (1, 2):
@@ -44,7 +49,18 @@ def test_a_blob_goes_with_its_last_link(tmp_path: Path) -> None:
     last = plan_removal(models["u/r:Q4_0"], list(models.values()), foreign=False)
     assert last.freed == len(gguf("a"))
     remove(last)
-    assert not list((cache / "models--u--r/blobs").iterdir())
+    assert list(cache.iterdir()) == []
+
+
+def test_a_repository_of_which_something_is_left_stays(tmp_path: Path) -> None:
+    """Whatever file it is; huggingface_hub looks for the commits that the refs name."""
+    cache = tmp_path / ".cache/huggingface/hub"
+    in_hub_cache(cache, "u/r", "r-Q8_0.gguf", gguf("a"))
+    readme = in_hub_cache(cache, "u/r", "README.md", b"#", commit="b" * 40)
+    models = _models(tmp_path)
+    remove(plan_removal(models["u/r:Q8_0"], list(models.values()), foreign=False))
+    assert readme.read_bytes() == b"#"
+    assert (cache / "models--u--r/snapshots" / ("c" * 40)).is_dir()
 
 
 def test_former_versions_go_too(tmp_path: Path) -> None:
@@ -53,15 +69,14 @@ def test_former_versions_go_too(tmp_path: Path) -> None:
     for commit, content in (("a" * 40, gguf("old")), ("b" * 40, gguf("older")), ("c" * 40, gguf("new"))):
         in_hub_cache(cache, "u/r", "r-Q8_0.gguf", content, commit=commit)
     where = places(tmp_path)
-    blobs = cache / "models--u--r/blobs"
     for name, left in (("u/r@" + "a" * 40, 2), ("u/r", 0)):
         model = find_model(name, where).model
         assert model is not None
-        before = sum(blob.stat().st_size for blob in blobs.iterdir())
+        before = _blobs(cache)
         removal = plan_removal(model, local_models(where), foreign=False)
         remove(removal)
-        assert len(list(blobs.iterdir())) == left
-        assert removal.freed == before - sum(blob.stat().st_size for blob in blobs.iterdir())
+        assert len(_blobs(cache)) == left
+        assert removal.freed == sum(before) - sum(_blobs(cache))
     assert local_models(where) == []
 
 
@@ -108,4 +123,4 @@ def test_a_projector_stays_for_whoever_needs_it(tmp_path: Path) -> None:
     assert old.read_bytes() == b"old"
     models = _models(tmp_path)
     remove(plan_removal(models["u/r:Q4_0"], list(models.values()), foreign=False))
-    assert not list((cache / "models--u--r/blobs").iterdir())
+    assert list(cache.iterdir()) == []

@@ -1,9 +1,7 @@
 """What stays on the screen when the window changes while an answer streams."""
 
-import io
 import re
 
-import pyte
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +9,7 @@ from hypothesis import strategies as st
 from chatcli.engine.base import TextDelta
 from chatcli.terminal.answer import AnswerView, Manner
 from chatcli.terminal.live import Abilities, LiveArea
-from tests.terminal.emulator import WindowScreen
+from tests.terminal.window import Window
 
 SIZES = [(80, 24), (40, 10), (20, 6), (100, 30), (30, 5)]
 _PARAGRAPHS = "\n\n".join(
@@ -28,30 +26,9 @@ _MIXED = (
 )
 
 
-class _Window(io.StringIO):
-    """A terminal in memory that an answer is drawn on."""
-
-    encoding = "utf-8"
-
-    def __init__(self, columns: int, rows: int, *, rewraps: bool) -> None:
-        super().__init__()
-        self.screen = WindowScreen(columns, rows, rewraps=rewraps)
-        self._stream = pyte.Stream(self.screen)
-
-    def isatty(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        self._stream.feed(text.replace("\n", "\r\n"))  # as the line discipline does
-        return len(text)
-
-    def size(self) -> tuple[int, int]:
-        return self.screen.columns, self.screen.lines
-
-
 def _played(text: str, sizes: list[tuple[int, int]], piece: int, *, rewraps: bool) -> str:
     """The scrollback after an answer during which the window takes one size after the other."""
-    window = _Window(*sizes[0], rewraps=rewraps)
+    window = Window(*sizes[0], rewraps=rewraps)
     abilities = Abilities.of(window, {"TERM": "xterm"}, color=True, plain=False)
     view = AnswerView(LiveArea(window, abilities, window.size), Manner(), lambda: ("", None))
     pieces = [text[i : i + piece] for i in range(0, len(text), piece)]

@@ -41,8 +41,7 @@ def layout_problem(header: Header) -> str:
         needed = header.data_offset + last.offset + last.size  # no padding is needed after the last tensor
         if needed > header.file_size:
             return (
-                f"the file is {header.file_size} bytes long, and its tensors need {needed}: "
-                "the download is incomplete"
+                f"the file is {header.file_size} bytes long, and its tensors need {needed}: it is incomplete"
             )
     return ""
 

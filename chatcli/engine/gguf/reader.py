@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
-from chatcli.engine.gguf.foreign import what_it_is
+from chatcli.engine.gguf.foreign import ends_inside, what_it_is
 from chatcli.engine.gguf.header import SCALAR_FORMATS, Array, Header, TensorInfo, Value, ValueType, text
 from chatcli.errors import InvalidModel, ModelError, ModelNotFound
 
@@ -80,16 +80,16 @@ class _Reader:
         data_offset = -(-self._position // alignment) * alignment
         return Header(self._path, version, metadata, types, tensors, data_offset, self._size, alignment)
 
-    def refuse(self, reason: str) -> InvalidModel:
+    def refuse(self, reason: str, advice: str = "") -> InvalidModel:
         """The error for this file."""
-        return InvalidModel(f"{quote(self._path.name)}: {reason}")
+        return InvalidModel(f"{quote(self._path.name)}: {reason}", advice)
 
     def _preamble(self) -> tuple[int, int, int]:
         """Magic and version; returns version, number of tensors, number of keys."""
         self._buffer += self._file.read(_FIRST_READ)
-        foreign = what_it_is(bytes(self._buffer[:4096]), self._size)
+        foreign, advice = what_it_is(bytes(self._buffer[:4096]), self._size)
         if foreign:
-            raise self.refuse(foreign)
+            raise self.refuse(foreign, advice)
         self._position = 4
         version: int = self._number(_U32)
         if version & 0xFFFF == 0 and version:
@@ -207,9 +207,7 @@ class _Reader:
         if end <= len(self._buffer):
             return
         if end > self._size:
-            raise self.refuse(
-                f"the file ends inside its header, at byte {self._size}: the download is incomplete"
-            )
+            raise self.refuse(*ends_inside(self._size))
         if end > MAX_HEADER:
             raise self.refuse(f"its header is longer than {MAX_HEADER >> 20} MiB, which is senseless")
         wanted = max(end, min(2 * len(self._buffer), MAX_HEADER)) - len(self._buffer)

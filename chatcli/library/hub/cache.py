@@ -6,9 +6,11 @@ name only when it is whole and verified; until then its name ends in ``PARTIAL``
 """
 
 import contextlib
+import filecmp
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +59,8 @@ class RepoCache:
 
     def snapshot(self, commit: str, path: str) -> Path:
         """Where a file of a commit is found by its name."""
-        return self.folder / "snapshots" / commit / path
+        # In UTF-8 whatever the locale, as the arguments of a command are.
+        return self.folder / "snapshots" / commit / os.fsdecode(path.encode())
 
     def commit(self, revision: str) -> str | None:
         """The commit a branch or tag was at when it was last fetched."""
@@ -86,21 +89,28 @@ class RepoCache:
         """Whether the whole content is there."""
         return _size(self.blob(etag)) == size
 
-    def link(self, commit: str, path: str, etag: str, *, symbolic: bool = True) -> Path:
+    def link(
+        self, commit: str, path: str, etag: str, *, symbolic: bool = True, unchanged: bool = False
+    ) -> Path:
         """Give a blob its name in a commit: a relative link; where there are none a second name or a copy.
+
+        Args:
+            symbolic: links may be made.
+            unchanged: what has the name is known to have this content.
 
         Raises:
             StorageError: it cannot be written.
         """
         pointer, blob = self.snapshot(commit, path), self.blob(etag)
-        if _is_same(pointer, blob):
+        if unchanged or _is_same(pointer, blob):
             return pointer  # also where nothing can be written, as in a cache that many share
         with storing(pointer):
             pointer.parent.mkdir(parents=True, exist_ok=True)
             temporary = pointer.with_name(f".{secrets.token_hex(8)}{PARTIAL}")
             try:
-                if not (symbolic and _linked(temporary, os.path.relpath(blob, pointer.parent))):
-                    _duplicate(blob, temporary)
+                target = os.path.relpath(blob, pointer.parent)
+                if not (symbolic and _linked(temporary, target)) and not _named_twice(temporary, blob):
+                    shutil.copyfile(blob, temporary)
                 temporary.replace(pointer)
             finally:
                 temporary.unlink(missing_ok=True)
@@ -116,6 +126,29 @@ class RepoCache:
         if revision is None and folder.is_dir():
             others = [path for path in folder.iterdir() if path.is_dir() and path != first]
             yield from sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)
+
+    def shares(self, commit: str, path: str, etag: str, *, symbolic: bool = True) -> bool:
+        """Whether a blob and its name in a commit will be one file, or are; else its bytes are there twice.
+
+        Tried where they will be, and left without a trace.
+        """
+        pointer, blob = self.snapshot(commit, path), self.blob(etag)
+        if pointer.is_file():
+            return True
+        with (
+            contextlib.suppress(OSError),
+            tempfile.NamedTemporaryFile(dir=_nearest(blob.parent), suffix=PARTIAL) as file,
+        ):
+            name = _nearest(pointer.parent) / f".{secrets.token_hex(8)}{PARTIAL}"
+            try:
+                return (symbolic and _linked(name, file.name)) or _named_twice(name, Path(file.name))
+            finally:
+                name.unlink(missing_ok=True)
+        return True  # nothing can be written there, a copy neither
+
+    def tidy(self) -> None:
+        """Remove the folder if no file of the repository is here."""
+        tidy(self.folder)
 
     def leftovers(self) -> Iterator[tuple[str, Path]]:
         """Unfinished and damaged downloads: the ETag each is of, and the file."""
@@ -164,8 +197,26 @@ def cached_files(reference: Reference, cache_root: Path) -> tuple[Path, ...]:
 
 def free_space(folder: Path) -> int:
     """Bytes that can be written where ``folder`` is or will be."""
-    there = next((path for path in (folder, *folder.parents) if path.is_dir()), Path("/"))
-    return shutil.disk_usage(there).free
+    return shutil.disk_usage(_nearest(folder)).free
+
+
+def tidy(repository: Path) -> None:
+    """Remove the folder of a repository of which no file is here.
+
+    Whoever puts one into it meanwhile keeps it: only empty folders can be removed.
+    """
+    inside = [path for kind in ("blobs", "snapshots") for path in (repository / kind).rglob("*")]
+    if any(path.is_symlink() or not path.is_dir() for path in inside):
+        return
+    refs = list((repository / "refs").rglob("*"))
+    with contextlib.suppress(OSError):
+        for ref in refs:
+            if ref.is_file():
+                ref.unlink()
+    kinds = (repository / kind for kind in ("blobs", "snapshots", "refs"))
+    for folder in sorted((repository, *kinds, *inside, *refs), reverse=True):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 @contextlib.contextmanager
@@ -187,9 +238,15 @@ def storing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def _nearest(folder: Path) -> Path:
+    """The folder, or the one above it that is there."""
+    return next((path for path in (folder, *folder.parents) if path.is_dir()), Path("/"))
+
+
 def _is_same(name: Path, blob: Path) -> bool:
+    """Whether a name leads to a blob, or to a copy of it."""
     try:
-        return name.samefile(blob)
+        return name.samefile(blob) or filecmp.cmp(name, blob, shallow=False)
     except OSError:
         return False
 
@@ -203,11 +260,13 @@ def _linked(name: Path, target: str) -> bool:
     return True
 
 
-def _duplicate(blob: Path, target: Path) -> None:
+def _named_twice(name: Path, blob: Path) -> bool:
+    """Whether a file could be given a second name; not on FAT."""
     try:
-        target.hardlink_to(blob)
+        name.hardlink_to(blob)
     except OSError:
-        shutil.copyfile(blob, target)
+        return False
+    return True
 
 
 def _size(path: Path) -> int:

@@ -41,6 +41,7 @@ class Leftover:
         with contextlib.suppress(_Busy), only_writer(self.cache.lock(self.etag), busy, lambda: None):
             with storing(self.path):
                 self.path.unlink(missing_ok=True)
+            self.cache.tidy()
             return True
         return False
 

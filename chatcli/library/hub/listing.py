@@ -50,11 +50,13 @@ class Listing:
         repo: ``user/name``.
         commit: full id.
         files: by path.
+        unsafe: names of GGUF files that cannot be used safely; they are left out.
     """
 
     repo: str
     commit: str
     files: dict[str, RemoteFile]
+    unsafe: tuple[str, ...] = ()
 
 
 def page_of(endpoint: str, repo: str) -> str:
@@ -76,16 +78,21 @@ def read_listing(client: Client, repo: str, revision: str | None) -> Listing:
     if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
         raise _nonsense(client, "names no commit")
     files: dict[str, RemoteFile] = {}
+    unsafe: list[str] = []
     url = f"{client.endpoint}/api/models/{repo}/tree/{commit}?recursive=true"
     for _ in range(_MOST_PAGES):
         entries, answer = _json(client, repo, url)
         if not isinstance(entries, list):
             raise _nonsense(client, "is not a list of files")
-        for file in filter(None, (_file(client, entry) for entry in entries)):
-            files[file.path] = file
+        for entry in filter(_is_file, entries):
+            path = _path(client, entry)
+            if _is_safe(path):
+                files[path] = _file(client, path, entry)
+            elif path.lower().endswith(".gguf"):
+                unsafe.append(path)
         following = _NEXT.search(answer.headers.get("link", ""))
         if following is None:
-            return Listing(repo, commit, files)
+            return Listing(repo, commit, files, tuple(unsafe))
         url = joined(url, following[1])
     raise _nonsense(client, "never ends")
 
@@ -107,21 +114,36 @@ def _json(client: Client, repo: str, url: str) -> tuple[Any, Answer]:
         raise _nonsense(client, "is not JSON") from None
 
 
-def _file(client: Client, entry: Any) -> RemoteFile | None:
-    """An entry of the listing; None for a folder, and for what is named so that it cannot be kept here."""
-    if not isinstance(entry, dict) or entry.get("type") != "file":
-        return None
-    path, large = entry.get("path"), entry.get("lfs")
+def _is_file(entry: Any) -> bool:
+    return isinstance(entry, dict) and entry.get("type") == "file"
+
+
+def _path(client: Client, entry: Any) -> str:
+    path = entry.get("path")
+    if not isinstance(path, str):
+        raise _nonsense(client, "has a file without a name or size")
+    return path
+
+
+def _is_safe(path: str) -> bool:
+    try:
+        checked_path(path, "")
+    except UsageError:
+        return False
+    return True
+
+
+def _file(client: Client, path: str, entry: Any) -> RemoteFile:
+    """An entry of the listing.
+
+    Raises:
+        NetworkError: it makes no sense.
+    """
+    large = entry.get("lfs")
     source = large if isinstance(large, dict) else entry
     size, etag = source.get("size"), source.get("oid")
-    if not isinstance(path, str) or type(size) is not int or not 0 <= size < 2**50:
+    if type(size) is not int or not 0 <= size < 2**50:
         raise _nonsense(client, "has a file without a name or size")
-    try:
-        checked_path(path, client.endpoint)
-    except UsageError as error:
-        if path.lower().endswith(".gguf"):
-            raise NetworkError(f"{error}; nothing is fetched from this repository") from None
-        return None
     etag = etag.removeprefix("sha256:") if isinstance(etag, str) else ""
     if not _ETAG.fullmatch(etag):
         raise _nonsense(client, f"has no checksum for {path}, so that it could not be verified")

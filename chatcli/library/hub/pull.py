@@ -29,6 +29,7 @@ from chatcli.library.reference import Choice, Reference, choose_file, choose_fil
 CONNECTIONS = 4
 #: Left free for everything else on the disk.
 _SPARE = 2**26
+_MOST_SHOWN, _SHOWN = 3, 120  # names in a message, and characters of each
 _LEAVE = 2.0  # seconds that threads get to end their last write
 
 
@@ -38,6 +39,7 @@ class PulledFile:
 
     Attributes:
         path: by its own name, in the cache.
+        blob: where its bytes are; on disks without links they are in both places.
         sha256: of its content; empty if it was not looked at (offline).
         size: bytes.
         resumed_from: bytes that were here before.
@@ -45,6 +47,7 @@ class PulledFile:
     """
 
     path: Path
+    blob: Path
     sha256: str
     size: int
     resumed_from: int
@@ -133,7 +136,7 @@ class Puller:
                 f"{reference} is not in {self.place.cache}, and nothing is fetched offline; "
                 "pull it without --offline and HF_HUB_OFFLINE"
             )
-        files = tuple(PulledFile(path, "", size := path.stat().st_size, size, 0) for path in paths)
+        files = tuple(PulledFile(path, path, "", size := path.stat().st_size, size, 0) for path in paths)
         return Pulled(reference, files)
 
     def _fetch_all(self, client: Client, references: Iterable[Reference]) -> list[Pulled]:
@@ -149,7 +152,12 @@ class Puller:
         }
         # The largest first: it takes longest.
         ordered = sorted(transfers, key=lambda key: -transfers[key].file.size)
-        fetched = dict(zip(ordered, self._run([transfers[key].run for key in ordered]), strict=True))
+        try:
+            fetched = dict(zip(ordered, self._run([transfers[key].run for key in ordered]), strict=True))
+        except BaseException:
+            for plan in plans:
+                plan.cache.tidy()
+            raise
         return [
             self._name(plan, [(file.path, fetched[plan.cache.repo, file.etag]) for file in plan.files])
             for plan in plans
@@ -160,6 +168,8 @@ class Puller:
         listing = retrying(
             lambda: read_listing(client, repo, revision), self.patience, self._stop, self.observer.note
         )
+        if listing.unsafe:
+            self.observer.note(f"{repo}: {_unsafe(listing)}; left out")
         choice = _chosen(reference, listing)
         paths = choice.files
         if self.projector and choice.projector is not None:
@@ -169,17 +179,20 @@ class Puller:
         )
 
     def _check_space(self, plans: Iterable[_Plan]) -> None:
-        missing = {
-            plan.cache.partial(file.etag): file.size - total_size([plan.cache.partial(file.etag)])
-            for plan in plans
-            for file in plan.files
-            if not plan.cache.has(file.etag, file.size)
-        }
+        missing: dict[Path, int] = {}
+        for plan in plans:
+            cache, commit = plan.cache, plan.listing.commit
+            for file in plan.files:
+                if not cache.has(file.etag, file.size):
+                    partial = cache.partial(file.etag)
+                    missing[partial] = file.size - total_size([partial])
+                if not cache.shares(commit, file.path, file.etag, symbolic=self.place.symlinks):
+                    missing[cache.snapshot(commit, file.path)] = file.size
         with storing(self.place.cache):
             needed, free = sum(missing.values()), free_space(self.place.cache)
         if missing and needed + _SPARE > free:
             raise StorageError(
-                f"{amount(needed)} are to be fetched, and {self.place.cache} has {amount(free)} free, "
+                f"{amount(needed)} are needed, and {self.place.cache} has {amount(free)} free, "
                 f"{amount(_SPARE)} of which are kept free; make room, or set HF_HUB_CACHE to a larger disk"
             )
 
@@ -223,10 +236,7 @@ class Puller:
     def _name(self, plan: _Plan, fetched: list[tuple[str, Fetched]]) -> Pulled:
         """Give the files their names, only now that all parts are here, and that of the first part last."""
         cache, commit = plan.cache, plan.listing.commit
-        paths = [
-            cache.link(commit, path, one.file.etag, symbolic=self.place.symlinks)
-            for path, one in reversed(fetched)
-        ][::-1]
+        paths = [self._link(cache, commit, path, one) for path, one in reversed(fetched)][::-1]
         revision = plan.reference.revision or DEFAULT_REVISION
         if revision != commit:
             cache.set_commit(revision, commit)
@@ -235,10 +245,21 @@ class Puller:
         return Pulled(
             plan.reference,
             tuple(
-                PulledFile(path, one.sha256, one.file.size, one.resumed_from, one.received)
+                PulledFile(
+                    path,
+                    cache.blob(one.file.etag),
+                    one.sha256,
+                    one.file.size,
+                    one.resumed_from,
+                    one.received,
+                )
                 for path, (_, one) in zip(paths, fetched, strict=True)
             ),
         )
+
+    def _link(self, cache: RepoCache, commit: str, path: str, one: Fetched) -> Path:
+        unchanged = self.known(cache.snapshot(commit, path)) == one.sha256
+        return cache.link(commit, path, one.file.etag, symbolic=self.place.symlinks, unchanged=unchanged)
 
     def _clear(self, cache: RepoCache, current: set[str]) -> None:
         """Remove unfinished downloads of content that the repository no longer has, unless in use."""
@@ -258,4 +279,11 @@ def _chosen(reference: Reference, listing: Listing) -> Choice:
             return choose_file(listing.files, reference.file)
         return choose_files(listing.files, reference.tag)
     except ChatcliError as error:
-        raise type(error)(f"{reference.repo}: {error}") from None
+        missing = f"; {_unsafe(listing)}" if listing.unsafe and isinstance(error, ModelNotFound) else ""
+        raise type(error)(f"{reference.repo}: {error}{missing}") from None
+
+
+def _unsafe(listing: Listing) -> str:
+    shown = ", ".join(repr(name)[:_SHOWN] for name in listing.unsafe[:_MOST_SHOWN])
+    more = f" and {len(listing.unsafe) - _MOST_SHOWN} more" if len(listing.unsafe) > _MOST_SHOWN else ""
+    return f"{shown}{more} cannot be used safely as the name of a file"

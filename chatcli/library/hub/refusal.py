@@ -21,6 +21,18 @@ class Passing(NetworkError):
         super().__init__(message)
 
 
+class NoRepository(ModelNotFound):
+    """There is no such repository, as far as the token tells.
+
+    Args:
+        name: what was asked for.
+    """
+
+    def __init__(self, message: str, name: str) -> None:
+        self.name = name
+        super().__init__(message)
+
+
 def refusal(
     status: int, headers: Mapping[str, str], what: str, page: str, *, token: bool, host: str
 ) -> ChatcliError:
@@ -58,7 +70,7 @@ def refusal(
             if token
             else "or it is private: set HF_TOKEN or run `hf auth login`"
         )
-        return ModelNotFound(f"there is no {what} on {host}, {private}")
+        return NoRepository(f"there is no {what} on {host}, {private}", what)
     if status == 403 or code == "DisabledRepo":
         return NetworkError(f"{host} does not let you have {what}{_why(headers)}; see {page}")
     if status == 407:

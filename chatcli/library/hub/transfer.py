@@ -6,6 +6,7 @@ own and would send everything. Instead the hub's ETag is compared at every attem
 end.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from chatcli.errors import NetworkError
+from chatcli.library.hub.amount import amount
 from chatcli.library.hub.cache import RepoCache, storing
 from chatcli.library.hub.connection import Answer, Client
 from chatcli.library.hub.listing import RemoteFile, refused
@@ -116,13 +118,16 @@ class Transfer:
             if self._is_whole():
                 return self._as_it_is()
             self._distrust()
-            resumed_from = self._take_up()
-            for last in (False, True):
-                self._fetch()
-                if self._checksum.hexdigest() == file.etag:
-                    break
-                self._put_aside(last)
-            self._publish()
+            try:
+                resumed_from = self._take_up()
+                for last in (False, True):
+                    self._fetch()
+                    if self._checksum.hexdigest() == file.etag:
+                        break
+                    self._put_aside(last)
+                self._publish()
+            finally:
+                self._drop_nothing()
         observer.end(file)
         return Fetched(file, resumed_from, self._received, self._sha256.hexdigest())
 
@@ -134,11 +139,13 @@ class Transfer:
         if self.known(blob) == file.etag:
             self._verified = file.etag
             return True
-        if file.size >= _SHOWN:
+        shown = file.size >= _SHOWN
+        if shown:
             self.observer.note(f"{file.path} is here; verifying its checksum")
+            self.observer.begin(file, 0)
         self._restart()
         with storing(blob), blob.open("rb") as opened:
-            self._take(opened)
+            self._take(opened, shown=shown)
         self._verified = self._sha256.hexdigest()
         return self._checksum.hexdigest() == file.etag
 
@@ -167,15 +174,19 @@ class Transfer:
             if sound < size:
                 os.truncate(partial, sound)
         self._restart()
+        if sound >= _SHOWN:
+            self.observer.note(f"{self.file.path}: reading the {amount(sound)} that are here")
         self.observer.begin(self.file, sound)
         with storing(partial), partial.open("rb") as file:
             self._take(file)
         return self._have
 
-    def _take(self, file: BinaryIO) -> None:
+    def _take(self, file: BinaryIO, *, shown: bool = False) -> None:
         while data := file.read(_CHUNK):
             self.stop.check()
             self._count(data)
+            if shown:
+                self.observer.advance(self.file, self._have)
 
     def _restart(self) -> None:
         self._have = 0
@@ -280,6 +291,13 @@ class Transfer:
             )
         self.observer.note(f"{what}; starting over")
         self._restart()
+
+    def _drop_nothing(self) -> None:
+        """A partial file without a byte is not kept."""
+        partial = self.cache.partial(self.file.etag)
+        with contextlib.suppress(OSError):
+            if partial.stat().st_size == 0:
+                partial.unlink()
 
     def _publish(self) -> None:
         """The one moment at which the file gets a name that programs load."""

@@ -1,7 +1,9 @@
 """All models on this disk, from every store."""
 
+import contextlib
 from collections.abc import Iterator
 
+from chatcli.errors import DataError
 from chatcli.library.reference import quantization
 from chatcli.library.registry import read_registry
 from chatcli.library.stores.beside import projector_beside
@@ -18,14 +20,21 @@ from chatcli.library.stores.ollama import ollama_models
 from chatcli.library.stores.places import Places
 
 
-def local_models(places: Places) -> list[LocalModel]:
+def local_models(places: Places, *, strict: bool = True) -> list[LocalModel]:
     """Models on this disk, our own first; each file once, though several stores may link to it.
 
     Reads folders and manifests, and no GGUF. What cannot be read is passed over.
+
+    Args:
+        places: where to look.
+        strict: the names that the user gave are needed; otherwise they are passed over, too.
+
+    Raises:
+        DataError: they are needed, and their file is damaged.
     """
     found: list[LocalModel] = []
     seen: set[str] = set()
-    for model in _all(places):
+    for model in _all(places, strict=strict):
         key = str(model.path)
         if key not in seen:
             seen.add(key)
@@ -33,9 +42,10 @@ def local_models(places: Places) -> list[LocalModel]:
     return found
 
 
-def _all(places: Places) -> Iterator[LocalModel]:
+def _all(places: Places, *, strict: bool) -> Iterator[LocalModel]:
     yield from own_models(places.models)
-    yield from _registered(places)
+    with contextlib.nullcontext() if strict else contextlib.suppress(DataError):
+        yield from _registered(places)
     for cache in places.hub:
         yield from hub_models(cache)
     for cache in places.llama_cpp:

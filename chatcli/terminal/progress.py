@@ -1,0 +1,177 @@
+"""How reading, copying and fetching of large files is shown: bars on a terminal, else a line now and then."""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Protocol, Self, TextIO
+
+from chatcli.library.hub.amount import amount
+from chatcli.terminal.bars import BarView
+from chatcli.terminal.keyboard import Keyboard
+from chatcli.terminal.live import Abilities, LiveArea, size_of
+from chatcli.terminal.sanitize import sanitize_line
+from chatcli.terminal.work import Item, duration
+
+_LINE_EVERY = 10.0  # seconds
+_LINE_EVERY_SHARE = 0.25
+_SOONEST = 1.0  # seconds between two lines
+
+
+class ProgressView(Protocol):
+    """Shows how files grow while its block runs. Calls may come from several threads."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Leave the screen as a transcript of what happened."""
+
+    def begin(self, file: Item, have: int) -> None:
+        """A file is begun; ``have`` bytes of it are done."""
+
+    def advance(self, file: Item, have: int) -> None:
+        """So many bytes of it are done now."""
+
+    def end(self, file: Item) -> None:
+        """It is done."""
+
+    def note(self, text: str) -> None:
+        """Something worth a line."""
+
+
+def progress_view(
+    out: TextIO,
+    environ: Mapping[str, str],
+    keys: IO[Any] | None,
+    *,
+    color: bool = True,
+    quiet: bool = False,
+    ended: str = "",
+) -> ProgressView:
+    """The view that suits ``out``.
+
+    Args:
+        out: where progress goes, stderr.
+        environ: ``TERM`` and ``NO_COLOR`` are obeyed.
+        keys: standard input, so that keys are not echoed into the bars.
+        color: whether colours are wanted at all.
+        quiet: only notes are shown.
+        ended: what is said of a file that is done; '': nothing of a file is left on the screen, since whoever
+            asked has a line of its own for it.
+    """
+    abilities = Abilities.of(out, environ, color=color, plain=False)
+    if abilities.escapes and not quiet:
+        return BarView(LiveArea(out, abilities, lambda: size_of(out)), Keyboard(keys), keeps=bool(ended))
+    return LineView(out, quiet=quiet, ended=ended)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Tells a view how far one file, or something as large, is.
+
+    Attributes:
+        view: is told.
+        item: what it is about.
+    """
+
+    view: ProgressView
+    item: "_Whole"
+
+    @classmethod
+    def of(cls, view: ProgressView, file: Path, size: int | None = None) -> "Reading":
+        """Begin with a file of this disk; of one that is not there an error comes from whoever opens it."""
+        if size is None:
+            size = file.stat().st_size if file.is_file() else 0
+        item = _Whole(file.name, size)
+        view.begin(item, 0)
+        return cls(view, item)
+
+    def __call__(self, have: int) -> None:
+        """So many bytes of it are done."""
+        self.view.advance(self.item, have)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.view.end(self.item)
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    path: str
+    size: int
+
+
+@dataclass(slots=True)
+class LineView:
+    """Whole lines only: when a file begins and ends, and in between every quarter or ten seconds."""
+
+    out: TextIO
+    quiet: bool = False
+    ended: str = ""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _told: dict[Item, tuple[float, int]] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        """Nothing to prepare."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Nothing to tidy up."""
+
+    def begin(self, file: Item, have: int) -> None:
+        """Say what is fetched, or that it is here."""
+        with self._lock:
+            self._told[file] = (time.monotonic(), have)
+            if not self.ended:
+                return
+            if 0 < have == file.size:
+                self._line(f"{file.path}: {amount(file.size)} are here already")
+            elif have:
+                self._line(f"{file.path}: {amount(file.size)}, going on from {amount(have)}")
+            else:
+                self._line(f"{file.path}: {amount(file.size)}")
+
+    def advance(self, file: Item, have: int) -> None:
+        """Say how much there is, not too often."""
+        with self._lock:
+            then, before = self._told[file]
+            now = time.monotonic()
+            passed = now - then
+            much = have - before >= _LINE_EVERY_SHARE * file.size and passed >= _SOONEST
+            if not (much or passed >= _LINE_EVERY) or have == file.size:
+                return
+            rate = (have - before) / passed
+            self._told[file] = (now, have)
+            left = duration((file.size - have) / max(rate, 1.0))
+            self._line(f"{file.path}: {100 * have // file.size} %, {amount(int(rate))}/s, {left} left")
+
+    def end(self, file: Item) -> None:
+        """Say that it is whole."""
+        with self._lock:
+            if self.ended and not 0 < self._told[file][1] == file.size:
+                self._line(f"{file.path}: {self.ended}")
+
+    def note(self, text: str) -> None:
+        """Print it."""
+        with self._lock:
+            self._print(text)
+
+    def _line(self, text: str) -> None:
+        if not self.quiet:
+            self._print(text)
+
+    def _print(self, text: str) -> None:
+        encoding = self.out.encoding or "utf-8"
+        self.out.write(sanitize_line(text).encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        self.out.flush()
