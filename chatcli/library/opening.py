@@ -15,7 +15,7 @@ from chatcli.library.eyes import Tell, eyes_of
 from chatcli.library.fit import Machine, Plan, plan, wanted_options
 from chatcli.library.names import Located, find_model, locate
 from chatcli.library.stores import Places
-from chatcli.settings import Paths, Settings
+from chatcli.settings import AUTO_PROJECTOR, Paths, Settings
 
 __all__ = ["locate", "open_engine", "wanted_options"]
 
@@ -77,7 +77,7 @@ def open_engine(
 
     engine = _open_fitted(open_with, fitted, settings, tell, cancel)
     _tell_of_change(settings.model, hashing.result(), checksums, tell)
-    if engine.model.projector:
+    if engine.model.projector and settings.projector == AUTO_PROJECTOR:  # else the user says which
         _tell_of_change(f"the projector of {settings.model}", engine.model.projector, checksums, tell)
     return engine
 

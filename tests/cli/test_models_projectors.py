@@ -164,3 +164,16 @@ def test_recommend_and_doctor_tell(home: Path) -> None:
     assert {line.split()[0] for line in lines if "sees pictures" in line} == seeing
     assert "libmtmd" in run(home, "doctor").stdout
     assert json.loads(run(home, "doctor", "--json").stdout)["library"]["mtmd"] is True
+
+
+def test_a_projector_that_changed_is_told_unless_it_was_named(disk: Path, tmp_path: Path) -> None:
+    """Who names one file after another knows; one that is found should be the one it was."""
+    other = write_projector(tmp_path / "other.gguf", width=_WIDTH, seed=5)
+    ask = ("-n", "-m", "u/See-GGUF:Q8_0", "--max-tokens", "1", "ask", "Hello")
+    assert run(disk, *ask).stderr == ""
+    assert run(disk, "--mmproj", str(other), *ask).stderr == ""
+    assert run(disk, *ask).stderr == ""
+    [found] = disk.rglob("snapshots/*/mmproj-F32.gguf")
+    found.unlink()
+    shutil.copy(other, found)
+    assert "the projector of u/See-GGUF:Q8_0 is another file" in run(disk, *ask).stderr

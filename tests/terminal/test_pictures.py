@@ -2,14 +2,17 @@
 
 import re
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
-from chatcli.engine.base import Cancellation, Engine, Progress
+from chatcli.chat.message import Message
+from chatcli.engine.base import Cancellation, Engine, Event, Progress
 from chatcli.engine.scripted import ScriptedEngine
-from chatcli.errors import ExitCode
+from chatcli.errors import ExitCode, ModelError
+from chatcli.sampling import SamplingParams
 from chatcli.settings import Settings
 from chatcli.terminal.commands.attaching import attached_hint
 from chatcli.terminal.completion import CommandCompleter
@@ -112,6 +115,41 @@ def test_taken_back_and_edited(home: Path, tmp_path: Path) -> None:
         assert "(taken back; 0 messages before it; with [picture: cat.png])" in shown
         assert c.said[0] == "look again!"
         assert names(c) == [["cat.png", "dog.png"], []]
+
+
+class FailsOnce(ScriptedEngine):
+    """Its first answer does not come."""
+
+    failed = False
+
+    def generate(
+        self,
+        messages: Sequence[Message],
+        params: SamplingParams,
+        *,
+        cancel: Cancellation | None = None,
+        thinking: bool | None = None,
+    ) -> Iterator[Event]:
+        """Fail, then answer."""
+        if not self.failed:
+            self.failed = True
+            raise ModelError("the picture is missing")
+        yield from super().generate(messages, params, cancel=cancel, thinking=thinking)
+
+
+def test_an_edit_that_fails_loses_nothing(home: Path, tmp_path: Path) -> None:
+    """The text stands in the line again, with the pictures of both messages."""
+    editor = tmp_path / "editor.sh"
+    editor.write_text('#!/bin/sh\nprintf "look again" > "$1"\n')
+    editor.chmod(0o755)
+    cat, dog = picture_file(tmp_path / "cat.png"), picture_file(tmp_path / "dog.png", "blue")
+    with chatting(home, {"EDITOR": str(editor)}) as c:
+        c.type(f"/image {cat}", "look")
+        c.chat.session.engine.open_engine = lambda *_: FailsOnce()
+        c.type("/model scripted:context=3000")
+        assert "the picture is missing" in c.press(f"/image {dog}\r/edit\r!\r\x04")
+        assert c.said[-2] == "look again!"
+        assert names(c)[-2:] == [["cat.png", "dog.png"], []]
 
 
 def test_what_is_wrong_is_one_line(home: Path, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def undo(chat: Chat, _argument: str) -> None:
     """Takes the last message back into the line editor."""
     message = chat.session.undo()
     chat.draft = message.content
-    chat.pictures[:] = dict.fromkeys((*message.pictures, *chat.pictures))
+    _attach_again(chat, message.pictures)
     count = len(messages_of(chat))
     shown = f"; with {captions(message.pictures)}" if message.pictures else ""
     chat.screen.note(f"(taken back; {count} message{'' if count == 1 else 's'} before it{shown})")
@@ -56,10 +56,12 @@ def edit(chat: Chat, argument: str) -> None:
     elif node.message.role is Role.USER:
         if pictures:
             chat.screen.note(f"(still with {captions(pictures)})")
+        chat.draft, attached = text, list(chat.pictures)  # until something came: it can be sent again
+        _attach_again(chat, pictures)
         chat.show(session.edit_question(node.id, text))
-        if not session.came:
-            chat.draft = text
-            chat.pictures[:] = pictures
+        if session.came:
+            chat.draft = chat.draft.removeprefix(text)
+            chat.pictures[:] = attached
     else:
         session.edit_answer(node.id, text)
         chat.screen.note("(the chat goes on from the edited answer; /siblings has the original)")
@@ -153,6 +155,12 @@ def message_at(chat: Chat, number: str) -> Node:
     if not number.isdecimal() or not 1 <= int(number) <= len(path):
         raise UsageError(f"there is no message {number}; /context lists 1 to {len(path)}")
     return path[int(number) - 1]
+
+
+def _attach_again(chat: Chat, pictures: Iterable[Picture]) -> None:
+    """Put pictures before those in the next message, each once."""
+    both = [*pictures, *chat.pictures]
+    chat.pictures[:] = {picture.sha256: picture for picture in both}.values()
 
 
 def captions(pictures: Iterable[Picture]) -> str:
