@@ -18,8 +18,8 @@ from typing import TextIO
 from chatcli.terminal.rows import PLAIN, Row, Style, ansi, cells
 
 _ERASE_BELOW = "\x1b[J"
-# At the beginning of a row, which may be the first of the screen: from there tmux would keep what is erased in
-# its scrollback (scroll-on-clear), so it begins a cell later.
+# At the beginning of a row, which may be the first of the screen: from there tmux would keep what is erased
+# in its scrollback (scroll-on-clear), so it begins a cell later.
 _ERASE_FROM_HERE = " \x1b[J\x1b[D\x1b[K"
 _ERASE_TO_END_OF_LINE = "\x1b[K"
 _NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"

@@ -43,7 +43,7 @@ class WindowScreen(pyte.HistoryScreen):  # type: ignore[misc]  # pyte has no typ
             self._wrapped.discard(id(self.buffer[self.cursor.y]))
 
     def erase_in_display(self, how: int = 0, *args: Any, **kwargs: Any) -> None:
-        """As in pyte, and as ``erase_in_line``; from the first cell on as tmux, which keeps what is erased."""
+        """As in pyte, and as ``erase_in_line``; at the first cell as tmux, which keeps it."""
         if how == 0 and (self.cursor.x, self.cursor.y) == (0, 0):
             used = [y for y in range(self.lines) if _text(list(self.buffer[y].values()))]
             for y in range(max(used, default=-1) + 1):
