@@ -18,6 +18,9 @@ from typing import TextIO
 from chatcli.terminal.rows import PLAIN, Row, Style, ansi, cells
 
 _ERASE_BELOW = "\x1b[J"
+# At the beginning of a row, which may be the first of the screen: from there tmux would keep what is erased
+# in its scrollback (scroll-on-clear), so it begins a cell later.
+_ERASE_FROM_HERE = " \x1b[J\x1b[D\x1b[K"
 _ERASE_TO_END_OF_LINE = "\x1b[K"
 _NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
@@ -112,23 +115,25 @@ class LiveArea:
             parts.append(_NO_WRAP)
             for row in shown[:-1]:
                 parts += [self._erased(row, width, _ERASE_TO_END_OF_LINE), "\n"]
-            parts += [self._erased(shown[-1], width, _ERASE_BELOW), _WRAP, "\r"]
+            parts += [self._erased(shown[-1], width, _ERASE_BELOW, _ERASE_FROM_HERE), _WRAP, "\r"]
             if len(shown) > 1:
                 parts.append(f"\x1b[{len(shown) - 1}A")
         else:
-            parts.append(_ERASE_BELOW)
+            parts.append(_ERASE_FROM_HERE)
         self._live = len(shown)
         self._write("".join((*parts, _END_FRAME)))
 
     def close(self) -> None:
         """Erase the unfinished rows and give the cursor back."""
         if self._live or self._hidden:
-            self._write((_ERASE_BELOW if self._live else "") + (_SHOW_CURSOR if self._hidden else ""))
+            self._write((_ERASE_FROM_HERE if self._live else "") + (_SHOW_CURSOR if self._hidden else ""))
         self._live, self._hidden = 0, False
 
     def suspend(self) -> None:
         """As ``close``, for a signal handler, which may have interrupted a write of ours."""
-        text = (_WRAP + "\r" + _ERASE_BELOW if self._live else "") + (_SHOW_CURSOR if self._hidden else "")
+        text = (_WRAP + "\r" + _ERASE_FROM_HERE if self._live else "") + (
+            _SHOW_CURSOR if self._hidden else ""
+        )
         self._live, self._hidden = 0, False
         with suppress(OSError, ValueError):
             os.write(self._out.fileno(), text.encode())
@@ -139,10 +144,12 @@ class LiveArea:
         look = self.abilities
         self._write(ansi([(text, style)], styled=look.escapes, colored=look.colored))
 
-    def _erased(self, row: Row, width: int, erase: str) -> str:
+    def _erased(self, row: Row, width: int, erase: str, before: str = "") -> str:
         """What draws a row over an older one: erasing behind it does not flicker, but would take the last
         character of a row that is full."""
-        return erase + self._paint(row) if row.width >= width else self._paint(row) + erase
+        if 0 < row.width < width:
+            return self._paint(row) + erase
+        return (before or erase) + self._paint(row)
 
     def _paint(self, row: Row) -> str:
         return ansi(row.pieces, styled=self.abilities.escapes, colored=self.abilities.colored)

@@ -43,7 +43,13 @@ class WindowScreen(pyte.HistoryScreen):  # type: ignore[misc]  # pyte has no typ
             self._wrapped.discard(id(self.buffer[self.cursor.y]))
 
     def erase_in_display(self, how: int = 0, *args: Any, **kwargs: Any) -> None:
-        """As in pyte, and as ``erase_in_line``."""
+        """As in pyte, and as ``erase_in_line``; at the first cell as tmux, which keeps it."""
+        if how == 0 and (self.cursor.x, self.cursor.y) == (0, 0):
+            used = [y for y in range(self.lines) if _text(list(self.buffer[y].values()))]
+            for y in range(max(used, default=-1) + 1):
+                row = _Row(self.default_char, {})
+                row.update(self.buffer[y])
+                self.history.top.append(row)
         super().erase_in_display(how, *args, **kwargs)
         first = self.cursor.y if how == 0 else 0
         if how != 1:
