@@ -124,6 +124,8 @@ def files_at(name: str) -> tuple[Path, ...] | None:
     Raises:
         ModelNotFound: it is a folder, or lacks parts.
     """
+    if not name:  # to Path it would be the working folder
+        return None
     try:
         path = Path(name).expanduser()
         if path.is_dir() and not name.lower().startswith(("hf:", "ollama:")):
