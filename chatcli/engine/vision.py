@@ -23,7 +23,6 @@ from chatcli.errors import ChatcliError, DataError, ModelError
 
 _ABORTED = 2  # as llama_decode says it
 _KEPT_BYTES = 64 * 2**20  # of what was encoded; a photo takes 2 to 130 MB, and a minute on a slow CPU
-_LOOK_EVERY = 16  # operations of the projector between two looks at the cancellation
 # Sizes in pixels of large pictures, from square to a long strip. What is scaled to fit takes a few cells more
 # or less with every other shape, so that what is found with these is rounded up.
 _LARGE = [(4096, side) for side in range(512, 4097, 128)]
@@ -101,7 +100,6 @@ class Vision:
         self._native = native
         self._lib: Any = native.mtmd
         self._cancel = Cancellation()
-        self._operations = 0
         self._chunks: dict[int, Chunk] = {}
         self._rows: dict[str, tuple[int, ...]] = {}
         self._encoded: dict[int, Any] = {}
@@ -247,7 +245,6 @@ class Vision:
 
     def _keep(self, chunk: Chunk, handle: Any, name: str) -> None:
         self._native.log.clear()
-        self._operations = 0
         failed = self._lib.mtmd_encode_chunk(self._context, handle)
         if self._cancel.is_set():
             return  # what came out is worthless
@@ -318,11 +315,11 @@ class Vision:
                 yield _Piece([], count.value, copy(chunk))
 
     def _between_operations(self, _tensor: Any, asks: bool, _data: Any) -> bool:
-        """ggml's eval callback: asks whether to stop after an operation, then whether to go on."""
-        if not asks:
-            return not self._cancel.is_set()
-        self._operations += 1
-        return self._operations % _LOOK_EVERY == 0
+        """ggml's eval callback: asks whether to stop after an operation, then whether to go on.
+
+        To stop after each one costs nothing that could be measured (benchmarks/LOG.md).
+        """
+        return asks or not self._cancel.is_set()
 
 
 def _refusal(native: Native, most_tokens: int | None) -> str:
