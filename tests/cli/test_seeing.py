@@ -1,6 +1,7 @@
 """Models that see, through the whole program: a real projector, loaded and run by libmtmd."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,6 +108,8 @@ def test_a_chat_about_a_picture_goes_on(home: Path, projector: Path, cat: Path) 
         cat.unlink()
         terminal.send(f"{LONG}\r")
         terminal.wait_for(lambda text: "is this?" in text and text.endswith("\n>"))
+        terminal.send("/show info\r")
+        terminal.wait_for(lambda text: bool(re.search("pictures +│ seen", text)) and text.endswith("\n>"))
         terminal.send("\x04")
         assert terminal.wait_for_exit() == 0
     resumed = run(home, "ask", "-c", *see, "Why?")

@@ -85,6 +85,7 @@ def _info(chat: Chat) -> None:
         ("architecture", f"{model.architecture} {model.quantization}".strip()),
         ("context", f"{engine.context_size} tokens"),
         ("adapter", model.adapter and f"{model.adapter[:12]} at {model.adapter_scale:g}"),
+        ("pictures", f"not seen: {engine.blindness}" if engine.blindness else "seen"),
         ("sha256", model.sha256),
         ("chat", conversation.id),
         ("title", conversation.title),
