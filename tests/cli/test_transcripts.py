@@ -19,7 +19,7 @@ from chatcli.settings import Paths
 from chatcli.storage.state_cache import StateCache
 from chatcli.storage.transcripts import TranscriptStore
 from tests.chat.formats import samples
-from tests.chat.pictures import picture
+from tests.pictures import picture
 from tests.program import Run, Terminal, environment
 from tests.program import run as run_program
 

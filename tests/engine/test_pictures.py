@@ -26,6 +26,8 @@ def _file(image: Image.Image, kind: str, **how: object) -> bytes:
         ("GIF", ".gif"),
         ("BMP", ".bmp"),
         ("TIFF", ".tiff"),
+        ("AVIF", ".avif"),
+        ("MPO", ".jpg"),
     ],
 )
 def test_common_formats_are_read(kind: str, suffix: str) -> None:

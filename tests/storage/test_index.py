@@ -22,7 +22,7 @@ from chatcli.storage.feedback_log import FeedbackLog
 from chatcli.storage.index import Hit, TranscriptIndex
 from chatcli.storage.index_refresh import FILES_PER_CALL
 from chatcli.storage.transcripts import TranscriptStore
-from tests.chat.pictures import picture
+from tests.pictures import picture
 
 from .test_durable import mode_of, umask
 

@@ -18,8 +18,8 @@ from chatcli.chat.message import Picture, assistant, user
 from chatcli.chat.pictures import in_words
 from chatcli.chat.transcript_reader import load
 from chatcli.errors import StorageError
-from tests.chat.pictures import picture
 from tests.chat.strategies import ANY_TEXT, TEXTS, conversations
+from tests.pictures import picture
 
 HOSTILE = [
     "</title><script>alert(1)</script>",
@@ -136,7 +136,7 @@ def page_with(*pictures: Picture) -> Page:
 
 
 _SHOWN = {
-    **{kind: picture("cat.txt", kind) for kind in ("PNG", "JPEG", "GIF", "WEBP", "BMP")},
+    **{kind: picture("cat.txt", kind=kind) for kind in ("PNG", "JPEG", "GIF", "WEBP", "BMP")},
     "AVIF": Picture("c" * 64, "cat.txt", lambda: b"\x00\x00\x00\x20ftypavif"),  # not every Pillow writes it
 }
 
@@ -154,7 +154,7 @@ def _gone() -> bytes:
     raise StorageError("there is no file")
 
 
-_UNSHOWN = [None, _gone, lambda: b"", lambda: b"<svg onload='alert(1)'/>", picture("a", "TIFF").read]
+_UNSHOWN = [None, _gone, lambda: b"", lambda: b"<svg onload='alert(1)'/>", picture("a", kind="TIFF").read]
 
 
 @pytest.mark.parametrize("read", _UNSHOWN)
