@@ -101,7 +101,8 @@ class Exchange:
         draft.begin(self._unfinished(began), self._written.log)
         for event in engine.generate(request.messages, parameters, cancel=cancel, thinking=thinking):
             if isinstance(event, Finished):
-                self._kept.note(engine, event.generation.usage)
+                pictures = any(message.pictures for message in request.messages)
+                self._kept.note(engine, event.generation.usage, pictures=pictures)
             yield event
 
     def _is_news(self, unseen: Unseen) -> bool:

@@ -22,7 +22,7 @@ class KeptState:
         self._cache = cache
         self._resumed = ""
         self._engine: Engine | None = None
-        self._tokens = 0
+        self._worth_it = False
         self._aside: memoryview | None = None  # of this conversation, while the engine does something else
 
     def resume(self, name: str) -> None:
@@ -39,10 +39,15 @@ class KeptState:
         if blob is not None:
             engine.load_state(blob)
 
-    def note(self, engine: Engine, usage: Usage) -> None:
-        """The engine has answered in the present conversation."""
+    def note(self, engine: Engine, usage: Usage, *, pictures: bool = False) -> None:
+        """The engine has answered in the present conversation.
+
+        Args:
+            usage: of the answer.
+            pictures: there were some, which take longer to look at than as many tokens to read.
+        """
         self._engine = engine
-        self._tokens = usage.prompt_tokens + usage.completion_tokens
+        self._worth_it = pictures or usage.prompt_tokens + usage.completion_tokens >= LEAST_TOKENS
 
     def set_aside(self, engine: Engine) -> bool:
         """Keep what the engine has read of the present conversation while it does something else.
@@ -71,7 +76,7 @@ class KeptState:
         """
         answered, self._engine, self._resumed = self._engine, None, ""
         aside, self._aside = self._aside, None
-        if self._cache is None or engine is None or engine is not answered or self._tokens < LEAST_TOKENS:
+        if self._cache is None or engine is None or engine is not answered or not self._worth_it:
             return
         try:
             blob = engine.save_state() if aside is None else aside
