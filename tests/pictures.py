@@ -8,6 +8,12 @@ from PIL import Image
 
 from chatcli.chat.message import Picture
 
+#: Formats that are read, by Pillow's name, and the suffix their files get; MPO is a JPEG to us.
+FORMATS = (
+    *(("PNG", ".png"), ("JPEG", ".jpg"), ("WEBP", ".webp"), ("GIF", ".gif"), ("BMP", ".bmp")),
+    *(("TIFF", ".tiff"), ("AVIF", ".avif"), ("MPO", ".jpg")),
+)
+
 
 def picture_bytes(color: str = "red", size: tuple[int, int] = (30, 20), kind: str = "PNG") -> bytes:
     """The file of a picture of one colour."""

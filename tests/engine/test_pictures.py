@@ -9,6 +9,7 @@ from PIL import Image
 
 from chatcli.engine.pictures import MOST_PIXELS, facts, pixels
 from chatcli.errors import DataError
+from tests.pictures import FORMATS
 
 
 def _file(image: Image.Image, kind: str, **how: object) -> bytes:
@@ -17,19 +18,7 @@ def _file(image: Image.Image, kind: str, **how: object) -> bytes:
     return out.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("kind", "suffix"),
-    [
-        ("PNG", ".png"),
-        ("JPEG", ".jpg"),
-        ("WEBP", ".webp"),
-        ("GIF", ".gif"),
-        ("BMP", ".bmp"),
-        ("TIFF", ".tiff"),
-        ("AVIF", ".avif"),
-        ("MPO", ".jpg"),
-    ],
-)
+@pytest.mark.parametrize(("kind", "suffix"), FORMATS)
 def test_common_formats_are_read(kind: str, suffix: str) -> None:
     """Size and colour come out, whatever the format."""
     data = _file(Image.new("RGB", (30, 20), (200, 10, 10)), kind)

@@ -15,7 +15,7 @@ from chatcli.storage.index import TranscriptIndex
 from chatcli.storage.pictures import PictureFolder
 from chatcli.storage.transcript_log import TranscriptLog
 from chatcli.storage.transcripts import NoTranscripts, TranscriptStore
-from tests.pictures import bytes_of, picture, picture_bytes
+from tests.pictures import FORMATS, bytes_of, picture, picture_bytes
 from tests.storage.picture_appender import survivors
 from tests.storage.test_durable import file_size_limit, mode_of, umask
 from tests.storage.test_kill import Verdict, Writer, torture
@@ -44,17 +44,7 @@ def kept(store: TranscriptStore) -> list[Path]:
     return sorted(p for p in store.folder.rglob("*.pictures/*"))
 
 
-@pytest.mark.parametrize(
-    ("kind", "suffix"),
-    [
-        ("PNG", ".png"),
-        ("JPEG", ".jpg"),
-        ("WEBP", ".webp"),
-        ("GIF", ".gif"),
-        ("BMP", ".bmp"),
-        ("TIFF", ".tiff"),
-    ],
-)
+@pytest.mark.parametrize(("kind", "suffix"), FORMATS)
 def test_a_picture_lies_beside_its_transcript(store: TranscriptStore, kind: str, suffix: str) -> None:
     """Under the hash of its content, with the suffix of its format whatever it was called, for its owner."""
     shown = picture("a.b", kind=kind)
