@@ -17,6 +17,7 @@ from chatcli.terminal.sanitize import sanitize, sanitize_line
 
 #: Ctrl-O.
 FOLD_KEY = b"\x0f"
+_STOPPED_EARLY = "[stopped before the first word]"
 _MARKS = {
     FinishReason.INTERRUPTED: "[stopped; what came is kept]",
     FinishReason.LENGTH: "[cut off: the longest answer or the end of the context was reached]",
@@ -236,8 +237,11 @@ class Screen:
             return
         view, self._view = self._view, None
         view.finish()
-        if generation is not None and generation.finish_reason in _MARKS:
-            self.note(_MARKS[generation.finish_reason])
+        if generation is None or generation.finish_reason not in _MARKS:
+            return
+        stopped = generation.finish_reason is FinishReason.INTERRUPTED
+        nothing_came = stopped and not generation.usage.completion_tokens
+        self.note(_STOPPED_EARLY if nothing_came else _MARKS[generation.finish_reason])
 
     def _redraw(self) -> None:
         if self._view is not None:

@@ -90,6 +90,7 @@ def test_ctrl_c_before_the_answer_gives_the_line_back(home: Path) -> None:
         t.wait_for(lambda shown: shown.count("hello") == 1 and not shown.endswith("hello"))
         t.send("\x03")
         t.wait_for(lambda shown: shown.count("> hello") == 2)
+        assert "[stopped before the first word]" in t.scrollback
         t.send("\x03")
         ready(t)
         leave(t)
