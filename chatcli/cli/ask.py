@@ -19,6 +19,7 @@ from chatcli.engine.base import Finished, LeftOut, ReasoningDelta, TextDelta, Un
 from chatcli.errors import ExitCode, UsageError
 from chatcli.session.attachments import STDIN, enclose, read_files, read_pictures
 from chatcli.session.background import BackgroundAnswer
+from chatcli.words import counted
 
 
 @takes_model_options
@@ -122,7 +123,9 @@ def _stream(invocation: Invocation, answer: BackgroundAnswer, *, silent: bool) -
             elif isinstance(event, ReasoningDelta):
                 reasoning.append(event.text)
             elif isinstance(event, LeftOut):
-                invocation.note(f"chatcli: {len(event.indices)} oldest messages did not fit the context")
+                invocation.note(
+                    f"chatcli: {counted(len(event.indices), 'oldest message')} did not fit the context"
+                )
             elif isinstance(event, Unseen):
                 invocation.note(f"chatcli: {event}")
             elif isinstance(event, Finished):

@@ -10,7 +10,7 @@ from chatcli.errors import UsageError
 from chatcli.sampling import SamplingParams
 from chatcli.session.context_view import Part, view_context
 from chatcli.terminal.chat import Chat
-from chatcli.terminal.commands.conversation import excerpt
+from chatcli.words import binary_size, counted, excerpt
 
 
 def show(chat: Chat, argument: str) -> None:
@@ -54,7 +54,7 @@ def stats(chat: Chat, _argument: str) -> None:
         ),
         (
             "answer",
-            f"{usage.completion_tokens} tokens in {timings.generation:.2f} s"
+            f"{counted(usage.completion_tokens, 'token')} in {timings.generation:.2f} s"
             f"{_rate(usage.completion_tokens - 1, timings.generation)}",
         ),
         ("ended", str(last.finish_reason)),
@@ -62,7 +62,7 @@ def stats(chat: Chat, _argument: str) -> None:
     ]
     memory = _resident()
     if memory:
-        rows.append(("memory", f"{memory / 2**20:.0f} MiB of this program, the model's pages among them"))
+        rows.append(("memory", f"{binary_size(memory)} of this program, the model's pages among them"))
     chat.screen.table(rows)
 
 
