@@ -62,7 +62,7 @@ def test_ci_runs_readmes_own_command() -> None:
 
 
 def test_every_declared_dependency_is_pinned() -> None:
-    """constraints.txt pins every dependency that pyproject.toml declares; else run ``bash .ci/versions pin``."""
+    """constraints.txt pins every dependency of pyproject.toml; else run ``bash .ci/versions pin``."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         declared = tomllib.load(file)
     project = declared["project"]
