@@ -47,23 +47,8 @@ def stats(chat: Chat, _argument: str) -> None:
     if last is None:
         raise UsageError("there is no answer yet")
     rows = [
-<<<<<<< HEAD
-        ("first token", f"{timings.first_token:.2f} s after the request"),
-        ("prompt", f"{usage.prompt_tokens} tokens, {usage.cached_tokens} of them reused"),
-        (
-            "",
-            f"{usage.decoded_tokens} read in {timings.prompt:.2f} s"
-            f"{_rate(usage.decoded_tokens, timings.prompt)}",
-        ),
-        (
-            "answer",
-            f"{counted(usage.completion_tokens, 'token')} in {timings.generation:.2f} s"
-            f"{_rate(usage.completion_tokens - 1, timings.generation)}",
-        ),
-=======
         ("first token", f"{last.timings.first_token:.2f} s after the request"),
         *_token_rows(last.usage, last.timings),
->>>>>>> main
         ("ended", str(last.finish_reason)),
         ("seed", str(last.parameters.seed)),
     ]
@@ -82,7 +67,8 @@ def _token_rows(usage: Usage, timings: Timings) -> list[tuple[str, str]]:
         ("", f"{read} read in {timings.prompt:.2f} s{_rate(read, timings.prompt)}"),
         (
             "answer",
-            f"{written} tokens in {timings.generation:.2f} s{_rate(written - 1, timings.generation)}",
+            f"{counted(written, 'token')} in {timings.generation:.2f} s"
+            f"{_rate(written - 1, timings.generation)}",
         ),
     ]
 
