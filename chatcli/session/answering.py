@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Message
 from chatcli.engine.base import Event, LeftOut, ReasoningDelta, TextDelta, Unseen
-from chatcli.storage.partial import PartialAnswer
+from chatcli.storage.partial import AnswerJournal
 from chatcli.storage.transcript_log import NoLog, TranscriptLog
 
 #: Attribute of an answer that goes on from another one, which was cut; that one's id.
@@ -58,7 +58,7 @@ class Draft:
         self._reasoning = [begun.reasoning] if begun and begun.reasoning else []
         self.grown = False
         self._remarks: dict[str, str] = {}
-        self._journal: PartialAnswer | None = None
+        self._journal: AnswerJournal | None = None
 
     def begin(self, node: Node, log: TranscriptLog | NoLog) -> None:
         """From now on, keep what comes where it outlives this process.

@@ -6,6 +6,7 @@ from chatcli.chat.formats.foreign import ORIGIN
 from chatcli.chat.transcript_reader import Reader, SessionRead
 from chatcli.errors import TranscriptError
 from chatcli.storage import layout
+from chatcli.storage.durable import read_regular
 
 # The first element of an imported conversation is shorter: its title and its origin are bounded.
 _FIRST_ELEMENT = 8192
@@ -20,8 +21,7 @@ def known_origins(folder: Path) -> dict[str, str]:
     found = {}
     for name in sorted(layout.names(folder)):
         try:
-            with layout.path_of(folder, name).open("rb") as file:
-                begin = file.read(_FIRST_ELEMENT)
+            begin = read_regular(layout.path_of(folder, name), _FIRST_ELEMENT)
         except OSError:
             continue
         if ORIGIN.encode() in begin and (origin := _origin(begin)):

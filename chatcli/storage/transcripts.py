@@ -14,7 +14,7 @@ from chatcli.chat.scanner import Damage
 from chatcli.chat.transcript_reader import Loaded, load
 from chatcli.errors import AmbiguousReference, ChatcliError, StorageError, TranscriptError, UsageError
 from chatcli.storage import layout
-from chatcli.storage.durable import AppendFile, Locked, remove_file, storage_error
+from chatcli.storage.durable import AppendFile, Locked, open_regular, remove_file, storage_error
 from chatcli.storage.partial import journal_path, journals, missing_node, read_part
 from chatcli.storage.pictures import PictureFolder
 from chatcli.storage.transcript_log import NoLog, TranscriptLog, asides, busy, mend_tail
@@ -270,6 +270,6 @@ def read_chunks(path: Path) -> Iterator[bytes]:
     Raises:
         OSError: it cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while piece := file.read(_CHUNK):
             yield piece
