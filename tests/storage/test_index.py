@@ -17,13 +17,12 @@ from chatcli.chat.conversation import Conversation
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, assistant, user
 from chatcli.errors import UsageError
 from chatcli.feedback.records import Target, rating, retraction
-from chatcli.storage.durable import atomic_write
-from chatcli.storage.feedback_log import FeedbackLog
-from chatcli.storage.index import Hit, TranscriptIndex
-from chatcli.storage.transcripts import TranscriptStore
+from chatcli.files.durable import atomic_write
+from chatcli.storage.feedback.log import FeedbackLog
+from chatcli.storage.index.index import Hit, TranscriptIndex
+from chatcli.storage.transcripts.store import TranscriptStore
+from tests.files.test_durable import mode_of, umask
 from tests.pictures import picture
-
-from .test_durable import mode_of, umask
 
 
 class Archive:
@@ -531,7 +530,7 @@ def test_where_the_index_cannot_be_written_questions_are_answered(archive: Archi
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from chatcli.storage.index import TranscriptIndex
+from chatcli.storage.index.index import TranscriptIndex
 home = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 index = TranscriptIndex(home / "transcripts", home / "cache" / "index.sqlite")
@@ -559,7 +558,7 @@ def test_a_full_disk_is_read_and_forgets(archive: Archive) -> None:
 SEARCHER = """
 import sys
 from pathlib import Path
-from chatcli.storage.index import TranscriptIndex
+from chatcli.storage.index.index import TranscriptIndex
 home = Path(sys.argv[1])
 for turn in range(20):
     index = TranscriptIndex(home / "transcripts", home / "cache" / "index.sqlite")
