@@ -1,7 +1,7 @@
 """Writes the generated parts of the documentation; ``tests/test_docs.py`` compares them with the code.
 
-A generated part stands between ``<!-- NAME -->`` and ``<!-- end of NAME -->``. It has texts of this project only, none
-that a library writes, so every version of the libraries gives the same. Usage: python -m docs.generate
+A generated part stands between ``<!-- NAME -->`` and ``<!-- end of NAME -->``. It has texts of this project,
+none of a library, so every version of the libraries gives the same text. Usage: python -m docs.generate
 """
 
 import inspect

@@ -125,8 +125,7 @@ def _contenders(specs: Sequence[str], settings: Settings, invocation: Invocation
         UsageError: a specification is invalid.
         ModelNotFound: a model does not exist.
     """
-    from chatcli.engine.scripted import PREFIX as SCRIPTED
-    from chatcli.library.names import find_model
+    from chatcli.library.opening import check_model
     from chatcli.library.stores import Places
     from chatcli.session.contenders import Contender, parse_contender
 
@@ -138,8 +137,7 @@ def _contenders(specs: Sequence[str], settings: Settings, invocation: Invocation
         except ValueError as error:
             raise UsageError(f"--contender {spec}: {error}; put values with spaces in quotes") from None
         contender = parse_contender(words, base, "--contender")
-        if not contender.settings.model.startswith(SCRIPTED):
-            find_model(contender.settings.model, Places.of(invocation.environ, invocation.paths))
+        check_model(contender.settings, Places.of(invocation.environ, invocation.paths))
         found.append(contender)
     return found
 

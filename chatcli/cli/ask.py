@@ -20,6 +20,7 @@ from chatcli.engine.base import Finished, LeftOut, Prompt, PromptToken, Reasonin
 from chatcli.errors import ExitCode, UsageError
 from chatcli.session.attachments import STDIN, enclose, read_files, read_pictures
 from chatcli.terminal.sanitize import sanitize_line
+from chatcli.words import counted
 
 if TYPE_CHECKING:
     from chatcli.session.background import BackgroundAnswer
@@ -130,7 +131,7 @@ def _stream(
             elif isinstance(event, ReasoningDelta):
                 reasoning.append(event.text)
             elif isinstance(event, LeftOut):
-                invocation.say(f"the {len(event.indices)} oldest messages did not fit the context")
+                invocation.say(f"{counted(len(event.indices), 'oldest message')} did not fit the context")
             elif isinstance(event, Unseen):
                 invocation.say(str(event))
             elif isinstance(event, Finished):
@@ -190,7 +191,7 @@ def _answer_record(generation: Generation, text: str, reasoning: str) -> dict[st
         "finish_reason": str(generation.finish_reason),
         "model": generation.model.name,
         "seed": generation.parameters.seed,
-        "usage": asdict(generation.usage),
+        "usage": asdict(generation.usage) if generation.usage.is_counted else None,
         "timings": {name: round(seconds, 6) for name, seconds in asdict(generation.timings).items()},
     }
 

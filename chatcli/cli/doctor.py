@@ -10,12 +10,12 @@ from chatcli.cli.invocation import Invocation
 from chatcli.cli.options import ModelOptions, takes_model_options
 from chatcli.errors import ChatcliError
 from chatcli.settings import Paths, Settings
+from chatcli.words import binary_size
 
 if TYPE_CHECKING:
     from chatcli.engine.machine import Library, MachineReport
 
 _PLACES = ("config_file", "transcripts", "feedback_log", "models", "input_history", "cache")
-_GIB = 2**30
 
 
 @takes_model_options
@@ -50,18 +50,16 @@ def doctor(
 
 def _try(settings: Settings, paths: Paths, environ: Mapping[str, str]) -> dict[str, Any]:
     """Return the result of the first load of the model; try it now if no result is cached."""
-    from chatcli.engine.probe import probe
-    from chatcli.engine.scripted import PREFIX
-    from chatcli.library.opening import locate, wanted_options
+    from chatcli.library.opening import try_model
     from chatcli.library.stores import Places
 
-    if settings.model.startswith(PREFIX):
-        return {"name": settings.model, "outcome": "ok", "reason": "needs no file"}
     try:
-        path = locate(settings.model, Places.of(environ, paths))
-        verdict = probe(path, paths.probe_verdicts, wanted_options(settings))
+        tried = try_model(settings, Places.of(environ, paths), paths.probe_verdicts)
     except ChatcliError as error:
         return {"name": settings.model, "outcome": "error", "reason": str(error)}
+    if tried is None:
+        return {"name": settings.model, "outcome": "ok", "reason": "needs no file"}
+    path, verdict = tried
     return {
         "name": settings.model,
         "file": str(path),
@@ -81,10 +79,10 @@ def _about_machine(report: "MachineReport") -> Iterator[tuple[str, str]]:
     if cpu.advertises_amx:
         yield "", "advertises AMX; some virtual machines crash on it, the first load below tests it"
     memory = report.memory
-    limit = f", limited to {memory.limit / _GIB:.1f} GiB" if memory.limit else ""
-    yield "memory", f"{memory.available / _GIB:.1f} of {memory.total / _GIB:.1f} GiB available{limit}"
+    limit = f", limited to {binary_size(memory.limit)}" if memory.limit else ""
+    yield "memory", f"{binary_size(memory.available)} of {binary_size(memory.total)} available{limit}"
     for disk in report.disks:
-        yield "free disk", f"{disk.free / _GIB:.1f} of {disk.total / _GIB:.1f} GiB at {disk.path}"
+        yield "free disk", f"{binary_size(disk.free)} of {binary_size(disk.total)} at {disk.path}"
 
 
 def _about_library(library: "Library | None", error: str) -> Iterator[tuple[str, str]]:
@@ -95,7 +93,7 @@ def _about_library(library: "Library | None", error: str) -> Iterator[tuple[str,
     yield "built with", ", ".join(library.backends)
     yield "cpu features", " ".join(library.features)
     for device in library.devices:
-        size = f", {device.free_memory / _GIB:.1f} of {device.total_memory / _GIB:.1f} GiB free"
+        size = f", {binary_size(device.free_memory)} of {binary_size(device.total_memory)} free"
         yield (
             "device",
             f"{device.name} ({device.kind}): {device.description}{size if device.total_memory else ''}",

@@ -10,14 +10,13 @@ from chatcli.cli.invocation import Invocation, exit_on_signals
 from chatcli.cli.options import LAST, invoked
 from chatcli.errors import ChatcliError, UsageError
 from chatcli.settings import Settings
+from chatcli.words import counted, excerpt
 
 if TYPE_CHECKING:
     from chatcli.chat.conversation import Conversation, Node
     from chatcli.storage.feedback_log import FeedbackLog
     from chatcli.storage.transcripts import TranscriptStore
     from chatcli.terminal.ballot_rating import Item
-
-_EXCERPT = 60
 
 
 def rate(
@@ -73,7 +72,7 @@ def _rate_last(word: str, reason: str, settings: Settings, invocation: Invocatio
             comment=said.comment,
             origin="rate",
         )
-    question = _excerpt(question_of(conversation, node))
+    question = excerpt(question_of(conversation, node))
     hint = f" (kept as a comment; did you mean {verdict.hint}?)" if verdict.hint else ""
     invocation.say(f"{verdict_of(rating)}: the answer to {question!r} in {conversation.id}{hint}")
 
@@ -95,8 +94,7 @@ def _rate_one_by_one(given: Sequence[str], settings: Settings, invocation: Invoc
     if not session.seen:
         screen.note("(there is no answer to rate yet)")
     else:
-        count = len(session.rated)
-        screen.note(f"({count} answer{'' if count == 1 else 's'} rated)")
+        screen.note(f"({counted(len(session.rated), 'answer')} rated)")
 
 
 def _items(
@@ -149,8 +147,3 @@ def _store(invocation: Invocation) -> "TranscriptStore":
 
     paths = invocation.paths
     return TranscriptStore(paths.transcripts, TranscriptIndex(paths.transcripts, paths.index).titled)
-
-
-def _excerpt(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _EXCERPT else line[: _EXCERPT - 1] + "…"

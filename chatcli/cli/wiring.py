@@ -44,10 +44,19 @@ class SessionBuilder:
         """Return the function that opens the model of some settings; ``tell`` as for ``engine``."""
 
         def open_model(wanted: Settings, cancel: Cancellation, progress: Progress) -> Engine:
+            from chatcli.engine.registry import Opening
             from chatcli.library.opening import open_engine
 
+            told = {} if tell is None else {"tell": tell}
             return open_engine(
-                wanted, self.paths, self.environ, on_progress=progress, cancel=cancel, tell=tell
+                Opening(
+                    settings=wanted,
+                    paths=self.paths,
+                    environ=self.environ,
+                    on_progress=progress,
+                    cancel=cancel,
+                    **told,
+                )
             )
 
         return open_model
