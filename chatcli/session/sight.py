@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from chatcli.chat.message import Picture
 from chatcli.engine.base import Engine, no_vision_reason
 from chatcli.errors import ModelError
+from chatcli.words import listed
 
 
 def check_sight(engine: Engine, pictures: Iterable[Picture]) -> None:
@@ -15,8 +16,7 @@ def check_sight(engine: Engine, pictures: Iterable[Picture]) -> None:
     """
     names = list(dict.fromkeys(picture.name for picture in pictures))
     if names and (reason := no_vision_reason(engine)):
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         raise ModelError(
-            f"{engine.model.name} cannot be shown {names[0]}{more}: {reason}; "
+            f"{engine.model.name} cannot be shown {listed(names, most=1)}: {reason}; "
             "take a model that sees (/model, -m), or give this one its projector (--mmproj)"
         )

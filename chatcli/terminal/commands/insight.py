@@ -10,7 +10,7 @@ from chatcli.errors import UsageError
 from chatcli.sampling import SamplingParams
 from chatcli.session.context_view import ContextPart, view_context
 from chatcli.terminal.chat import Chat
-from chatcli.terminal.commands.conversation import excerpt
+from chatcli.words import binary_size, counted, excerpt
 
 
 def show(chat: Chat, argument: str) -> None:
@@ -54,7 +54,7 @@ def stats(chat: Chat, _argument: str) -> None:
     ]
     memory = _resident()
     if memory:
-        rows.append(("memory", f"{memory / 2**20:.0f} MiB of this program, the model's pages among them"))
+        rows.append(("memory", f"{binary_size(memory)} of this program, the model's pages among them"))
     chat.screen.table(rows)
 
 
@@ -67,7 +67,8 @@ def _token_rows(usage: Usage, timings: Timings) -> list[tuple[str, str]]:
         ("", f"{read} read in {timings.prompt:.2f} s{_rate(read, timings.prompt)}"),
         (
             "answer",
-            f"{written} tokens in {timings.generation:.2f} s{_rate(written - 1, timings.generation)}",
+            f"{counted(written, 'token')} in {timings.generation:.2f} s"
+            f"{_rate(written - 1, timings.generation)}",
         ),
     ]
 
