@@ -190,8 +190,8 @@ class LlamaEngine(Engine):
     ) -> Iterator[Event]:
         """Answer the last message; see ``Engine.generate``.
 
-        The prompt leaves room for an answer (``room_for_answer``). With a grammar, templates that can are told
-        not to think, since the grammar would constrain the reasoning.
+        The prompt leaves room for an answer (``room_for_answer``). With a grammar, templates that can are
+        told not to think, since the grammar would constrain the reasoning.
 
         Raises:
             ContextOverflow: the system prompts and the last message alone do not fit; nothing was decoded.
