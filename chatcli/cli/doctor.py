@@ -1,4 +1,4 @@
-"""``chatcli doctor``: what this machine and the installed llama.cpp can do, and where things are."""
+"""``chatcli doctor``: what this machine and the installed llama.cpp can do, and where files are."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,10 +21,10 @@ _PLACES = ("config_file", "transcripts", "feedback_log", "models", "input_histor
 @takes_model_options
 def doctor(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     options: ModelOptions = ModelOptions(),  # noqa: B008  (frozen)
 ) -> None:
-    """Tell what this machine can do, where things are, and whether the model runs here."""
+    """Show what this machine can do, where files are, and whether the model runs."""
     from chatcli.engine.machine import describe_machine
 
     invocation = Invocation.from_process()
@@ -49,7 +49,7 @@ def doctor(
 
 
 def _try(settings: Settings, paths: Paths, environ: Mapping[str, str]) -> dict[str, Any]:
-    """The first-load probe's verdict on the model of the settings; tried now if it is not known."""
+    """Return the result of the first load of the model; try it now if no result is cached."""
     from chatcli.library.opening import try_model
     from chatcli.library.stores import Places
 
@@ -77,7 +77,7 @@ def _about_machine(report: "MachineReport") -> Iterator[tuple[str, str]]:
     cpu = report.cpu
     yield "cpu", f"{cpu.model}, {cpu.physical} cores ({cpu.logical} logical)"
     if cpu.advertises_amx:
-        yield "", "it advertises AMX; some virtual machines do and fault on it, the probe below finds out"
+        yield "", "advertises AMX; some virtual machines crash on it, the first load below tests it"
     memory = report.memory
     limit = f", limited to {binary_size(memory.limit)}" if memory.limit else ""
     yield "memory", f"{binary_size(memory.available)} of {binary_size(memory.total)} available{limit}"
@@ -100,7 +100,7 @@ def _about_library(library: "Library | None", error: str) -> Iterator[tuple[str,
         )
     yield (
         "gpu offload",
-        "yes" if library.gpu_offload else "no: this build computes on the CPU only (docs/gpu.md)",
+        "yes" if library.gpu_offload else "no: this build uses the CPU only (docs/gpu.md)",
     )
     yield "pictures", "yes (libmtmd)" if library.mtmd else "no: this build of llama-cpp-python lacks libmtmd"
 
@@ -111,5 +111,5 @@ def _about_model(model: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "file", model["file"]
     verdict = model["outcome"] + (f": {model['reason']}" if model["reason"] else "")
     if model.get("use_extra_bufts") is False and model["outcome"] == "ok":
-        verdict += ", without weight repacking (this CPU faults on it)"
+        verdict += ", without weight repacking (this CPU crashes on it)"
     yield "first load", verdict + (" (remembered)" if model.get("remembered") else "")
