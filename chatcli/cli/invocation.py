@@ -18,7 +18,7 @@ from chatcli.terminal.sanitize import sanitize
 from chatcli.words import listed
 
 if TYPE_CHECKING:
-    from chatcli.cli.wiring import SessionBuilder
+    from chatcli.app.sessions import SessionBuilder
     from chatcli.terminal.screen import Screen
 
 
@@ -53,7 +53,7 @@ class Invocation:
     @property
     def sessions(self) -> "SessionBuilder":
         """What builds sessions here; warnings go to stderr."""
-        from chatcli.cli.wiring import SessionBuilder
+        from chatcli.app.sessions import SessionBuilder
 
         return SessionBuilder(self.paths, self.environ, self.say)
 
