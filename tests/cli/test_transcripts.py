@@ -332,7 +332,7 @@ def test_import_takes_the_exports_of_other_programs(home: Path, tmp_path: Path) 
     changed = samples.chatgpt() | {"title": "Longer"}
     changed["mapping"]["thanks"]["message"]["content"]["parts"] = ["Thank you"]
     again = run(home, "import", "-", stdin=json.dumps(changed).encode())
-    assert f"imported before as {first}" in again.stderr
+    assert f"was imported as {first}" in again.stderr
 
 
 def test_one_bad_chat_does_not_lose_the_others(home: Path, tmp_path: Path) -> None:
