@@ -73,7 +73,7 @@ class ModelsContext:
         Raises:
             StorageError: the file cannot be written.
         """
-        from chatcli.files.locked_update import update
+        from chatcli.files.replace import update
         from chatcli.library.names.aliases import decode_registry
 
         file = self.places.registry

@@ -98,8 +98,8 @@ def _projector_beside(models: ModelsContext, file: Path, header: "Header") -> Pa
 
 def _copy_all(models: ModelsContext, files: tuple[Path, ...], name: str, projector: Path | None) -> None:
     """Copy the files under a new name. Each appears when it is complete, the first part of the model last."""
-    from chatcli.files.durable import FILE_MODE, make_private_folder, storage_error
-    from chatcli.files.part_file import part_of
+    from chatcli.files.disk import FILE_MODE, make_private_folder, storage_error
+    from chatcli.files.replace import part_of
     from chatcli.library.stores.local_model import renamed
     from chatcli.terminal.progress import Reading
 

@@ -133,7 +133,7 @@ class _Export:
         return self.archive.store.read(name, repair=True).conversation.pictures
 
     def _write(self, out: str, pieces: Iterable[bytes], pictures: Iterable[Picture] = ()) -> None:
-        from chatcli.files.durable import atomic_write
+        from chatcli.files.replace import atomic_write
         from chatcli.storage.transcripts.pictures import PictureFolder
 
         invocation = self.archive.invocation
