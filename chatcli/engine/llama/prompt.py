@@ -20,8 +20,7 @@ from typing import Protocol
 
 from chatcli.chat.message import Message, Picture
 from chatcli.engine.base import Unseen
-from chatcli.engine.llama.marks import Marks
-from chatcli.engine.llama.picture_marks import Show, ShownPictures
+from chatcli.engine.llama.marks import Marks, Show, ShownPictures
 from chatcli.engine.llama.special_pieces import Span, SpecialPieces, TextPart
 from chatcli.engine.llama.vocabulary import Vocabulary, encode, is_cell
 from chatcli.errors import TemplateError
