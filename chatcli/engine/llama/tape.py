@@ -15,7 +15,7 @@ from typing import Any
 from chatcli.chat.message import Picture
 from chatcli.engine.base import Cancellation
 from chatcli.engine.llama.native import Native
-from chatcli.engine.llama.state import StateBlob, TapeState
+from chatcli.engine.llama.state import TapeState, pack
 from chatcli.engine.llama.vision import Chunk, Vision
 from chatcli.engine.llama.vocabulary import chunk_start, is_cell
 from chatcli.errors import ModelError
@@ -189,11 +189,13 @@ class Tape:
         size = self._lib.llama_state_seq_get_size(self._context, _SEQUENCE) if whole else 0
         if not size:
             return None
-        blob = StateBlob(conditions, self.ids, self._positions, self.generated, size)
-        room = (ctypes.c_uint8 * size).from_buffer(blob.data)
-        if self._lib.llama_state_seq_get_data(self._context, room, size, _SEQUENCE) != size:
-            return None
-        return blob.seal()
+
+        def fill(data: memoryview) -> bool:
+            room = (ctypes.c_uint8 * size).from_buffer(data)
+            written: int = self._lib.llama_state_seq_get_data(self._context, room, size, _SEQUENCE)
+            return written == size
+
+        return pack(conditions, self.ids, self._positions, self.generated, size, fill)
 
     def read_state(self, state: TapeState) -> bool:
         """Replace the memory with a state.
