@@ -40,6 +40,9 @@ ALLOWED = {
 DOORS = {
     "llama_cpp": "engine/native.py",
     "huggingface_hub": "library/",
+    "hf_xet": "library/hub/",
+    "httpx2": "library/hub/",
+    "filelock": "library/stores/",
     "rich": "terminal/",
     "prompt_toolkit": "terminal/",
     "typer": "cli/",
@@ -50,7 +53,18 @@ DOORS = {
     "trl": "training/",
     "peft": "training/",
 }
-HEAVY = {"llama_cpp", "huggingface_hub", "prompt_toolkit", "torch", "transformers", "numpy", "jinja2", "PIL"}
+HEAVY = {
+    "llama_cpp",
+    "huggingface_hub",
+    "hf_xet",
+    "httpx2",
+    "prompt_toolkit",
+    "torch",
+    "transformers",
+    "numpy",
+    "jinja2",
+    "PIL",
+}
 # Modules that subclass what a heavy library offers; they are themselves imported only when needed.
 LATE = {"engine/template_sandbox.py": "chatcli.engine.template_sandbox"}
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -30,9 +30,9 @@ app = typer.Typer(
 @app.command("list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List the models on this machine, other programs' too: size, kind, context, store, and which see."""
-    from chatcli.library.hub.leftovers import leftovers_in
     from chatcli.library.registry import read_registry
     from chatcli.library.stores import LocalModel, Store, local_models
+    from chatcli.library.stores.repo_cache import unfinished_in
 
     shelf = Shelf.of(context)
     file = bundled_model()
@@ -43,7 +43,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     unfinished = [
         {"repo": one.cache.repo, "path": str(one.path), "size": one.size}
         for cache in shelf.places.hub
-        for one in leftovers_in(cache)
+        for one in unfinished_in(cache)
         if one.size
     ]
     if as_json:

@@ -84,19 +84,19 @@ def _forget(shelf: Shelf, name: str) -> None:
 
 def _unfinished_too(shelf: Shelf, name: str) -> str:
     """What to do where a name is that of an unfinished download only."""
-    from chatcli.library.hub.leftovers import leftovers_in
+    from chatcli.library.stores.repo_cache import unfinished_in
 
-    repos = {one.cache.repo.lower() for cache in shelf.places.hub for one in leftovers_in(cache)}
+    repos = {one.cache.repo.lower() for cache in shelf.places.hub for one in unfinished_in(cache)}
     here = any(name.lower().startswith(repo) for repo in repos)
     return f"; chatcli models rm --unfinished {quote(name)} frees what of it is here" if here else ""
 
 
 def _rm_unfinished(shelf: Shelf, names: list[str], *, yes: bool) -> None:
     """Remove what pulls left behind, of these repositories or of all."""
-    from chatcli.library.hub.leftovers import leftovers_in
     from chatcli.library.reference import parse_reference
+    from chatcli.library.stores.repo_cache import unfinished_in
 
-    found = [leftover for cache in shelf.places.hub for leftover in leftovers_in(cache)]
+    found = [leftover for cache in shelf.places.hub for leftover in unfinished_in(cache)]
     for repo in (parse_reference(name).repo for name in names):
         if repo.lower() not in {leftover.cache.repo.lower() for leftover in found}:
             raise ModelNotFound(f"there is no unfinished download of {repo}")

@@ -17,7 +17,7 @@ from filelock import FileLock
 from benchmarks.shapes import SHAPES, write
 from chatcli.errors import ExitCode
 from chatcli.library.catalog import entries, find
-from chatcli.library.hub.cache import RepoCache
+from chatcli.library.stores.repo_cache import RepoCache
 from tests.engine.gguf_files import STRING, U32, tiny_model
 from tests.engine.tiny_models import write_llama
 from tests.library.disks import gguf, in_hub_cache, in_ollama, put

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from chatcli.library.hub import cached_file
-from chatcli.library.hub.cache import RepoCache
 from chatcli.library.reference import parse_reference
+from chatcli.library.stores.repo_cache import RepoCache
 from tests.library.hub_server import HubServer, Repo, etag_of
+from tests.library.machine import cached_file
 from tests.library.pulling import PROGRAM, REPO, bundled_repo, environment, pull
 from tests.program import MODEL
 from tests.program import environment as program_environment

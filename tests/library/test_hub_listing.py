@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from chatcli.errors import ChatcliError, ModelNotFound, NetworkError
-from chatcli.library.hub import cached_file
 from chatcli.library.reference import parse_reference
 from tests.library.hub_server import Fault, Repo
-from tests.library.machine import CONTENT, MODEL, Machine
+from tests.library.machine import CONTENT, MODEL, Machine, cached_file
 
 
 def test_all_parts_and_the_projector_come_with_a_model(machine: Machine) -> None:
@@ -88,7 +87,7 @@ def test_only_names_that_cannot_be_used(machine: Machine) -> None:
 
 def _offer(machine: Machine, path: str) -> None:
     """Let the listing name a file."""
-    lfs = {"oid": "0" * 64, "size": 5}
+    lfs = {"oid": "0" * 64, "size": 5, "pointerSize": 1}
     entry = {"type": "file", "path": path, "size": 5, "oid": "1" * 40, "lfs": lfs}
     machine.hub.repos["u/r"].listed[path] = entry
 
