@@ -42,7 +42,7 @@ DOORS = {
     "huggingface_hub": "library/",
     "hf_xet": "library/hub/",
     "httpx2": "library/hub/",
-    "filelock": "library/stores/",
+    "filelock": "library/",
     "rich": "terminal/",
     "prompt_toolkit": "terminal/",
     "typer": "cli/",

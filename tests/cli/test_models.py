@@ -153,8 +153,8 @@ def test_unfinished_downloads(disk: Path) -> None:
     assert [(r["repo"], r["size"]) for r in record] == [("user/Model-GGUF", 3_000_000)] * 2
     assert run(disk, "models", "rm", "--unfinished").code == ExitCode.USAGE  # nobody to ask
     assert run(disk, "models", "rm", "--unfinished", "-y", "user/other").code == ExitCode.MODEL
-    cache.lock(etags[0]).parent.mkdir(parents=True)
-    with FileLock(cache.lock(etags[0])):
+    cache.lock_file(etags[0]).parent.mkdir(parents=True)
+    with FileLock(cache.lock_file(etags[0])):
         done = run(disk, "models", "rm", "--unfinished", "-y", "user/model-gguf")
     assert done.code == 0
     assert "3.0 MB are free again" in done.stderr

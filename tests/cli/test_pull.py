@@ -392,7 +392,7 @@ def test_no_telemetry(hub: HubServer, fresh_home: Path) -> None:
     assert [request.kind for request in hub.log] == ["api", "api", "resolve", "content"]
     for request in hub.log:
         assert re.fullmatch(r"chatcli/[\d.a-z]+", request.headers["user-agent"])
-        assert request.method == "GET"
+        assert request.method == ("HEAD" if request.kind == "resolve" else "GET")
 
 
 def test_json_of_nothing_new_is_json(hub: HubServer, fresh_home: Path) -> None:

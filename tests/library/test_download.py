@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatcli.errors import ChatcliError, NetworkError, StorageError
-from chatcli.library.hub import download
 from chatcli.library.hub.pull import Puller
 from chatcli.library.reference import parse_reference
+from chatcli.library.stores import partial_blob
 from tests.library.hub_server import Fault, HubServer, etag_of
 from tests.library.machine import CONTENT, HALF, MODEL, Machine, cached_file
 
@@ -174,10 +174,10 @@ def test_a_tail_of_zeros_counts_as_lost(machine: Machine, tmp_path: Path) -> Non
     machine.leave_partial(CONTENT[:HALF] + bytes(8192))
     assert machine.pull().path.read_bytes() == CONTENT
     assert machine.starts() == [0]
-    path, size = tmp_path / "partial", download.SYNC_EVERY + 10_000
+    path, size = tmp_path / "partial", partial_blob.SYNC_EVERY + 10_000
     with path.open("wb") as file:
         file.truncate(size)
-    assert download.sound_size(path, size, 2 * size) == download.SYNC_EVERY
+    assert partial_blob.sound_size(path, size, 2 * size) == partial_blob.SYNC_EVERY
 
 
 def test_a_partial_file_that_is_too_long_is_dropped(machine: Machine) -> None:
@@ -325,7 +325,8 @@ def test_where_no_second_name_can_be_given_there_is_one_copy(machine: Machine) -
         puller.pull([parse_reference("u/r")])
         assert path.read_bytes() == CONTENT
         lfs = {"oid": "2" * 64, "size": 2**49, "pointerSize": 1}
-        machine.hub.repos["u/r"].listed["m-Q8_0.gguf"] = {"type": "file", "path": "m-Q8_0.gguf", "lfs": lfs}
+        entry = {"type": "file", "path": "m-Q8_0.gguf", "size": 2**49, "oid": "1" * 40, "lfs": lfs}
+        machine.hub.repos["u/r"].listed["m-Q8_0.gguf"] = entry
         with pytest.raises(StorageError, match=r"1125899\.9 GB are needed"):
             puller.pull([parse_reference("u/r:Q8_0")])
 

@@ -156,7 +156,7 @@ def test_a_pull_takes_over_from_one_that_died(hub: HubServer, fresh_home: Path) 
 
 def test_huggingface_hub_and_we_wait_for_each_other(hub: HubServer, fresh_home: Path) -> None:
     """The lock of a download is the one huggingface_hub takes (``filelock``, at the same path)."""
-    lock = RepoCache(fresh_home / "hub", REPO).lock(ETAG)
+    lock = RepoCache(fresh_home / "hub", REPO).lock_file(ETAG)
     lock.parent.mkdir(parents=True)
     with FileLock(lock):
         process = _start(hub, fresh_home, REPO)

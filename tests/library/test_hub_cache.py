@@ -58,7 +58,10 @@ def test_the_cache_is_where_huggingface_hub_has_it(tmp_path: Path) -> None:
         {"HUGGINGFACE_HUB_CACHE": "/old"},
     ):
         theirs = _huggingface_hub("c.HF_HUB_CACHE", home | extra)
-        code = "import os; from chatcli.library.stores import places; print(end=str(places.cache_root(os.environ)))"
+        code = (
+            "import os; from chatcli.library.stores.places import cache_root; "
+            "print(end=str(cache_root(os.environ)))"
+        )
         variables = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "XDG_"))} | home | extra
         ours = subprocess.run(
             [sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True

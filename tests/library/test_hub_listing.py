@@ -93,20 +93,18 @@ def _offer(machine: Machine, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry", "why"),
+    "entry",
     [
-        ({"size": -1, "lfs": None}, "without a name or size"),
-        ({"size": "big", "lfs": None}, "without a name or size"),
-        ({"oid": "../../x", "lfs": None}, "no checksum"),
-        ({"oid": None, "lfs": None}, "no checksum"),
+        {"size": -1, "lfs": None},
+        {"size": "big", "lfs": None},
+        {"oid": "../../x", "lfs": None},
+        {"oid": None, "lfs": None},
     ],
 )
-def test_a_listing_that_makes_no_sense_is_refused(
-    machine: Machine, entry: dict[str, object], why: str
-) -> None:
+def test_a_listing_that_makes_no_sense_is_refused(machine: Machine, entry: dict[str, object]) -> None:
     """Sizes and checksums are what everything hangs on."""
     machine.hub.repos["u/r"].listed[MODEL] = entry
-    with pytest.raises(NetworkError, match=why):
+    with pytest.raises(NetworkError, match="makes no sense"):
         machine.pull()
 
 

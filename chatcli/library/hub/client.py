@@ -1,34 +1,30 @@
 """Asks the hub through huggingface_hub: what a repository holds, and the bytes of a file from any offset."""
 
 import contextlib
-import hashlib
 import re
 import socket
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chatcli import __version__
 from chatcli.errors import NetworkError, UsageError
-from chatcli.library.hub.errors import TransientError, failure, netloc, raise_transient, refusal
+from chatcli.library.hub import errors
 from chatcli.library.hub.settings import HubSettings, is_address
 from chatcli.library.reference import checked_path
 from chatcli.library.stores.repo_cache import DEFAULT_REVISION
 
 if TYPE_CHECKING:
     import httpx2
-    from huggingface_hub import HfFileMetadata, RepoFile
-    from huggingface_hub.utils import XetFileData
+    from huggingface_hub import HfFileMetadata
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ETAG = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-_CHUNK = 2**18
 _MOST_REDIRECTS = 10
-#: hf_xet reports downloads to its makers unless told otherwise, retries for six minutes, and buffers 1.5 GB and more
-#: (benchmarks/LOG.md).
+#: Unless told otherwise hf_xet reports to its makers, retries for six minutes and buffers up to 6 GB.
 _XET = {
     "telemetry.enabled": False,
     "client.retry_max_attempts": 1,
@@ -48,18 +44,12 @@ class RemoteFile:
     Attributes:
         path: in the repository; safe to use as a path in a folder.
         size: bytes.
-        etag: checksum of its content: sha256 (64 hexadecimal digits) of a large file, git's (40) of a small one.
+        etag: sha256 of a large file (64 hexadecimal digits), git's hash of a small one (40).
     """
 
     path: str
     size: int
     etag: str
-
-    def checksum(self) -> "hashlib._Hash":
-        """The hash whose digest over the content must be ``etag``; git puts a header before the content."""
-        if len(self.etag) == 64:
-            return hashlib.sha256()
-        return hashlib.sha1(f"blob {self.size}\0".encode(), usedforsecurity=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +86,22 @@ class Content:
     host: str
 
 
-class XetError(Exception):
-    """Xet storage could not be used; plain HTTP may work."""
-
-
 class HubClient:
-    """Asks one hub. There is one at a time in a process, since huggingface_hub has one session.
+    """Asks one hub. A process has one at a time, since huggingface_hub has one session.
 
     Args:
         settings: which hub, and how long to wait.
     """
 
     def __init__(self, settings: HubSettings) -> None:
-        from huggingface_hub import HfApi, set_client_factory
+        from huggingface_hub import HfApi, constants, set_client_factory
         from huggingface_hub.utils import logging
 
-        logging.set_verbosity(logging.CRITICAL)  # every failure is told in a line of ours
+        logging.set_verbosity(100)  # every failure is told in a line of ours
         self._settings = settings
         self._token = settings.token()
         self._reached = False
+        self.has_xet = not constants.HF_HUB_DISABLE_XET
         set_client_factory(self._session)
         self._api = HfApi(settings.endpoint, token=self._token or False)
 
@@ -126,39 +113,35 @@ class HubClient:
             NetworkError: the hub refuses, or answers something else.
             TransientError: no answer now.
         """
-        nonsense = f"the answer of {self._settings.endpoint} makes no sense; is HF_ENDPOINT a hub?"
+        files, unsafe = {}, []
         try:
             with self._asking(repo, repo):
-                commit = self._api.model_info(repo, revision=revision or DEFAULT_REVISION).sha
-                if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
-                    raise NetworkError(nonsense)
-                tree = list(self._api.list_repo_tree(repo, recursive=True, revision=commit))
-                found = [entry for entry in tree if hasattr(entry, "blob_id")]
-                paths = [entry.path for entry in found if _is_safe(entry.path)]
-                unsafe = [e.path for e in found if e.path not in paths and e.path.lower().endswith(".gguf")]
-                files = {entry.path: _file(entry) for entry in found if entry.path in set(paths)}
+                commit = self._api.model_info(repo, revision=revision or DEFAULT_REVISION).sha or ""
+                if not _COMMIT.fullmatch(commit):
+                    raise ValueError("no commit")
+                for entry in self._api.list_repo_tree(repo, recursive=True, revision=commit):
+                    if not hasattr(entry, "blob_id"):
+                        continue  # a folder
+                    if _is_safe(entry.path):
+                        files[entry.path] = _file(entry)
+                    elif entry.path.lower().endswith(".gguf"):
+                        unsafe.append(entry.path)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            nonsense = f"the answer of {self._settings.endpoint} makes no sense; is HF_ENDPOINT a hub?"
             raise NetworkError(nonsense) from None
         return Listing(repo, commit, files, tuple(unsafe))
 
     def metadata(self, repo: str, commit: str, file: RemoteFile) -> "HfFileMetadata":
-        """Where the content of a file is now; the address expires.
-
-        Raises:
-            ChatcliError: as ``listing``.
-        """
+        """Where the content of a file is now; the address expires. Raises as ``listing``."""
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
         endpoint = self._settings.endpoint
         url = hf_hub_url(repo, file.path, revision=commit, endpoint=endpoint)
-        with self._asking(f"{repo}/{file.path}", repo):
-            try:
-                found = get_hf_file_metadata(url, token=self._token or False, endpoint=endpoint)
-            except ValueError:
-                found = None
-            if found is None or not is_address(found.location):
-                raise NetworkError(f"{netloc(url)} redirects to something which is no address")
-        return found
+        with self._asking(f"{repo}/{file.path}", repo), contextlib.suppress(ValueError):
+            found = get_hf_file_metadata(url, token=self._token or False, endpoint=endpoint)
+            if is_address(found.location):
+                return found
+        raise NetworkError(f"{endpoint} redirects {file.path} to something which is no address")
 
     @contextlib.contextmanager
     def content(
@@ -174,7 +157,6 @@ class HubClient:
             TransientError: it does not come now, or not from ``start``.
         """
         from huggingface_hub import get_session
-        from huggingface_hub.utils import hf_raise_for_status
 
         headers = {"Range": f"bytes={start}-"} if start else {}
         if self._token is not None:
@@ -184,21 +166,21 @@ class HubClient:
             get_session().stream("GET", metadata.location, headers=headers) as response,
         ):
             host, status = response.request.url.host, response.status_code
-            if status in {401, 403, 404} and "authorization" not in response.request.headers:
+            if status in {401, 403, 404}:
                 # Addresses at the content host are signed and expire: the hub gives a new one.
-                raise TransientError(f"{host} answers {status}")
-            if status != 416:
-                hf_raise_for_status(response)
-            found = _RANGE.fullmatch(response.headers.get("content-range", "").strip())
-            if status != 200 and not (
-                status == 206 and found and int(found[1]) == start and found[3] in {"*", str(file.size)}
-            ):
-                raise WrongRange(f"{host} does not send the part that was asked for, so all is asked for")
+                raise errors.TransientError(f"{host} answers {status}")
+            if status not in {200, 206, 416}:
+                raise NetworkError(f"{host} answers {status} for {file.path}")
             length = response.headers.get("content-length", "")
             if status == 200 and length.isdigit() and int(length) != file.size:
                 raise NetworkError(
                     f"{host} has {file.path} in another size than the {file.size} bytes its listing says; "
                     "something on the way changes it (a proxy?), or try again later"
+                )
+            part = _RANGE.fullmatch(response.headers.get("content-range", "").strip())
+            if status != 200 and not (part and int(part[1]) == start and part[3] in {"*", str(file.size)}):
+                raise errors.WrongRange(
+                    f"{host} does not send the part that was asked for, so all is asked for"
                 )
             plug = response.extensions["network_stream"].get_extra_info("socket")
 
@@ -206,36 +188,32 @@ class HubClient:
                 with contextlib.suppress(OSError):
                     plug.shutdown(socket.SHUT_RDWR)
 
-            yield Content(start if status == 206 else 0, response.iter_raw(_CHUNK), cancel, host)
+            yield Content(start if status == 206 else 0, response.iter_raw(), cancel, host)
 
     @contextlib.contextmanager
-    def xet_content(self, file: RemoteFile, xet: "XetFileData", start: int) -> Iterator[Content]:
-        """Open a file in xet storage, which sends chunks that it has compressed and deduplicated.
+    def xet_content(self, file: RemoteFile, metadata: "HfFileMetadata", start: int) -> Iterator[Content]:
+        """Open a file in xet storage, which sends compressed chunks from several hosts at once.
 
         Raises:
             XetError: it cannot be had there, whatever the reason.
         """
+        xet = metadata.xet_file_data
+        assert xet is not None
+        agent = {"User-Agent": f"chatcli/{__version__}"}
+        access = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:
             import hf_xet
-            from huggingface_hub.utils import build_hf_headers, refresh_xet_connection_info
 
-            headers = build_hf_headers(token=self._token or False)
-            agent = {"User-Agent": f"chatcli/{__version__}"}
-            access = refresh_xet_connection_info(file_data=xet, headers=headers)
-            group = hf_xet.XetSession(hf_xet.XetConfig().with_config(_XET)).new_download_stream_group(
-                endpoint=access.endpoint,
-                token=access.access_token,
-                token_expiry_unix_secs=access.expiration_unix_epoch,
+            session = hf_xet.XetSession(hf_xet.XetConfig().with_config(_XET))
+            group = session.new_download_stream_group(
                 token_refresh_url=xet.refresh_route,
-                token_refresh_headers={**headers, **agent},
+                token_refresh_headers={**agent, **access},
                 custom_headers=agent,
             )
             chunks = group.download_stream(hf_xet.XetFileInfo(xet.file_hash, file.size), start=start)
-        except (
-            Exception
-        ) as error:  # a library in Rust with errors of its own, and private parts of another one
-            raise XetError(str(error)[:200]) from error
-        # Cancelling the stream itself fails while it is read in another thread.
+        except Exception as error:  # a library in Rust, with errors of its own
+            raise errors.XetError(str(error)[:200]) from error
+        # Cancelling the stream itself fails while another thread reads it.
         yield Content(start, _xet_chunks(chunks), group.abort, "xet storage")
 
     @contextlib.contextmanager
@@ -247,59 +225,52 @@ class HubClient:
         try:
             yield
         except HfHubHTTPError as error:
-            raise refusal(error, what, f"{self._settings.endpoint}/{repo}") from None
+            raise errors.refusal(error, what, f"{self._settings.endpoint}/{repo}") from None
         except httpx2.RequestError as error:
-            raise failure(error, final=not self._reached) from None
+            raise errors.failure(error, final=not self._reached) from None
 
     def _session(self) -> "httpx2.Client":
         """The session that huggingface_hub uses from now on."""
         import httpx2
 
-        hooks = {"request": [self._on_request], "response": [self._on_response]}
-        headers = {"Accept-Encoding": "identity"}
         try:
             return httpx2.Client(
-                event_hooks=hooks, headers=headers, follow_redirects=True, max_redirects=_MOST_REDIRECTS
+                event_hooks={"request": [self._on_request], "response": [self._on_response]},
+                headers={"Accept-Encoding": "identity"},
+                follow_redirects=True,
+                max_redirects=_MOST_REDIRECTS,
             )
         except (ValueError, ImportError, httpx2.InvalidURL):
-            proxies = urllib.request.getproxies()
-            wrong = next((p for p in proxies.values() if not is_address(p)), "in the environment")
+            proxies = urllib.request.getproxies().values()
+            wrong = next((proxy for proxy in proxies if not is_address(proxy)), "of this system")
+            shown = urllib.parse.urlsplit(wrong).netloc.rpartition("@")[2] or wrong
             raise NetworkError(
-                f"the proxy {netloc(wrong)} cannot be used; HTTPS_PROXY must be http://host:port"
+                f"the proxy {shown} cannot be used; HTTPS_PROXY must be http://host:port"
             ) from None
 
     def _on_request(self, request: "httpx2.Request") -> None:
         """Called before each request, also after a redirect."""
-        url, endpoint = request.url, self._settings.endpoint
-        if not is_address(str(url)):
-            raise NetworkError(f"the hub redirects to {str(url)[:100]!r}, which is no address")
-        if endpoint.startswith("https:") and url.scheme != "https":
-            raise NetworkError("the hub redirects to an address that is not encrypted; not followed")
-        if _origin(str(url)) != _origin(endpoint):
+        url, endpoint = str(request.url), self._settings.endpoint
+        if not is_address(url):
+            raise NetworkError(f"{endpoint} redirects to {url[:100]!r}, which is no address")
+        if endpoint.startswith("https:") and not url.startswith("https:"):
+            raise NetworkError(f"{endpoint} redirects to an address that is not encrypted; not followed")
+        if _origin(url) != _origin(endpoint):
             request.headers.pop("Authorization", None)  # the token is for the hub only
         request.headers["User-Agent"] = f"chatcli/{__version__}"
-        timeout, connect = self._settings.timeout, self._settings.connect_timeout
-        request.extensions["timeout"] = {
-            "connect": connect,
-            "read": timeout,
-            "write": timeout,
-            "pool": timeout,
-        }
+        timeout = dict.fromkeys(("read", "write", "pool"), self._settings.timeout)
+        request.extensions["timeout"] = {**timeout, "connect": self._settings.connect_timeout}
 
     def _on_response(self, response: "httpx2.Response") -> None:
         self._reached = True
-        raise_transient(response)
-
-
-class WrongRange(TransientError):
-    """A server sent another part of a file than was asked for."""
+        errors.raise_transient(response)
 
 
 def _xet_chunks(chunks: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from chunks
     except Exception as error:
-        raise XetError(str(error)[:200]) from error
+        raise errors.XetError(str(error)[:200]) from error
 
 
 def _is_safe(path: str) -> bool:
@@ -310,7 +281,7 @@ def _is_safe(path: str) -> bool:
     return True
 
 
-def _file(entry: "RepoFile") -> RemoteFile:
+def _file(entry: Any) -> RemoteFile:
     """A file of the listing.
 
     Raises:
@@ -319,7 +290,7 @@ def _file(entry: "RepoFile") -> RemoteFile:
     size = entry.size if entry.lfs is None else entry.lfs.size
     etag = entry.blob_id if entry.lfs is None else entry.lfs.sha256
     if type(size) is not int or not 0 <= size < 2**50 or not _ETAG.fullmatch(etag):
-        raise ValueError
+        raise ValueError(entry)
     return RemoteFile(entry.path, size, etag)
 
 

@@ -2,8 +2,6 @@
 
 import socket
 import ssl
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -38,6 +36,14 @@ class NoRepository(ModelNotFound):
     def __init__(self, message: str, name: str) -> None:
         self.name = name
         super().__init__(message)
+
+
+class WrongRange(TransientError):
+    """A server sent another part of a file than was asked for."""
+
+
+class XetError(Exception):
+    """Xet storage cannot be used; plain HTTP may work."""
 
 
 def refusal(error: "HfHubHTTPError", what: str, page: str) -> ChatcliError:
@@ -108,9 +114,7 @@ def failure(error: "httpx2.RequestError", *, final: bool) -> NetworkError:
     """
     import httpx2
 
-    url = error.request.url
-    proxy = proxy_of(url.scheme, url.host)
-    host = f"{url.host} (through the proxy {netloc(proxy)})" if proxy else url.host
+    host = error.request.url.host
     cause: BaseException = error
     while cause.__cause__ is not None or cause.__context__ is not None:
         cause = cause.__cause__ or cause.__context__ or cause
@@ -138,25 +142,13 @@ def failure(error: "httpx2.RequestError", *, final: bool) -> NetworkError:
         return kind(f"{host} lets nothing through ({error}); check HTTPS_PROXY and NO_PROXY")
     if isinstance(error, httpx2.TooManyRedirects):
         return NetworkError(f"{host} redirects more than 10 times")
+    if isinstance(error, httpx2.RemoteProtocolError) and "location header" in str(error):
+        return NetworkError(f"{host} redirects to something which is no address")
     if isinstance(error, httpx2.RemoteProtocolError) and "illegal" in str(error):
         return NetworkError(f"{host} does not speak HTTP")
     if isinstance(cause, OSError) and not isinstance(cause, (ConnectionError, ssl.SSLError)):
         return kind(f"{host} cannot be reached: {(cause.strerror or str(cause)).lower()}")
     return kind(f"{host} cut the connection")
-
-
-def proxy_of(scheme: str, host: str) -> str | None:
-    """The proxy that the environment or the system names for a host."""
-    if urllib.request.proxy_bypass(host):
-        return None
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all")
-    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
-
-
-def netloc(url: str) -> str:
-    """Host and port of an address, without a password in it."""
-    return urllib.parse.urlsplit(url).netloc.rpartition("@")[2] or url
 
 
 def _why(headers: Mapping[str, str]) -> str:

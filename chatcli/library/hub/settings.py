@@ -12,9 +12,7 @@ from chatcli.library.stores.places import cache_root
 #: The hub, unless ``HF_ENDPOINT`` names a mirror.
 ENDPOINT = "https://huggingface.co"
 _TIMEOUT = 30
-#: Connecting is not waited for longer than this, unless HF_HUB_DOWNLOAD_TIMEOUT is set: without a network a pull
-#: ends within three seconds.
-_CONNECT_TIMEOUT = 2.0
+_CONNECT_TIMEOUT = 2.0  # so that a pull without a network ends within three seconds
 _TOKEN = re.compile(r"[!-~]+")  # what a header can carry
 _TRUE = {"1", "on", "yes", "true"}
 

@@ -132,9 +132,13 @@ class RepoCache:
             others = [path for path in folder.iterdir() if path.is_dir() and path != first]
             yield from sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)
 
+    def lock_file(self, etag: str) -> Path:
+        """The lock file that huggingface_hub takes, too."""
+        return self.root / ".locks" / self.folder.name / f"{etag}.lock"
+
     @contextlib.contextmanager
     def lock(self, etag: str, wait: Callable[[float], None], on_wait: Callable[[], None]) -> Iterator[None]:
-        """Hold the lock on a content while the block runs: the one that huggingface_hub takes.
+        """Hold the lock on a content while the block runs.
 
         Args:
             wait: pauses for so many seconds, or raises to give up.
@@ -145,7 +149,7 @@ class RepoCache:
         """
         from filelock import FileLock, Timeout  # 30 ms
 
-        path = self.root / ".locks" / self.folder.name / f"{etag}.lock"
+        path = self.lock_file(etag)
         with storing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             lock, waited = FileLock(path, timeout=0), False
@@ -310,7 +314,7 @@ def _is_same(name: Path, blob: Path) -> bool:
 
 
 def _linked(name: Path, blob: Path, *, symbolic: bool) -> bool:
-    """Make a symbolic link, else a hard link. Neither works on FAT; Windows asks a privilege for the first."""
+    """Make a symbolic link, else a hard link. FAT has neither; Windows wants a privilege."""
     if symbolic:
         with contextlib.suppress(OSError):
             name.symlink_to(os.path.relpath(blob, name.parent))
