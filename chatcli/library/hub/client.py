@@ -101,6 +101,7 @@ class HubClient:
         self._settings = settings
         self._token = settings.token()
         self._reached = False
+        constants.HF_HUB_DISABLE_TELEMETRY = True  # or it asks for a list of agents first
         self.has_xet = not constants.HF_HUB_DISABLE_XET
         set_client_factory(self._session)
         self._api = HfApi(settings.endpoint, token=self._token or False)

@@ -13,12 +13,12 @@ from typing import BinaryIO, Protocol
 
 from chatcli.errors import NetworkError
 from chatcli.library.checksums import sha256_of
-from chatcli.library.hub.amount import amount
 from chatcli.library.hub.client import Content, HubClient, RemoteFile
 from chatcli.library.hub.errors import TransientError, WrongRange, XetError
 from chatcli.library.hub.retry import Patience, Stop, retrying
 from chatcli.library.stores.partial_blob import PartialBlob
 from chatcli.library.stores.repo_cache import RepoCache, storing
+from chatcli.words import byte_size
 
 _SHOWN = 2**28  # bytes that take long enough to hash to say so
 
@@ -144,7 +144,7 @@ class FileDownload:
         try:
             resumed_from = part.take_up()
             if resumed_from >= _SHOWN:
-                self.observer.note(f"{file.path}: reading the {amount(resumed_from)} that are here")
+                self.observer.note(f"{file.path}: reading the {byte_size(resumed_from)} that are here")
             self.observer.begin(file, resumed_from)
             part.read(part.path, lambda _have: self.stop.check())
             self._fetch()

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from chatcli.errors import ChatcliError, ModelNotFound, NetworkError, StorageError
-from chatcli.library.hub.amount import amount
 from chatcli.library.hub.client import HubClient, Listing, RemoteFile
 from chatcli.library.hub.download import Changed, FileDownload, Observer, PulledFile
 from chatcli.library.hub.retry import Patience, Stop, retrying
@@ -23,6 +22,7 @@ from chatcli.library.stores.repo_cache import (
     tidy,
     total_size,
 )
+from chatcli.words import byte_size, listed
 
 #: Files downloaded at the same time.
 CONNECTIONS = 4
@@ -166,8 +166,8 @@ class Puller:
             needed, free = sum(missing.values()), free_space(self.settings.cache)
         if missing and needed + _SPARE > free:
             raise StorageError(
-                f"{amount(needed)} are needed, and {self.settings.cache} has {amount(free)} free, "
-                f"{amount(_SPARE)} of which are kept free; make room, or set HF_HUB_CACHE to a larger disk"
+                f"{byte_size(needed)} are needed, and {self.settings.cache} has {byte_size(free)} free, "
+                f"{byte_size(_SPARE)} of which are kept free; make room, or set HF_HUB_CACHE to a larger disk"
             )
 
     def _run(self, works: list[Callable[[], PulledFile]]) -> list[PulledFile]:
@@ -227,7 +227,7 @@ class Puller:
             with contextlib.suppress(StorageError):  # the model is here, whatever else can be tidied up
                 if download.etag not in current and download.remove():
                     self.observer.note(
-                        f"removed {amount(size)} of an unfinished download of a former version"
+                        f"removed {byte_size(size)} of an unfinished download of a former version"
                     )
 
 
@@ -243,6 +243,5 @@ def _chosen(reference: Reference, listing: Listing) -> FileChoice:
 
 
 def _unsafe(listing: Listing) -> str:
-    shown = ", ".join(repr(name)[:_SHOWN] for name in listing.unsafe[:_MOST_SHOWN])
-    more = f" and {len(listing.unsafe) - _MOST_SHOWN} more" if len(listing.unsafe) > _MOST_SHOWN else ""
-    return f"{shown}{more} cannot be used safely as the name of a file"
+    shown = listed((repr(name)[:_SHOWN] for name in listing.unsafe), most=_MOST_SHOWN)
+    return f"{shown} cannot be used safely as the name of a file"

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from chatcli.errors import NetworkError
 from chatcli.library.hub.errors import TransientError
+from chatcli.words import duration
 
 _Result = TypeVar("_Result")
 #: Failures in a row that are forgiven, unless told otherwise.
@@ -98,6 +99,6 @@ def retrying(
                 often = f"; given up after {failures} times" if failures > 1 else ""
                 raise NetworkError(f"{trouble}{often}") from None
             if pause > _LONGEST_WAIT:
-                raise NetworkError(f"{trouble}; it asks to come back in {pause / 60:.0f} minutes") from None
+                raise NetworkError(f"{trouble}; it asks to come back in {duration(pause)}") from None
             note(f"{trouble}; trying again in {pause:g} s ({failures} of {patience.retries})")
         stop.wait(pause)
