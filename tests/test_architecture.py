@@ -39,7 +39,7 @@ ALLOWED = {
     },
 }
 DOORS = {
-    "llama_cpp": "engine/native.py",
+    "llama_cpp": "engine/llama/native.py",
     "huggingface_hub": "library/",
     "hf_xet": "library/hub/",
     "httpx2": "library/hub/",
@@ -67,7 +67,7 @@ HEAVY = {
     "PIL",
 }
 # Modules that subclass what a heavy library offers; they are themselves imported only when needed.
-LATE = {"engine/template_sandbox.py": "chatcli.engine.template_sandbox"}
+LATE = {"engine/llama/template_sandbox.py": "chatcli.engine.llama.template_sandbox"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -8,7 +8,7 @@ from chatcli.library.hub.client import RemoteFile
 from chatcli.library.hub.pull import Pulled, Puller
 from chatcli.library.hub.retry import Patience
 from chatcli.library.hub.settings import HubSettings
-from chatcli.library.reference import Reference, parse_reference
+from chatcli.library.names.hub_reference import Reference, parse_reference
 from chatcli.library.stores.repo_cache import RepoCache, cached_files
 from tests.library.hub_server import HubServer, etag_of
 

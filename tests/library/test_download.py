@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chatcli.errors import ChatcliError, NetworkError, StorageError
 from chatcli.library.hub.pull import Puller
-from chatcli.library.reference import parse_reference
+from chatcli.library.names.hub_reference import parse_reference
 from chatcli.library.stores import partial_blob
 from tests.library.hub_server import Fault, HubServer, etag_of
 from tests.library.machine import CONTENT, HALF, MODEL, Machine, cached_file

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from chatcli.library.reference import parse_reference
+from chatcli.library.names.hub_reference import parse_reference
 from chatcli.library.stores.repo_cache import RepoCache
 from tests.library.hub_server import HubServer, Repo, etag_of
 from tests.library.machine import cached_file

@@ -12,7 +12,7 @@ import pytest
 
 from chatcli.errors import UsageError
 from chatcli.library.hub.settings import HubSettings
-from chatcli.library.reference import parse_reference
+from chatcli.library.names.hub_reference import parse_reference
 from chatcli.library.stores.places import cache_root
 from chatcli.library.stores.repo_cache import PARTIAL, RepoCache, cached_files
 from tests.library.disks import gguf

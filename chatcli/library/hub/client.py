@@ -13,7 +13,7 @@ from chatcli import __version__
 from chatcli.errors import NetworkError, UsageError
 from chatcli.library.hub import errors
 from chatcli.library.hub.settings import HubSettings, is_address
-from chatcli.library.reference import checked_path
+from chatcli.library.names.hub_reference import checked_path
 from chatcli.library.stores.repo_cache import DEFAULT_REVISION
 
 if TYPE_CHECKING:

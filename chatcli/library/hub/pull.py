@@ -12,7 +12,7 @@ from chatcli.library.hub.client import HubClient, Listing, RemoteFile
 from chatcli.library.hub.download import Changed, FileDownload, Observer, PulledFile
 from chatcli.library.hub.retry import Patience, Stop, retrying
 from chatcli.library.hub.settings import HubSettings
-from chatcli.library.reference import FileChoice, Reference, choose_file, choose_files, is_projector
+from chatcli.library.names.hub_reference import FileChoice, Reference, choose_file, choose_files, is_projector
 from chatcli.library.stores.repo_cache import (
     DEFAULT_REVISION,
     RepoCache,
