@@ -5,10 +5,6 @@ from pathlib import Path
 import pytest
 
 from chatcli.errors import ChatcliError, ModelNotFound, NetworkError
-<<<<<<< HEAD
-=======
-from chatcli.library.hub import cached_file
->>>>>>> main
 from chatcli.library.names.hub_reference import parse_reference
 from tests.library.hub_server import Fault, Repo
 from tests.library.machine import CONTENT, MODEL, Machine, cached_file
