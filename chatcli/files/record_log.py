@@ -101,8 +101,9 @@ class RecordLog(Generic[T]):
         Raises:
             StorageError: the file cannot be read.
         """
-        for _, item in self._lines(hold_damage=False):
-            yield item
+        for _, item in self.lines():
+            if item is not None:
+                yield item
 
     def repair(self) -> int:
         """Move the damaged lines, as they are, to the end of ``damaged_path``; every other byte stays.
@@ -119,7 +120,7 @@ class RecordLog(Generic[T]):
             if not self.path.exists():
                 return 0
             log.hold(exists=True, patience=PATIENCE)
-            for raw, item in self._lines(hold_damage=True):
+            for raw, item in self.lines(hold_damage=True):
                 if isinstance(item, DamagedLine):
                     aside.append(raw.rstrip(b"\n") + b"\n")
                     moved += 1
@@ -128,15 +129,18 @@ class RecordLog(Generic[T]):
         return moved
 
     def _sound_lines(self) -> Iterator[bytes]:
-        for raw, item in self._lines(hold_damage=False):
-            if not isinstance(item, DamagedLine):
+        for raw, item in self.lines():
+            if not isinstance(item, DamagedLine) and item is not None:
                 yield raw if raw.endswith(b"\n") else raw + b"\n"
 
-    def _lines(self, *, hold_damage: bool) -> Iterator[tuple[bytes, T | DamagedLine]]:
-        """Each line that is not empty, as it stands in the file, and what it is.
+    def lines(self, *, hold_damage: bool = False) -> Iterator[tuple[bytes, T | DamagedLine | None]]:
+        """Each line as in the file, and its record; None in the place of a record for an empty line.
 
         Args:
             hold_damage: also give lines that are too long whole; otherwise they are cut.
+
+        Raises:
+            StorageError: the file cannot be read.
         """
         decode = self._decode
         try:
@@ -150,8 +154,7 @@ class RecordLog(Generic[T]):
                             raise ValueError(f"the line is longer than {self._longest} bytes")
                         value = decode(line.removeprefix(_BOM) if number == 1 else line)
                     except (ValueError, RecursionError) as error:
-                        if line.strip():
-                            yield line, DamagedLine(number, _fault(line, error))
+                        yield line, DamagedLine(number, _fault(line, error)) if line.strip() else None
                     else:
                         yield line, value
         except FileNotFoundError:
