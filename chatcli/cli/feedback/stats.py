@@ -26,7 +26,7 @@ def stats(
     found = statistics_of(feedback.log.read_backwards())
     if html is not None:
         from chatcli.feedback.statistics_page import statistics_page
-        from chatcli.files.durable import atomic_write
+        from chatcli.files.replace import atomic_write
 
         atomic_write(html, [statistics_page(found).encode()])
         feedback.invocation.note(f"chatcli: wrote {html}")

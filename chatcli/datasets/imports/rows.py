@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from chatcli.errors import DataError, UsageError
 from chatcli.feedback.answers import PromptMessage
-from chatcli.files.durable import storage_error
+from chatcli.files.disk import storage_error
 from chatcli.files.record_log import LONGEST_LINE
 from chatcli.words import binary_size
 

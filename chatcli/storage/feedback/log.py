@@ -12,9 +12,9 @@ from chatcli.errors import StorageError, UsageError
 from chatcli.feedback.codec import NewerRecord, decode, encode
 from chatcli.feedback.judgements import Fate, Succession, trace_of
 from chatcli.feedback.records import Judgement, Record
-from chatcli.files.backwards import lines_backwards
-from chatcli.files.durable import TailRepair, end_line, open_regular, storage_error
-from chatcli.files.record_log import LONGEST_LINE, DamagedLine, RecordLog
+from chatcli.files.append import TailRepair, end_line
+from chatcli.files.disk import open_regular, storage_error
+from chatcli.files.record_log import LONGEST_LINE, DamagedLine, RecordLog, lines_backwards
 from chatcli.words import listed
 
 #: The reference to the judgement that was made last.
@@ -89,7 +89,7 @@ class FeedbackLog:
         Raises:
             StorageError: the file cannot be read.
         """
-        return self._records.lines(hold_damage=True)
+        return self._records.lines(whole=True)
 
     def validate(self) -> Iterator[Record | NewerRecord | DamagedLine]:
         """As ``read``, but records of newer versions are told apart from damage."""

@@ -7,8 +7,10 @@ import msgspec
 
 from chatcli.feedback.codec import decode
 from chatcli.feedback.records import Judgement, Retraction
-from chatcli.files.durable import PATIENCE, AppendFile, atomic_write, open_regular, storage_error
+from chatcli.files.append import PATIENCE, AppendFile
+from chatcli.files.disk import open_regular, storage_error
 from chatcli.files.record_log import LONGEST_LINE
+from chatcli.files.replace import atomic_write
 from chatcli.storage.feedback.log import FeedbackLog
 
 _RETRACTS = b"retracts"

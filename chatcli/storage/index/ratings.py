@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from chatcli.feedback.codec import decode
 from chatcli.feedback.records import Rating, Record, Retraction
-from chatcli.files.durable import open_regular, storage_error
+from chatcli.files.disk import open_regular, storage_error
 from chatcli.files.record_log import LONGEST_LINE
 
 _CHECKED = 256  # bytes before the place reached, by which a log that was replaced is told
