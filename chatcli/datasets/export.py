@@ -31,7 +31,7 @@ from chatcli.datasets.judged import Condenser, Progress, WholeJudgement, read_ju
 from chatcli.datasets.plan import WHOLE, DatasetPlan, LabelRow, PairRow, RowMaker
 from chatcli.datasets.redact import Redactor
 from chatcli.datasets.rules import Rules
-from chatcli.datasets.splits import Split
+from chatcli.datasets.splits import DatasetSplit
 from chatcli.errors import ChatcliError, UsageError
 from chatcli.files.disk import storage_error, sync_folder
 from chatcli.files.replace import part_of
@@ -65,7 +65,7 @@ class ExportOptions:
     log: Path
     format: str = "dpo"
     rules: Rules = field(default_factory=Rules)
-    split: Split | None = None
+    split: DatasetSplit | None = None
     redact: bool = False
     redact_patterns: tuple[str, ...] = ()
     parquet: bool = False

@@ -170,7 +170,7 @@ class ExportArguments:
         """
         from chatcli.datasets.export import ExportOptions
         from chatcli.datasets.rules import SOURCES, Rules
-        from chatcli.datasets.splits import Split
+        from chatcli.datasets.splits import DatasetSplit
 
         rules = Rules(
             sources=tuple(self.sources) if self.sources else SOURCES,
@@ -195,7 +195,7 @@ class ExportArguments:
             log=Path(self.log) if self.log else log,
             format=self.format,
             rules=rules,
-            split=None if self.split is None else Split(self.split, self.seed),
+            split=None if self.split is None else DatasetSplit(self.split, self.seed),
             redact=self.redact,
             redact_patterns=tuple(self.redact_patterns or ()),
             parquet=self.parquet or (self.out or "").endswith(".parquet"),
