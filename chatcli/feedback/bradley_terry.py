@@ -1,9 +1,10 @@
 """Strengths of models from duels between them: the model of Bradley and Terry, Biometrika 39 (1952).
 
 A beats B with the probability 1 / (1 + exp(strength of B - strength of A)). The strengths maximise the
-likelihood less ``penalty / 2`` times the sum of their squares. A tie, and two bad answers, count as half a win
-for each. The penalty is a normal prior around 0: it keeps the strength of one who won or lost everything finite,
-and hardly moves others. Strengths sum to 0 and compare only within a group that duels connect.
+likelihood less ``penalty / 2`` times the sum of their squares. A tie, and two bad answers, count as half a
+win for each. The penalty is a normal prior around 0: it keeps the strength of one who won or lost
+everything finite, and hardly moves others. Strengths sum to 0 and compare only within a group that duels
+connect.
 
 The result is that of logistic regression without an intercept on rows with +1 for one and -1 for the other,
 with C = 1/penalty.
