@@ -65,9 +65,9 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     ]
     table(page, rows, numbers=(1, 4))
     for alias, target in aliases.items():
-        page.line((f"  {alias} is {target}", ()))
+        page.line((f"  {alias} is {target}", ""))
     for repo, size in _by_repository(unfinished).items():
-        page.line((f"  {repo}: {gigabytes(size)} of unfinished downloads", ()))
+        page.line((f"  {repo}: {gigabytes(size)} of unfinished downloads", ""))
     page.show()
     if unfinished:
         shelf.note("chatcli pull goes on with a download; chatcli models rm --unfinished frees its space")

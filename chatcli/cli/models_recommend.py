@@ -63,7 +63,7 @@ def recommend(
     )
     page = shelf.page()
     for p in proposals:
-        from chatcli.terminal.rows import BOLD, DIM, PLAIN
+        from chatcli.terminal.theme import BOLD, DIM, PLAIN
 
         size = "on this machine" if p.present else f"{gigabytes(p.entry.size)} to fetch"
         sees = ", sees pictures" if p.entry.vision else ""

@@ -87,8 +87,9 @@ class Shelf:
 
 def table(page: "Page", rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> None:
     """Columns as wide as they must be; those of ``numbers`` are aligned to the right."""
-    from chatcli.terminal.rows import BOLD, PLAIN, cells
+    from chatcli.terminal.rows import cells
     from chatcli.terminal.sanitize import sanitize_line
+    from chatcli.terminal.theme import BOLD, PLAIN
 
     if not rows:
         return

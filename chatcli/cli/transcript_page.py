@@ -10,8 +10,9 @@ from contextlib import contextmanager, suppress
 from chatcli.cli.invocation import Invocation
 from chatcli.settings import Settings
 from chatcli.terminal.live import Abilities, clipped, size_of
-from chatcli.terminal.rows import PLAIN, Piece, Row, Style, ansi, cells
+from chatcli.terminal.rows import Piece, Row, ansi, cells
 from chatcli.terminal.sanitize import sanitize, sanitize_line
+from chatcli.terminal.theme import PLAIN, Style
 
 #: As git does: end at once if it fits the screen, let styles through, leave the text on the screen.
 _LESS = "FRX"

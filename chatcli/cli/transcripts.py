@@ -49,7 +49,7 @@ def list_(
         archive.invocation.write_json([_summary(s) for s in shown])
         return
     from chatcli.cli.transcript_page import Page
-    from chatcli.terminal.rows import BOLD, DIM, PLAIN, RED
+    from chatcli.terminal.theme import BOLD, DIM, PLAIN, RED
 
     page = Page(archive.invocation, archive.settings)
     names = max((len(s.name) for s in shown), default=0)
@@ -87,7 +87,7 @@ def search(
         archive.invocation.write_json([_hit(hit) for hit in hits])
         return
     from chatcli.cli.transcript_page import Page
-    from chatcli.terminal.rows import BOLD, DIM
+    from chatcli.terminal.theme import BOLD, DIM
 
     page = Page(archive.invocation, archive.settings)
     former = ""
@@ -115,7 +115,7 @@ def _quoted(word: str) -> str:
 
 
 def _highlighted(hit: "Hit") -> Iterator[tuple[str, tuple[int, ...]]]:
-    from chatcli.terminal.rows import BOLD, PLAIN, RED
+    from chatcli.terminal.theme import BOLD, PLAIN, RED
 
     at = 0
     for begin, end in hit.matches:
