@@ -16,8 +16,8 @@ from pathlib import Path
 from chatcli.chat.message import FinishReason, Usage, user
 from chatcli.engine.base import Cancellation, Finished
 from chatcli.engine.cpu import physical_cores
-from chatcli.engine.llama import LlamaEngine
-from chatcli.engine.loading import LoadOptions
+from chatcli.engine.llama.engine import LlamaEngine
+from chatcli.engine.llama.loading import LoadOptions
 from chatcli.sampling import SamplingParams
 
 

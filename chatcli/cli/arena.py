@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from chatcli.cli.exit_signals import leaves_on_signals
 from chatcli.cli.invocation import Invocation
-from chatcli.cli.leaving import leaves_on_signals
 from chatcli.cli.options import ChatOptions
 from chatcli.errors import ExitCode, UsageError
 from chatcli.settings import Settings
 
 if TYPE_CHECKING:
-    from chatcli.session.arena import Arena
-    from chatcli.session.contenders import Contender
-    from chatcli.terminal.ballot_arena import Outcome
+    from chatcli.session.arena.arena import Arena
+    from chatcli.session.arena.contenders import Contender
+    from chatcli.terminal.ballot.arena import Outcome
     from chatcli.terminal.screen import Screen
 
 #: The command that a file of prompts stands for.
@@ -67,8 +67,8 @@ def duels(
     ] = False,
 ) -> None:
     """Judge blind duels: read two answers, press a key. The same command goes on where it stopped."""
-    from chatcli.session.arena import Arena
-    from chatcli.session.arena_prompts import read_prompts
+    from chatcli.session.arena.arena import Arena
+    from chatcli.session.arena.prompts import read_prompts
 
     invocation = Invocation.from_process()
     settings = (context.find_root().obj or ChatOptions()).settings(invocation.environ, invocation.paths)
@@ -95,8 +95,8 @@ def leaderboard(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the standings: Bradley-Terry strengths with 95% intervals, who beat whom, position bias."""
-    from chatcli.session.arena_board import board_of, board_record, comparisons
-    from chatcli.storage.feedback_log import FeedbackLog
+    from chatcli.session.arena.board import board_of, board_record, comparisons
+    from chatcli.storage.feedback.log import FeedbackLog
 
     invocation = Invocation.from_process()
     log = FeedbackLog(invocation.paths.feedback_log)
@@ -105,15 +105,15 @@ def leaderboard(
         raise UsageError(f"there is no run {run!r} in {log.path}")
     board = board_of(found)
     if html is not None:
-        from chatcli.session.arena_page import board_page
-        from chatcli.storage.durable import atomic_write
+        from chatcli.files.durable import atomic_write
+        from chatcli.session.arena.page import board_page
 
         atomic_write(html, [board_page(board).encode()])
         invocation.note(f"chatcli: wrote {html}")
     if as_json:
         invocation.write_json(board_record(board))
     elif html is None:
-        from chatcli.terminal.ballot_board import board_lines
+        from chatcli.terminal.ballot.board import board_lines
 
         settings = (context.find_root().obj or ChatOptions()).settings(invocation.environ, invocation.paths)
         screen = _screen(invocation, settings)
@@ -128,10 +128,10 @@ def _contenders(specs: Sequence[str], settings: Settings, invocation: Invocation
         UsageError: one of them makes no sense.
         ModelNotFound: there is no such model.
     """
-    from chatcli.engine.scripted import PREFIX as SCRIPTED
-    from chatcli.library.names import find_model
+    from chatcli.engine.scripted.engine import PREFIX as SCRIPTED
+    from chatcli.library.names.finding import find_model
     from chatcli.library.stores import Places
-    from chatcli.session.contenders import Contender, parse_contender
+    from chatcli.session.arena.contenders import Contender, parse_contender
 
     base = Contender(settings, settings.sampling, settings.thinking)
     found = []
@@ -151,11 +151,11 @@ def _hold(
     arena: "Arena", settings: Settings, invocation: Invocation, most: int | None, *, as_json: bool
 ) -> "Outcome":
     """Hold the session."""
-    from chatcli.cli.wiring import judge_of, opener
-    from chatcli.session.arena_answers import AnswerWriter, answers_file
-    from chatcli.storage.feedback_log import FeedbackLog
-    from chatcli.terminal.ballot import drawn_on
-    from chatcli.terminal.ballot_arena import ArenaSession
+    from chatcli.app.sessions import judge_of, opener
+    from chatcli.session.arena.answers import AnswerWriter, answers_file
+    from chatcli.storage.feedback.log import FeedbackLog
+    from chatcli.terminal.ballot.arena import ArenaSession
+    from chatcli.terminal.ballot.question import drawn_on
 
     log = FeedbackLog(invocation.paths.feedback_log)
     arena.take_records(log.of_transcript(arena.name))
@@ -176,8 +176,8 @@ def _conclude(
     arena: "Arena", outcome: "Outcome", settings: Settings, invocation: Invocation, *, as_json: bool
 ) -> None:
     """Say what was done, and who is who: the standings of this run."""
-    from chatcli.session.arena_board import board_of, board_record, comparisons
-    from chatcli.storage.feedback_log import FeedbackLog
+    from chatcli.session.arena.board import board_of, board_record, comparisons
+    from chatcli.storage.feedback.log import FeedbackLog
 
     log = FeedbackLog(invocation.paths.feedback_log)
     board = board_of(comparisons(log.of_transcript(arena.name)))
@@ -194,7 +194,7 @@ def _conclude(
         }
         invocation.write_json({**summary, **board_record(board)})
         return
-    from chatcli.terminal.ballot_board import board_lines
+    from chatcli.terminal.ballot.board import board_lines
 
     screen = _screen(invocation, settings)
     screen.note(f"{arena.done} of {arena.planned} duels are judged (run {arena.run})")

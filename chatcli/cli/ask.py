@@ -81,7 +81,7 @@ def answer_once(
     question = "\n\n".join(part for part in (" ".join(words), piped, files) if part)
     if not (question or pictures):
         raise UsageError("there is no question; give one as an argument or through a pipe")
-    from chatcli.cli.wiring import background_engine, new_session
+    from chatcli.app.sessions import background_engine, new_session
 
     with (
         background_engine(settings, invocation) as engine,
@@ -165,7 +165,7 @@ def _constraint(json_schema: str | None, grammar: Path | None) -> str | None:
         return _read(grammar, "--grammar")
     if json_schema is None:
         return None
-    from chatcli.engine.grammar import json_schema_to_grammar
+    from chatcli.engine.llama.grammar import json_schema_to_grammar
 
     inline = json_schema.lstrip().startswith(("{", "true", "false"))
     return json_schema_to_grammar(json_schema if inline else _read(Path(json_schema), "--json-schema"))

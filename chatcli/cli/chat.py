@@ -5,10 +5,10 @@ from contextlib import closing, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from chatcli import __version__
+from chatcli.app.sessions import background_engine, judge_of, new_session, transcript_store
+from chatcli.cli.exit_signals import leaves_on_signals
 from chatcli.cli.invocation import Invocation
-from chatcli.cli.leaving import leaves_on_signals
 from chatcli.cli.options import ChatOptions
-from chatcli.cli.wiring import background_engine, judge_of, new_session, transcript_store
 from chatcli.errors import AmbiguousReference, UsageError
 from chatcli.settings import Settings
 
@@ -109,10 +109,10 @@ def _resumed(options: ChatOptions, settings: Settings, invocation: Invocation) -
             raise UsageError("there is no conversation yet to choose from")
         text = options.resume or ""
         if _reads_lines(settings, invocation):
-            from chatcli.terminal.plain_prompt import PlainPrompt
+            from chatcli.terminal.prompt.plain import PlainPrompt
 
             return PlainPrompt(invocation.stdin, invocation.stdout).choose(chats, text) or ""
-        from chatcli.terminal.picker import pick
+        from chatcli.terminal.prompt.picker import pick
 
         with leaves_on_signals():
             return pick(chats, text) or ""
@@ -126,13 +126,13 @@ def _reads_lines(settings: Settings, invocation: Invocation) -> bool:
 def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Callable[[], str]) -> "Lines":
     """The line editor, or plain lines."""
     if _reads_lines(settings, invocation):
-        from chatcli.terminal.plain_prompt import PlainPrompt
+        from chatcli.terminal.prompt.plain import PlainPrompt
 
         return PlainPrompt(invocation.stdin, invocation.stdout)
     from chatcli.session.titling import Titler
     from chatcli.terminal.commands.judging import judge_by_key
-    from chatcli.terminal.completion import CommandCompleter
-    from chatcli.terminal.prompt import Prompt
+    from chatcli.terminal.prompt.completion import CommandCompleter
+    from chatcli.terminal.prompt.line_editor import Prompt
 
     return Prompt(
         invocation.paths.input_history if settings.log else None,
@@ -152,14 +152,14 @@ def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Ca
 def _hint(settings: Settings, invocation: Invocation) -> list[str]:
     """What newcomers should know: that the bundled model is a toy, and how to get a real one."""
     from chatcli.library.bundled import NAME
-    from chatcli.library.names import known_models
+    from chatcli.library.names.finding import known_models
     from chatcli.library.stores import Places
 
     places = Places.of(invocation.environ, invocation.paths)
     if settings.model != NAME or known_models(places) != [NAME]:
         return []
     from chatcli.library.catalog import entries
-    from chatcli.library.recommend import measured, recommend
+    from chatcli.library.fit.recommend import measured, recommend
 
     fitting = recommend(measured(places, gpu=False), entries())  # llama.cpp loads too slowly to ask it here
     fetch = f"chatcli pull {fitting[0].entry.name} (others:" if fitting else "see"

@@ -50,8 +50,8 @@ def doctor(
 
 def _try(settings: Settings, paths: Paths, environ: Mapping[str, str]) -> dict[str, Any]:
     """The first-load probe's verdict on the model of the settings; tried now if it is not known."""
-    from chatcli.engine.probe import probe
-    from chatcli.engine.scripted import PREFIX
+    from chatcli.engine.scripted.engine import PREFIX
+    from chatcli.engine.trial.probe import probe
     from chatcli.library.opening import locate, wanted_options
     from chatcli.library.stores import Places
 

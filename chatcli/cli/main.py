@@ -8,13 +8,16 @@ from typing import Annotated, NoReturn
 import typer
 
 from chatcli import __version__
-from chatcli.cli import arena, config, feedback, models, transcripts
+from chatcli.cli import arena, config
 from chatcli.cli.ask import ask
 from chatcli.cli.doctor import doctor
+from chatcli.cli.feedback import commands as feedback
 from chatcli.cli.invocation import Invocation
+from chatcli.cli.models import commands as models
 from chatcli.cli.options import ChatOptions, takes_model_options
 from chatcli.cli.pull import pull
 from chatcli.cli.rate import rate
+from chatcli.cli.transcripts import commands as transcripts
 from chatcli.errors import ChatcliError, ExitCode
 from chatcli.terminal.sanitize import sanitize_line
 

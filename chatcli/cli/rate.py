@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chatcli.cli.exit_signals import leaves_on_signals
 from chatcli.cli.invocation import Invocation
-from chatcli.cli.leaving import leaves_on_signals
 from chatcli.cli.options import LAST, ChatOptions
 from chatcli.errors import ChatcliError, UsageError
 from chatcli.settings import Settings
 
 if TYPE_CHECKING:
     from chatcli.chat.conversation import Conversation, Node
-    from chatcli.storage.feedback_log import FeedbackLog
-    from chatcli.storage.transcripts import TranscriptStore
-    from chatcli.terminal.ballot_rating import Item
+    from chatcli.storage.feedback.log import FeedbackLog
+    from chatcli.storage.transcripts.store import TranscriptStore
+    from chatcli.terminal.ballot.rating import Item
 
 _EXCERPT = 60
 
@@ -58,10 +58,10 @@ def rate(
 
 def _rate_last(word: str, reason: str, settings: Settings, invocation: Invocation) -> None:
     """Judge the newest answer, and say on stderr which one that is."""
+    from chatcli.app.sessions import judge_of
     from chatcli.chat.message import Role
-    from chatcli.cli.wiring import judge_of
     from chatcli.session.verdict_words import read_verdict
-    from chatcli.terminal.ballot_rating import question_of
+    from chatcli.terminal.ballot.rating import question_of
     from chatcli.terminal.verdicts import verdict_of
 
     verdict = read_verdict(word, reason)
@@ -86,10 +86,10 @@ def _rate_last(word: str, reason: str, settings: Settings, invocation: Invocatio
 
 
 def _rate_one_by_one(given: Sequence[str], settings: Settings, invocation: Invocation) -> None:
-    from chatcli.cli.wiring import judge_of
-    from chatcli.storage.feedback_log import FeedbackLog
-    from chatcli.storage.index import TranscriptIndex
-    from chatcli.terminal.ballot_rating import RatingSession
+    from chatcli.app.sessions import judge_of
+    from chatcli.storage.feedback.log import FeedbackLog
+    from chatcli.storage.index.index import TranscriptIndex
+    from chatcli.terminal.ballot.rating import RatingSession
     from chatcli.terminal.screen import Screen
 
     paths = invocation.paths
@@ -119,7 +119,7 @@ def _items(
     store: "TranscriptStore", names: Sequence[str], rated: set[tuple[str, int | str]], invocation: Invocation
 ) -> "Iterator[Item]":
     """All answers, those that are not rated first; a conversation is read when its turn comes."""
-    from chatcli.terminal.ballot_rating import Item
+    from chatcli.terminal.ballot.rating import Item
 
     for wanted in (False, True):
         for name in names:
@@ -160,8 +160,8 @@ def _rated(log: "FeedbackLog") -> set[tuple[str, int | str]]:
 
 
 def _store(invocation: Invocation) -> "TranscriptStore":
-    from chatcli.storage.index import TranscriptIndex
-    from chatcli.storage.transcripts import TranscriptStore
+    from chatcli.storage.index.index import TranscriptIndex
+    from chatcli.storage.transcripts.store import TranscriptStore
 
     paths = invocation.paths
     return TranscriptStore(paths.transcripts, TranscriptIndex(paths.transcripts, paths.index).titled)

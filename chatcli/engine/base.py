@@ -16,7 +16,7 @@ class Cancellation:
     """A flag that any thread or signal handler may set, and that C code can read without the GIL.
 
     ``flag[0]`` becomes 1; the rest stays 0, so that the buffer is also a C string of length 0 or 1
-    (engine/decode.py hands it to llama.cpp's abort callback).
+    (engine/llama/tape.py hands it to llama.cpp's abort callback).
     """
 
     __slots__ = ("flag",)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from chatcli.engine.base import Cancellation, Engine, Progress
 from chatcli.engine.gguf import Header
-from chatcli.engine.offload import stepping_down
-from chatcli.engine.scripted import PREFIX as SCRIPTED
+from chatcli.engine.llama.offload import stepping_down
+from chatcli.engine.scripted.engine import PREFIX as SCRIPTED
 from chatcli.errors import ModelError
 from chatcli.library.checksums import Checksums
-from chatcli.library.eyes import Tell, eyes_of
-from chatcli.library.fit import Machine, Plan, plan, wanted_options
-from chatcli.library.names import Located, find_model, locate
+from chatcli.library.fit.plan import Machine, Plan, plan, wanted_options
+from chatcli.library.names.finding import Located, find_model, locate
+from chatcli.library.projector_choice import Tell, eyes_of
 from chatcli.library.stores import Places
 from chatcli.settings import AUTO_PROJECTOR, Paths, Settings
 
@@ -45,7 +45,7 @@ def open_engine(
         UsageError: a ``scripted:`` option makes no sense.
     """
     if settings.model.startswith(SCRIPTED):
-        from chatcli.engine.scripted import ScriptedEngine
+        from chatcli.engine.scripted.engine import ScriptedEngine
 
         return ScriptedEngine.open(settings.model)
     tell = tell or _tell_nobody
@@ -59,7 +59,7 @@ def open_engine(
     eyes_hashing = Hashing(checksums, eyes.files, cancel)
 
     def open_with(layers: int) -> Engine:
-        from chatcli.engine.llama import LlamaEngine
+        from chatcli.engine.llama.engine import LlamaEngine
 
         options = replace(fitted.options, gpu_layers=layers)
         seen = eyes.tried(found.path, options, shards, paths.probe_verdicts, tell, cancel)
@@ -122,7 +122,7 @@ def _fitted(found: Located, shards: Sequence[Header], settings: Settings, projec
         ModelError: it does not fit.
     """
     from chatcli.engine.machine import devices
-    from chatcli.engine.memory import memory
+    from chatcli.engine.memory.process import memory
 
     free = sum(device.free_memory for device in devices() if device.kind in ("gpu", "igpu"))
     return plan(shards, settings, Machine(memory(), free), found.name, projector)

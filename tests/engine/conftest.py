@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chatcli.engine.loading import Loaded, LoadOptions, load_model
+from chatcli.engine.llama.loading import Loaded, LoadOptions, load_model
 from tests.engine import tiny_models
 
 # A small batch makes even short prompts take several decodes; F32 weights never meet the repacking code.

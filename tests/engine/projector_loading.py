@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chatcli.engine.loading import Loaded, LoadOptions, load_model
-from chatcli.engine.native import load
+from chatcli.engine.llama.loading import Loaded, LoadOptions, load_model
+from chatcli.engine.llama.native import load
 
 _OPTIONS = LoadOptions(threads=1, use_extra_bufts=False)
 

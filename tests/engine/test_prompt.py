@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatcli.chat.message import Message, Role, assistant, system, user
-from chatcli.engine.prompt import BuiltPrompt, PromptBuilder, Template
-from chatcli.engine.sight import Blind
-from chatcli.engine.template import ChatTemplate, TranscriptFormat
-from chatcli.engine.vocabulary import Vocabulary
+from chatcli.engine.llama.picture_marks import Blind
+from chatcli.engine.llama.prompt import BuiltPrompt, PromptBuilder, Template
+from chatcli.engine.llama.template import ChatTemplate, TranscriptFormat
+from chatcli.engine.llama.vocabulary import Vocabulary
 from tests.engine import templates, vocabularies
 
 NAMES = [*vocabularies.OWN, *vocabularies.real_names()]

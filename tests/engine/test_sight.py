@@ -3,9 +3,9 @@
 import pytest
 
 from chatcli.chat.message import Message, Picture, assistant, system, user
-from chatcli.engine.cells import cell_ids, is_cell
-from chatcli.engine.prompt import PromptBuilder, Template
-from chatcli.engine.template import ChatTemplate, TranscriptFormat
+from chatcli.engine.llama.picture_cells import cell_ids, is_cell
+from chatcli.engine.llama.prompt import PromptBuilder, Template
+from chatcli.engine.llama.template import ChatTemplate, TranscriptFormat
 from chatcli.errors import DataError
 from tests.engine import templates, vocabularies
 

@@ -8,16 +8,16 @@ from dataclasses import fields
 
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Generation
-from chatcli.engine.scripted import PREFIX as SCRIPTED
+from chatcli.engine.scripted.engine import PREFIX as SCRIPTED
 from chatcli.errors import UsageError
 from chatcli.feedback.records import Winner
-from chatcli.library.names import find_model
+from chatcli.library.names.finding import find_model
 from chatcli.sampling import SamplingParams
-from chatcli.session.contenders import Contender, Supply, Twin, open_contender, parse_contender
-from chatcli.session.duel import Duel
+from chatcli.session.arena.contenders import Contender, Supply, Twin, open_contender, parse_contender
+from chatcli.session.arena.duel import Duel
 from chatcli.session.session import Session
 from chatcli.terminal.answer import FRAME
-from chatcli.terminal.ballot import BOTH_BAD, LEFT, RIGHT, SKIP, TIE, TITLES, vote
+from chatcli.terminal.ballot.question import BOTH_BAD, LEFT, RIGHT, SKIP, TIE, TITLES, vote
 from chatcli.terminal.chat import Chat, ctrl_c_stops
 from chatcli.terminal.commands.judging import said_if_not_saved
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chatcli.chat.message import Role
 from chatcli.chat.pictures import in_words
-from chatcli.engine.scripted import PREFIX as SCRIPTED
+from chatcli.engine.scripted.engine import PREFIX as SCRIPTED
 from chatcli.errors import UsageError
 from chatcli.sampling import SamplingParams
 from chatcli.session.context_view import Part, view_context

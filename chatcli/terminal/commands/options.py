@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from chatcli.engine.scripted import PREFIX as SCRIPTED
+from chatcli.engine.scripted.engine import PREFIX as SCRIPTED
 from chatcli.errors import UsageError
-from chatcli.library.names import known_models
+from chatcli.library.names.finding import known_models
 from chatcli.session.parameters import set_parameter
 from chatcli.settings import NO_PERSONA
 from chatcli.terminal.chat import Chat

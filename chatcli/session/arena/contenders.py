@@ -1,0 +1,228 @@
+"""Who takes part in a comparison: a model, the same one with other parameters, or with an adapter."""
+
+import hashlib
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from chatcli.engine.base import Cancellation, Engine, Progress
+from chatcli.engine.scripted.engine import PREFIX as SCRIPTED
+from chatcli.errors import ChatcliError, ModelError, ModelNotFound, UsageError
+from chatcli.sampling import SamplingParams
+from chatcli.session.engine_slot import EngineSlot, Open
+from chatcli.session.loading import LoadingEngine
+from chatcli.session.parameters import ALIASES, DEFAULT
+from chatcli.settings import Settings, check, coerce, refuse_unknown
+
+_LOADING = ("ctx_size", "gpu_layers", "threads")
+_ADAPTER, _SCALE, _THINKING = "adapter", "scale", "thinking"
+
+
+class Supply(Protocol):
+    """Where an engine comes from, which may take a while: ``EngineSlot`` or ``LoadingEngine``."""
+
+    @property
+    def ready(self) -> bool:
+        """A call returns or raises at once."""
+        ...
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long for it; returns ``ready``."""
+        ...
+
+    def __call__(self) -> Engine:
+        """The engine.
+
+        Raises:
+            ChatcliError: it could not be loaded.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A way of answering.
+
+    Attributes:
+        settings: which model, and how it is loaded.
+        sampling: the sampling parameters that are set; the others are the model's own.
+        thinking: as ``SessionOptions.thinking``.
+        adapter: a LoRA adapter on top of the model.
+        scale: how strongly that acts.
+        words: what tells it from the others, as it was typed.
+    """
+
+    settings: Settings
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    thinking: bool | None = None
+    adapter: Path | None = None
+    scale: float = 1.0
+    words: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What to call it: the model, and what else was said of it."""
+        return " ".join(dict.fromkeys((self.settings.model, *self.words)))
+
+    @property
+    def weights(self) -> tuple[object, ...]:
+        """Tells what has to be loaded for it from what others need."""
+        loading = (getattr(self.settings, name) for name in _LOADING)
+        return (self.settings.model, *loading, self.adapter, self.scale)
+
+    def parameters(self, engine: Engine) -> SamplingParams:
+        """Its sampling parameters for one answer; the seed is fresh unless it is one of them.
+
+        Raises:
+            UsageError: they do not go together.
+        """
+        return replace(engine.recommended, **{"seed": None, **self.sampling})
+
+
+def parse_contender(words: Sequence[str], base: Contender, where: str) -> Contender:
+    """The contender that some words describe: a model, the path of an adapter, ``NAME=VALUE`` pairs.
+
+    Args:
+        words: none: the base.
+        base: what it is where the words say nothing. A seed of its own does not count.
+        where: who asks, for errors.
+
+    Raises:
+        UsageError: they make no sense.
+    """
+    sampling = {name: value for name, value in base.sampling.items() if name != "seed"}
+    found = replace(base, sampling=sampling, words=tuple(words))
+    models = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        name = ALIASES.get(name.replace("-", "_"), name.replace("-", "_"))
+        if equals and (name in _names() or not _may_be_model(word)):
+            found = _changed(found, name, value, where)
+        elif _is_adapter(word):
+            found = replace(found, adapter=Path(word).expanduser())
+        else:
+            models.append(word)
+    if len(models) > 1:
+        raise UsageError(f"{where}: {models[0]} and {models[1]} are two models; name one")
+    if models:
+        found = replace(found, settings=replace(found.settings, model=models[0]))
+    check(found.settings)
+    SamplingParams(**found.sampling)
+    return found
+
+
+def open_contender(contender: Contender, open_engine: Open, state: memoryview | None = None) -> LoadingEngine:
+    """Load what a contender needs, in a thread; close it to free that.
+
+    Args:
+        open_engine: opens the model of some settings.
+        state: of another engine with the same model, so that the same prompt need not be read twice.
+    """
+
+    def load(cancel: Cancellation, progress: Progress) -> Engine:
+        engine = open_engine(contender.settings, cancel, progress)
+        try:
+            _equip(engine, contender)
+            if state is not None:
+                engine.load_state(state)
+        except BaseException:
+            engine.close()
+            raise
+        return engine
+
+    return LoadingEngine(load)
+
+
+class Twin:
+    """A second engine with the chat's own model, so that two answers grow at once; if need be, the first.
+
+    Args:
+        own: the chat's engine, idle.
+        contender: what it is loaded for.
+    """
+
+    def __init__(self, own: EngineSlot, contender: Contender) -> None:
+        self._own = own
+        state = own.engine.save_state() if own.engine is not None else None
+        self._second = open_contender(contender, own.open_engine, state)
+
+    @property
+    def ready(self) -> bool:
+        """As ``Supply``."""
+        return self._second.ready
+
+    def wait(self, seconds: float) -> bool:
+        """As ``Supply``."""
+        return self._second.wait(seconds)
+
+    def __call__(self) -> Engine:
+        """The second engine, or the first where there is no room for two."""
+        try:
+            return self._second()
+        except ModelError:
+            return self._own()
+
+    def close(self) -> None:
+        """Free the second."""
+        self._second.close()
+
+
+def _names() -> set[str]:
+    return {*typing.get_type_hints(SamplingParams), *_LOADING, _THINKING, _ADAPTER, _SCALE}
+
+
+def _may_be_model(word: str) -> bool:
+    return word.startswith(SCRIPTED) or Path(word).expanduser().exists()
+
+
+def _is_adapter(word: str) -> bool:
+    """Whether a word is the path of a file that says it is an adapter."""
+    from chatcli.engine.gguf import read_header
+
+    path = Path(word).expanduser()
+    if path.suffix != ".gguf" or not path.is_file():
+        return False
+    try:
+        return read_header(path).string("general.type") == "adapter"
+    except ChatcliError:
+        return False  # whoever opens it as a model says what is wrong with it
+
+
+def _changed(contender: Contender, name: str, value: str, where: str) -> Contender:
+    refuse_unknown([name], sorted(_names()), where)
+    unset = value.lower() == DEFAULT
+    if name == _ADAPTER:
+        path = Path(value).expanduser()
+        if not path.is_file():
+            raise ModelNotFound(f"{where}: there is no adapter {value}")
+        return replace(contender, adapter=path)
+    if name == _SCALE:
+        return replace(contender, scale=coerce(_SCALE, value, float, where))
+    if name in _LOADING or name == _THINKING:
+        kind = typing.get_type_hints(Settings)[name]
+        chosen = getattr(Settings(), name) if unset else coerce(name, value, kind, where)
+        if name == _THINKING:
+            return replace(contender, thinking=chosen)
+        changes: dict[str, Any] = {name: chosen}
+        return replace(contender, settings=replace(contender.settings, **changes))
+    sampling = {key: kept for key, kept in contender.sampling.items() if key != name}
+    if not unset:
+        sampling[name] = coerce(name, value, typing.get_type_hints(SamplingParams)[name], where)
+    return replace(contender, sampling=sampling)
+
+
+def _equip(engine: Engine, contender: Contender) -> None:
+    if contender.adapter is None:
+        return
+    from chatcli.engine.llama.engine import LlamaEngine
+
+    if not isinstance(engine, LlamaEngine):
+        raise UsageError(f"{contender.settings.model} takes no adapter; only GGUF models do")
+    try:
+        with contender.adapter.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelNotFound(f"{contender.adapter} cannot be read: {error.strerror}") from None
+    engine.set_adapter(contender.adapter, scale=contender.scale, sha256=sha256)
