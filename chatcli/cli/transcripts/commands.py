@@ -13,6 +13,7 @@ from chatcli.cli.transcripts.imports import import_
 from chatcli.cli.transcripts.show import show
 from chatcli.errors import ExitCode, UsageError
 from chatcli.terminal.sanitize import sanitize_line
+from chatcli.words import counted, listed
 
 if TYPE_CHECKING:
     from chatcli.storage.index.index import Hit, Summary
@@ -114,7 +115,7 @@ def _quoted(word: str) -> str:
     return f'{key}:"{value}"' if colon and key in {"model", "role", "after", "before"} else f'"{word}"'
 
 
-def _highlighted(hit: "Hit") -> Iterator[tuple[str, tuple[int, ...]]]:
+def _highlighted(hit: "Hit") -> Iterator[tuple[str, str]]:
     from chatcli.terminal.theme import BOLD, PLAIN, RED
 
     at = 0
@@ -179,19 +180,19 @@ def rm(
         raise typer.Exit(ExitCode.FAILED)
     if feedback:  # first: without the conversations nobody could ask for it again
         count = remove_judgements(invocation.paths.feedback_log, names)
-        invocation.note(f"chatcli: removed {count} record{'' if count == 1 else 's'} of the feedback log")
+        invocation.note(f"chatcli: removed {counted(count, 'record')} of the feedback log")
     states = StateCache(invocation.paths.kv_states, 0)
     for name in names:
-        archive.store.remove(name)
+        states.remove(name)  # the conversation last: if this fails, the same command can be given again
         archive.index.forget(name)
-        states.remove(name)
+        archive.store.remove(name)
         invocation.note(f"chatcli: removed {name}: its files, its place in the index, its cached state")
 
 
 def _confirmed(archive: Archive, names: list[str]) -> bool:
     invocation = archive.invocation
     if not invocation.stdin.isatty():
-        raise UsageError(f"nobody can be asked whether to remove {', '.join(names[:5])}; give --yes")
+        raise UsageError(f"nobody can be asked whether to remove {listed(names, most=5)}; give --yes")
     titles = {s.name: s.title for s in archive.index.newest(None)}
     for name in names:
         invocation.note(f"{name}  {sanitize_line(titles.get(name, ''))}")

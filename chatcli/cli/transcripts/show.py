@@ -13,6 +13,7 @@ from chatcli.chat.transcript.writer import tag_of
 from chatcli.cli import completion as completing
 from chatcli.cli.transcripts.context import Archive, local_time
 from chatcli.errors import UsageError
+from chatcli.words import counted
 
 if TYPE_CHECKING:
     from chatcli.cli.transcripts.page import Page
@@ -83,7 +84,7 @@ def _head(page: "Page", conversation: Conversation, name: str) -> None:
     from chatcli.terminal.theme import BOLD, DIM
 
     here, all_ = len(conversation.path()), len(conversation)
-    counts = f"{all_} messages" if here == all_ else f"{here} of {all_} messages"
+    counts = counted(all_, "message") if here == all_ else f"{here} of {counted(all_, 'message')}"
     began = local_time(conversation.started) if conversation.started > EPOCH else ""
     if conversation.title:
         page.line((conversation.title, BOLD))

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chatcli.engine.gguf.header import split_files
-from chatcli.engine.llama.loading import LoadOptions
-from chatcli.engine.llama.picture_cells import is_cell
+from chatcli.engine.llama.vocabulary import is_cell
+from chatcli.engine.load_options import LoadOptions
 from chatcli.engine.trial.verdict_cache import file_identity
 
 _MAGIC = b"chatcli tape 2\n\0"

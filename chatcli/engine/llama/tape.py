@@ -15,9 +15,9 @@ from typing import Any
 from chatcli.chat.message import Picture
 from chatcli.engine.base import Cancellation
 from chatcli.engine.llama.native import Native
-from chatcli.engine.llama.picture_cells import chunk_start, is_cell
 from chatcli.engine.llama.state import StateBlob, TapeState
 from chatcli.engine.llama.vision import Chunk, Vision
+from chatcli.engine.llama.vocabulary import chunk_start, is_cell
 from chatcli.errors import ModelError
 
 _SEQUENCE = 0

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from chatcli.chat.message import Picture
 from chatcli.engine.base import Cancellation
 from chatcli.engine.llama.native import Native
-from chatcli.engine.llama.picture_cells import cell_ids
+from chatcli.engine.llama.vocabulary import cell_ids
 from chatcli.engine.pictures import facts, pixels
 from chatcli.errors import ChatcliError, DataError, ModelError
 

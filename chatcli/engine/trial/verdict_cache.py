@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from chatcli.engine.llama.loading import LoadOptions
+from chatcli.engine.load_options import LoadOptions
 from chatcli.engine.machine import cpu_identity, devices, library_build
 from chatcli.engine.trial.verdict import Outcome, Verdict
 from chatcli.files.cache_file import read_cache, write_cache

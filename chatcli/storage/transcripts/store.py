@@ -13,11 +13,12 @@ from chatcli.chat.conversation import DEFAULT_ASSISTANT, EPOCH, Conversation
 from chatcli.chat.transcript.reader import Loaded, load
 from chatcli.chat.transcript.scanner import Damage
 from chatcli.errors import AmbiguousReference, ChatcliError, StorageError, TranscriptError, UsageError
-from chatcli.files.durable import AppendFile, Locked, remove_file, storage_error
+from chatcli.files.durable import AppendFile, Locked, open_regular, remove_file, storage_error
 from chatcli.storage.transcripts import layout
 from chatcli.storage.transcripts.log import NoLog, TranscriptLog, asides, busy, mend_tail
 from chatcli.storage.transcripts.partial import journal_path, journals, missing_node, read_part
 from chatcli.storage.transcripts.pictures import PictureFolder
+from chatcli.words import listed
 
 #: The reference to the conversation that was written last.
 LAST = "last"
@@ -204,10 +205,8 @@ class TranscriptStore:
         if not found:
             raise UsageError(f"there is no conversation {ref!r}; `chatcli transcripts list` shows them")
         found.sort(reverse=True)
-        more = f" and {len(found) - _MOST_CANDIDATES} more" if len(found) > _MOST_CANDIDATES else ""
         raise AmbiguousReference(
-            f"{ref!r} could be {len(found)} conversations: {', '.join(found[:_MOST_CANDIDATES])}{more}; "
-            "say which"
+            f"{ref!r} could be {len(found)} conversations: {listed(found, most=_MOST_CANDIDATES)}; say which"
         )
 
     def _is_open(self, name: str) -> bool:
@@ -271,6 +270,6 @@ def read_chunks(path: Path) -> Iterator[bytes]:
     Raises:
         OSError: it cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while piece := file.read(_CHUNK):
             yield piece
