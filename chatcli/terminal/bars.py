@@ -11,8 +11,8 @@ from typing import Self
 from chatcli.terminal.live import LiveArea, bar
 from chatcli.terminal.prompt.keyboard import Keyboard
 from chatcli.terminal.rows import Piece, Row, cells
-from chatcli.terminal.theme import DIM, PLAIN
 from chatcli.terminal.sanitize import sanitize_line
+from chatcli.terminal.theme import DIM, PLAIN
 from chatcli.terminal.work import Figures, Item, Work
 
 _FRAME = 0.1  # seconds

@@ -13,8 +13,8 @@ from chatcli.terminal.ballot.view import BallotView
 from chatcli.terminal.live import Abilities, LiveArea, Size, size_of, text_rows
 from chatcli.terminal.prompt.keyboard import Keyboard
 from chatcli.terminal.rows import Row
-from chatcli.terminal.theme import BOLD, DIM, PLAIN, RED
 from chatcli.terminal.sanitize import sanitize, sanitize_line
+from chatcli.terminal.theme import BOLD, DIM, PLAIN, RED
 
 #: Ctrl-O.
 FOLD_KEY = b"\x0f"

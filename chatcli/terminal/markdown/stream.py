@@ -92,8 +92,9 @@ class MarkdownStream:
         return rows
 
     def _leaves(self) -> list[Leaf]:
-        before, _, line = self._source.rpartition("\n")
-        return leaves(self._source if line.strip(_MARKS) else before, unicode=self._unicode)
+        line = self._source.rpartition("\n")[2]
+        decided = self._source if line.strip(_MARKS) else self._source.removesuffix(line)
+        return leaves(decided, unicode=self._unicode)
 
     def _hidden(self, found: Sequence[Leaf]) -> int:
         """How many blocks stand in the lines that only open containers."""
@@ -213,7 +214,8 @@ class _Open:
         if closed or complete < 1 or (len(done) <= bool(self._inner) and self._begun):
             return [], [], 0
         rows = self._code(leaf, done, width)
-        self._inner = leaf.token.meta.get("inner", "")
+        inner = leaf.token.meta.get("inner", "")
+        self._inner = "" if inner == lines[-1].strip() else inner  # that line is not complete yet
         opening = leaf.token.markup + leaf.token.info
         first = [opening, *([self._inner] if self._inner else [])] if fence else []
         return rows, first, len(done) + fence
