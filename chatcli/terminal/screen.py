@@ -120,9 +120,8 @@ class Screen:
 
     def table(self, rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> None:
         """A table; as records where the screen is too narrow for columns."""
-        clean = [[sanitize_line(cell) for cell in row] for row in rows]
-        names = [sanitize_line(cell) for cell in head]
-        self._print(tables.table(clean, names, self.width, unicode=self._area.abilities.unicode))
+        shown = [[((sanitize_line(cell), PLAIN),) for cell in row] for row in (head, *rows)]
+        self._print(tables.table(shown[1:], shown[0], self.width, unicode=self._area.abilities.unicode))
 
     def found(self, label: str, snippet: str, matches: Sequence[tuple[int, int]]) -> None:
         """A part of a text with what was searched for in it (ranges of characters) marked."""

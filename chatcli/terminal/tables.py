@@ -12,10 +12,10 @@ from chatcli.terminal.theme import PLAIN
 
 _NARROWEST = 4  # cells of a column
 _LONG_WORD = 12  # cells; a longer word may be cut
-_GAP = 3  # cells between two columns
+_GAPS = {True: 3, False: 2}  # cells between two columns, with a line or without
 
 #: The styled text of one cell.
-Cell = tuple[Piece, ...]
+Cell = Sequence[Piece]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Grid:
         ruled: there are lines between the columns.
     """
 
-    head: tuple[Cell, ...]
+    head: tuple[tuple[Piece, ...], ...]
     alignments: str
     width: int
     widths: tuple[int, ...] | None
@@ -61,7 +61,7 @@ class Grid:
         natural = [
             max(1, *(cells(line) for text in column for line in text.split("\n"))) for column in columns
         ]
-        room = width - _GAP * (len(natural) - 1)
+        room = width - _GAPS[ruled] * (len(natural) - 1)
         words = [[cells(word) for text in column for word in text.split()] for column in columns]
         least = [min(max([_NARROWEST, *sizes]), _LONG_WORD) for sizes in words]
         widths: tuple[int, ...] | None = tuple(natural)
@@ -80,7 +80,7 @@ class Grid:
             max([size, *map(cells, _plain(cell).split())])
             for cell, size in zip(row, self.widths, strict=True)
         ]
-        fits = sum(words) + _GAP * (len(words) - 1) <= self.width
+        fits = sum(words) + _GAPS[self.ruled] * (len(words) - 1) <= self.width
         return replace(self, widths=tuple(words)) if fits else self
 
     def top(self) -> list[Row]:
@@ -94,7 +94,7 @@ class Grid:
     def row(self, row: Sequence[Cell], *, first: bool = False) -> list[Row]:
         """One row of the table; ``first`` spares a record the line that parts it from the one before."""
         if self.widths is not None:
-            return list(_drawn(self, tuple(row)))
+            return list(_drawn(self, tuple(map(tuple, row))))
         rows = [] if first else [Row(((("─" if self.unicode else "-") * min(self.width, 10), "frame"),))]
         for name, value in zip(self.head or ((),) * len(row), row, strict=True):
             label = (*name, (": ", PLAIN)) if name else ()
@@ -103,18 +103,18 @@ class Grid:
 
 
 @lru_cache(maxsize=128)
-def _drawn(grid: Grid, row: tuple[Cell, ...]) -> tuple[Row, ...]:
+def _drawn(grid: Grid, row: tuple[tuple[Piece, ...], ...]) -> tuple[Row, ...]:
     """The rows of the screen that one row takes. A row that did not change is not drawn anew each frame."""
     from rich.table import Table
 
     table = Table.grid(padding=0)
-    gap = (" │ " if grid.unicode else " | ") if grid.ruled else " " * _GAP
+    gap = (" │ " if grid.unicode else " | ") if grid.ruled else "  "
     shown = []
     assert grid.widths is not None
     sides = {"<": "left", "^": "center", ">": "right"}
     for place, (cell, size) in enumerate(zip(row, grid.widths, strict=True)):
         if place:
-            table.add_column(width=_GAP)
+            table.add_column(width=len(gap))
         table.add_column(width=size, justify=sides[grid.alignments[place]], overflow="fold")  # type: ignore[arg-type]
         shown.append([r.pieces for r in wrap(cell, size)])
     height = max(map(len, shown))
@@ -133,26 +133,24 @@ def _drawn(grid: Grid, row: tuple[Cell, ...]) -> tuple[Row, ...]:
 
 
 def table(
-    rows: Sequence[Sequence[str]],
-    head: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    head: Sequence[Cell],
     width: int,
     *,
     alignments: str = "",
     unicode: bool = True,
     ruled: bool = True,
 ) -> list[Row]:
-    """A table of plain text.
+    """A table.
 
     Args:
         rows: each with as many cells as the others.
         head: names of the columns; empty: they have none.
         width: cells of the screen.
     """
-    cells_ = [[((text, PLAIN),) for text in row] for row in rows]
-    names = [((text, PLAIN),) for text in head]
-    grid = Grid.of(names, cells_, width, alignments=alignments, unicode=unicode, ruled=ruled)
+    grid = Grid.of(head, rows, width, alignments=alignments, unicode=unicode, ruled=ruled)
     result = grid.top()
-    for index, row in enumerate(cells_):
+    for index, row in enumerate(rows):
         result += grid.row(row, first=index == 0)
     return result
 

@@ -61,7 +61,6 @@ def dialect() -> MarkdownIt:
     md.inline.ruler.at("link", _link)
     md.inline.ruler.before("escape", "formula", _formula)
     md.inline.ruler2.push("unclosed", _unclosed)
-    md.inline.add_terminator_char("$")
     return md
 
 
