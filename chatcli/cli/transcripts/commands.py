@@ -107,7 +107,7 @@ def _highlighted(hit: "Hit") -> Iterator[tuple[str, str]]:
     at = 0
     for begin, end in hit.matches:
         yield hit.snippet[at:begin], PLAIN
-        yield hit.snippet[begin:end], BOLD + RED
+        yield hit.snippet[begin:end], f"{BOLD} {RED}"
         at = end
     yield hit.snippet[at:], PLAIN
 
