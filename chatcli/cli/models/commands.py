@@ -16,8 +16,7 @@ from chatcli.cli.models.verify import verify
 from chatcli.cli.options import AsJson
 from chatcli.cli.pull import pull
 from chatcli.errors import ChatcliError, UsageError
-from chatcli.library.bundled import NAME as BUNDLED
-from chatcli.library.bundled import bundled_model
+from chatcli.library.catalog import BUNDLED, bundled_model
 from chatcli.words import byte_size
 
 if TYPE_CHECKING:
@@ -29,9 +28,9 @@ app = typer.Typer(no_args_is_help=True)
 @app.command("list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List the models on this machine, of other programs too: size, kind, context, store, pictures."""
-    from chatcli.library.hub.leftovers import leftovers_in
     from chatcli.library.names.aliases import read_registry
     from chatcli.library.stores import LocalModel, Store, local_models
+    from chatcli.library.stores.repo_cache import unfinished_in
 
     models = ModelsContext.of(context)
     file = bundled_model()
@@ -42,7 +41,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     unfinished: list[dict[str, Any]] = [
         {"repo": one.cache.repo, "path": str(one.path), "size": one.size}
         for cache in models.places.hub
-        for one in leftovers_in(cache)
+        for one in unfinished_in(cache)
         if one.size
     ]
     if as_json:
@@ -64,12 +63,12 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     ]
     page.table(rows, numbers=(1, 4))
     for alias, target in aliases.items():
-        page.line((f"  {alias} is {target}", ()))
+        page.line((f"  {alias} is {target}", ""))
     sizes: Counter[str] = Counter()
     for one in unfinished:
         sizes[one["repo"]] += one["size"]
     for repo, size in sizes.items():
-        page.line((f"  {repo}: {byte_size(size)} of unfinished downloads", ()))
+        page.line((f"  {repo}: {byte_size(size)} of unfinished downloads", ""))
     page.show()
     if unfinished:
         models.invocation.say(
@@ -86,7 +85,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
 def _record(model: "LocalModel", default: Path | None) -> dict[str, Any]:
     """Return what is known of a model and its header; an unreadable header is its ``problem``."""
     from chatcli.engine.gguf import read_header
-    from chatcli.library.projector_lookup import sane_projector
+    from chatcli.library.projector_choice import sane_projector
 
     record: dict[str, Any] = {
         "name": model.name,
