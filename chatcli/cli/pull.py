@@ -149,7 +149,7 @@ def _remarks(pulled: "list[Pulled]", *, offline: bool) -> Iterator[str]:
 def _eyes(model: "Pulled", projector: Path) -> Iterator[str]:
     """What a projector is good for."""
     from chatcli.engine.gguf import read_header
-    from chatcli.library.projector_lookup import sane_projector
+    from chatcli.library.projector_choice import sane_projector
 
     reasons: list[str] = []
     if sane_projector(projector, read_header(model.path), reasons.append) is not None:
