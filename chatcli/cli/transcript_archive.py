@@ -13,7 +13,7 @@ from chatcli.errors import DataError, TranscriptError
 from chatcli.settings import Settings
 
 if TYPE_CHECKING:
-    from chatcli.chat.transcript_reader import Loaded
+    from chatcli.chat.transcript_reader import ReadTranscript
     from chatcli.storage.index import TranscriptIndex
     from chatcli.storage.transcripts import TranscriptStore
 
@@ -63,7 +63,7 @@ class Archive:
             store.recover()
         return cls(invocation, settings, store, index)
 
-    def read(self, name: str, *, repair: bool) -> "Loaded":
+    def read(self, name: str, *, repair: bool) -> "ReadTranscript":
         """A conversation; what was passed over is said on stderr.
 
         Args:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from chatcli.chat.formats.foreign import ORIGIN
-from chatcli.chat.transcript_reader import Reader, SessionRead
+from chatcli.chat.transcript_reader import SessionRead, TranscriptReader
 from chatcli.errors import TranscriptError
 from chatcli.storage import layout
 
@@ -31,7 +31,7 @@ def known_origins(folder: Path) -> dict[str, str]:
 
 def _origin(begin: bytes) -> str | None:
     try:
-        for event in Reader([begin]):
+        for event in TranscriptReader([begin]):
             return event.extra.get(ORIGIN) if isinstance(event, SessionRead) else None
     except TranscriptError:
         pass

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from chatcli.chat.conversation import DEFAULT_ASSISTANT, EPOCH, Conversation
 from chatcli.chat.scanner import Damage
-from chatcli.chat.transcript_reader import Loaded, load
+from chatcli.chat.transcript_reader import ReadTranscript, load
 from chatcli.errors import AmbiguousReference, ChatcliError, StorageError, TranscriptError, UsageError
 from chatcli.storage import layout
 from chatcli.storage.durable import AppendFile, Locked, remove_file, storage_error
@@ -113,7 +113,7 @@ class TranscriptStore:
         problems = sorted((*loaded.torn, *loaded.problems), key=lambda p: (p.line, p.column))
         return Opened(loaded.conversation, log, tuple(problems))
 
-    def read(self, ref: str, *, repair: bool = False) -> Loaded:
+    def read(self, ref: str, *, repair: bool = False) -> ReadTranscript:
         """Read a conversation; possible while another process writes it.
 
         Raises:
@@ -220,7 +220,7 @@ class TranscriptStore:
             return False
         return False
 
-    def _load(self, name: str, repair: bool) -> Loaded:
+    def _load(self, name: str, repair: bool) -> ReadTranscript:
         path = self.path(name)
         try:
             started = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)

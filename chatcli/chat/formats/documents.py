@@ -1,9 +1,10 @@
-"""A conversation as one HTML file: without scripts, complete in itself, light and dark, for any width."""
+"""Conversations as documents: Markdown, and one self-contained HTML file without scripts."""
 
 import base64
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from chatcli.chat.conversation import EPOCH, Conversation
 from chatcli.chat.markup import SURROGATE
@@ -12,13 +13,16 @@ from chatcli.chat.pictures import caption
 from chatcli.chat.transcript_writer import tag_of
 from chatcli.errors import ChatcliError
 
+# CommonMark 0.31, 4.5: up to three spaces, then three or more backticks or tildes.
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>#&])")
 _BLOCK = re.compile(
     r"^ {0,3}(?P<fence>`{3,}+|~{3,}+)(?P<info>[^`\n]*)\n(?P<code>.*?)(?:^ {0,3}(?P=fence)[`~]*[ \t]*$\n?|\Z)",
     re.MULTILINE | re.DOTALL,
 )
-# Not allowed in HTML (whatwg.org, 13.1.3): controls but white space. Shown as control pictures.
+# Control characters that HTML forbids (whatwg.org, 13.1.3); shown as control pictures.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-# What every browser shows, by the first bytes of a file. No SVG, which is a program, and no TIFF.
+# First bytes of the formats that every browser shows. Not SVG, which may contain programs, nor TIFF.
 _MEDIA = {
     "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
     "image/jpeg": re.compile(rb"\xff\xd8\xff"),
@@ -48,10 +52,49 @@ img { display: block; max-width: 100%; max-height: 32rem; margin: .5rem 0; borde
 """
 
 
-def render_html(conversation: Conversation) -> Iterator[str]:
-    """The page of the active path, in pieces. Whatever a message or the title holds is text there.
+def render_markdown(conversation: Conversation) -> Iterator[str]:
+    """The active path in Markdown: a heading for each message, then its text as it is.
 
-    Pictures are in the page itself where their bytes can be had, else named.
+    Pictures are named before the text. A code block that a message leaves open is closed, so that it does
+    not swallow the messages after it.
+    """
+    if title := _escaped(conversation.title):
+        yield f"# {title}\n\n"
+    for message in conversation.messages():
+        words = message.content.removesuffix("\n")
+        content = "\n\n".join([*map(_named, message.pictures), *filter(None, [words])])
+        fence = open_fence(content)
+        yield f"## {tag_of(message.role, conversation.assistant)}\n\n{content}\n"
+        yield f"{fence}\n\n" if fence else "\n"
+
+
+def _named(picture: Picture) -> str:
+    return caption(replace(picture, name=_escaped(picture.name)))
+
+
+def _escaped(text: str) -> str:
+    """Text on one line with all Markdown escaped."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def open_fence(text: str) -> str:
+    """The fence that closes the code block a text leaves open, or an empty string."""
+    fence = ""
+    for line in text.split("\n"):
+        if not (found := _FENCE.match(line)):
+            continue
+        marks, rest = found[1], found[2]
+        if not fence:
+            fence = "" if marks[0] == "`" and "`" in rest else marks
+        elif marks.startswith(fence) and not rest.strip():
+            fence = ""
+    return fence
+
+
+def render_html(conversation: Conversation) -> Iterator[str]:
+    """The active path as an HTML page, in pieces. Messages and title appear as plain text.
+
+    Pictures are embedded in the page; those whose bytes cannot be read are named.
     """
     title = " ".join(conversation.title.split()) or conversation.id or "Conversation"
     yield (
@@ -79,7 +122,7 @@ def _article(message: Message, assistant: str) -> str:
 
 
 def _image(picture: Picture) -> str:
-    """A picture, or its caption where it cannot be shown."""
+    """An embedded picture, or its caption if it cannot be shown."""
     try:
         data = picture.read() if picture.read else b""
     except ChatcliError:
@@ -92,7 +135,7 @@ def _image(picture: Picture) -> str:
 
 
 def _body(content: str) -> Iterator[str]:
-    """Words as they were typed, and code blocks as such."""
+    """Text as it was typed, with code blocks set apart."""
     at = 0
     for block in _BLOCK.finditer(content):
         yield _words(content[at : block.start()])
