@@ -60,11 +60,10 @@ def _rate_last(word: str, reason: str, settings: Settings, invocation: Invocatio
     """Judge the newest answer, and say on stderr which one that is."""
     from chatcli.chat.message import Role
     from chatcli.cli.wiring import judge_of
-    from chatcli.session.verdict_words import read_verdict
+    from chatcli.session.judgement_words import rating_words, read_judgement
     from chatcli.terminal.ballot_rating import question_of
-    from chatcli.terminal.verdicts import verdict_of
 
-    verdict = read_verdict(word, reason)
+    verdict = read_judgement(word, reason)
     conversation = _store(invocation).read(LAST, repair=True).conversation
     node = next((n for n in reversed(conversation.path()) if n.message.role is Role.ASSISTANT), None)
     if node is None:
@@ -82,7 +81,7 @@ def _rate_last(word: str, reason: str, settings: Settings, invocation: Invocatio
         )
     question = _excerpt(question_of(conversation, node))
     hint = f" (the words are a comment; was {verdict.hint} meant?)" if verdict.hint else ""
-    invocation.note(f"chatcli: {verdict_of(rating)}: the answer to {question!r} in {conversation.id}{hint}")
+    invocation.note(f"chatcli: {rating_words(rating)}: the answer to {question!r} in {conversation.id}{hint}")
 
 
 def _rate_one_by_one(given: Sequence[str], settings: Settings, invocation: Invocation) -> None:

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 from chatcli.cli.invocation import Invocation
 from chatcli.engine.base import Cancellation, Engine, Progress
+from chatcli.session.answering import SessionOptions
 from chatcli.session.engine_slot import EngineSlot, Open
-from chatcli.session.judging import Judge
-from chatcli.session.options import SessionOptions, Store
+from chatcli.session.judging import AnswerJudging
 from chatcli.session.session import Session
+from chatcli.session.written import ConversationStore
 from chatcli.settings import Settings
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def new_session(
     return session
 
 
-def transcript_store(settings: Settings, invocation: Invocation) -> Store:
+def transcript_store(settings: Settings, invocation: Invocation) -> ConversationStore:
     """Where conversations are kept, or, if none are, only read."""
     from chatcli.storage.index import TranscriptIndex
     from chatcli.storage.transcripts import NoTranscripts, TranscriptStore
@@ -93,16 +94,16 @@ def transcript_store(settings: Settings, invocation: Invocation) -> Store:
     return store
 
 
-def judge_of(settings: Settings, invocation: Invocation) -> Judge:
+def judge_of(settings: Settings, invocation: Invocation) -> AnswerJudging:
     """Who judges answers here: the person, by the labelling instructions, unless nothing shall be kept."""
     from chatcli.storage.feedback_log import FeedbackLog
     from chatcli.storage.guideline_file import GuidelineFile
 
     paths = invocation.paths
     if not settings.log:
-        return Judge(None)
+        return AnswerJudging(None)
     guideline = GuidelineFile(paths.guideline, paths.former_guidelines)
-    return Judge(FeedbackLog(paths.feedback_log), guideline.version)
+    return AnswerJudging(FeedbackLog(paths.feedback_log), guideline.version)
 
 
 def state_cache(settings: Settings, invocation: Invocation) -> "StateCache | None":

@@ -7,31 +7,25 @@ from chatcli.chat.conversation import Node
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role
 from chatcli.engine.base import Cancellation, Event, Finished, Unseen
 from chatcli.errors import ChatcliError, StorageError
-from chatcli.session.answering import Draft, Request
+from chatcli.session.answering import BROKEN_OFF, CUT, Draft, Request, SessionOptions
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.kept_state import KeptState
-from chatcli.session.options import SessionOptions
-from chatcli.session.written import WrittenConversation
+from chatcli.session.written import SavedConversation
 
-#: Why an answer may be there that is not whole.
-CUT = {FinishReason.INTERRUPTED, FinishReason.LENGTH, FinishReason.ERROR}
-#: Why which model did not see pictures, as far as it was said.
+#: Which models could not see pictures, and why, as far as the user was told.
 Told = set[tuple[ModelRef, str]]
 _POLL_SECONDS = 0.1
-_DIED = FinishReason.INTERRUPTED  # what is recorded of an answer whose process died
+_DIED = FinishReason.INTERRUPTED  # recorded for an answer if this process dies during it
 
 
 class Exchange:
-    """A request, and what comes of it.
+    """A request and its answer.
 
     Args:
-        request: what is asked.
-        engine: gives the engine, waiting for it if it is still loading.
-        options: how to answer.
-        written: the conversation that the answer goes into.
-        kept: what the engine has read of it.
-        told: what was said in this conversation of pictures that a model did not see; it is not said again.
-        note: called with how the answer came to be, if one came, before that is said.
+        saved: the conversation that the answer goes into.
+        kept: the engine's state for it.
+        told: what the user was told about unseen pictures in this conversation; it is not repeated.
+        note: called with how an answer was generated, before the ``Finished`` event is passed on.
 
     Attributes:
         came: whether anything came, so that the chat goes on from it.
@@ -42,7 +36,7 @@ class Exchange:
         request: Request,
         engine: EngineSlot,
         options: SessionOptions,
-        written: WrittenConversation,
+        saved: SavedConversation,
         kept: KeptState,
         *,
         told: Told,
@@ -52,16 +46,16 @@ class Exchange:
         self._request = request
         self._engine = engine
         self._options = options
-        self._written = written
+        self._saved = saved
         self._kept = kept
         self._told = told
         self._note = note
 
     def run(self, cancel: Cancellation) -> Iterator[Event]:
-        """Have it answered; for the thread of the answer.
+        """Have the request answered; runs in the thread of the answer.
 
         Raises:
-            ChatcliError: as the engine, or the answer could not be written; what came is kept.
+            ChatcliError: the engine failed or the answer could not be written; what came is kept.
         """
         draft = Draft(self._request.begun)
         finished = False
@@ -81,7 +75,7 @@ class Exchange:
                     try:
                         self._keep(draft, event.generation)
                     except StorageError:
-                        yield event  # the answer is valid whether it could be saved or not
+                        yield event  # the answer is valid even if it was not saved
                         raise
                 yield event
         except ChatcliError:
@@ -90,7 +84,7 @@ class Exchange:
             raise
 
     def _events(self, draft: Draft, cancel: Cancellation) -> Iterator[Event]:
-        """What the engine says."""
+        """The events of the engine."""
         engine, request = self._engine(), self._request
         parameters = self._options.parameters(engine)
         if request.new_seed:
@@ -98,7 +92,7 @@ class Exchange:
         thinking = self._options.thinking
         self._kept.prepare(engine)
         began = Generation(engine.model, _DIED, parameters, thinking=thinking)
-        draft.begin(self._unfinished(began), self._written.log)
+        draft.begin(self._unfinished(began), self._saved.log)
         for event in engine.generate(request.messages, parameters, cancel=cancel, thinking=thinking):
             if isinstance(event, Finished):
                 pictures = any(message.pictures for message in request.messages)
@@ -112,25 +106,25 @@ class Exchange:
         return not known
 
     def _unfinished(self, generation: Generation) -> Node:
-        """The answer before anything came of it, as it will stand in the conversation."""
+        """The empty answer in its place in the conversation."""
         request = self._request
         begun = request.begun or Message(Role.ASSISTANT, "")
-        node_id = self._written.conversation.next_id
+        node_id = self._saved.conversation.next_id
         return Node(node_id, request.parent, replace(begun, generation=generation), request.extra)
 
     def _keep(self, draft: Draft, generation: Generation | None) -> None:
-        """Write the answer down, or step back if there is none."""
+        """Save the answer, or step back if there is none."""
         request = self._request
         reason = generation.finish_reason if generation is not None else FinishReason.ERROR
-        nothing = {FinishReason.INTERRUPTED, FinishReason.ERROR} if request.begun is None else CUT
+        nothing = BROKEN_OFF if request.begun is None else CUT
         self.came = draft.grown or reason not in nothing
         if not self.came:
             draft.written()
-            self._written.conversation.move_head(request.before)
+            self._saved.conversation.move_head(request.before)
             if request.asked:
-                self._written.log.move_head(request.before)
+                self._saved.log.move_head(request.before)
             return
         self._note(generation)
         message = Message(Role.ASSISTANT, draft.text, draft.reasoning, generation)
-        self._written.keep(message, request.parent, {**request.extra, **draft.extra})
+        self._saved.keep(message, request.parent, {**request.extra, **draft.extra})
         draft.written()

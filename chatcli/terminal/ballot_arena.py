@@ -12,7 +12,7 @@ from chatcli.feedback import records
 from chatcli.feedback.records import Comparison, Winner
 from chatcli.session.arena import Arena, Pairing
 from chatcli.session.arena_answers import AnswerWriter
-from chatcli.session.judging import Judge
+from chatcli.session.judging import AnswerJudging
 from chatcli.terminal.answer import FRAME
 from chatcli.terminal.ballot import BOTH_BAD, LEFT, QUIT, RIGHT, SKIP, TIE, TITLES, UNDO, vote
 from chatcli.terminal.screen import Screen
@@ -61,7 +61,7 @@ class ArenaSession:
         self,
         arena: Arena,
         writer: AnswerWriter,
-        judge: Judge,
+        judge: AnswerJudging,
         screen: Screen,
         *,
         most: int | None = None,

@@ -11,11 +11,10 @@ from chatcli.chat.pictures import in_words
 from chatcli.errors import StorageError
 from chatcli.feedback.reasons import label, vocabulary
 from chatcli.feedback.records import Rating, Thumb
-from chatcli.session.judging import Judge
-from chatcli.session.verdict_words import Verdict
+from chatcli.session.judgement_words import JudgementWords, rating_words
+from chatcli.session.judging import AnswerJudging
 from chatcli.terminal.ballot import QUIT, Key, vote
 from chatcli.terminal.screen import Screen
-from chatcli.terminal.verdicts import verdict_of
 
 _SCORES = "1234567890"  # 0 is 10
 _GOOD = Key("good", ("up",), "↑ good")
@@ -56,7 +55,7 @@ class RatingSession:
         rated: those that were rated: conversation and message.
     """
 
-    def __init__(self, items: Iterator[Item], judge: Judge, screen: Screen) -> None:
+    def __init__(self, items: Iterator[Item], judge: AnswerJudging, screen: Screen) -> None:
         self._items = items
         self._judge = judge
         self._screen = screen
@@ -104,7 +103,7 @@ class RatingSession:
         if chosen == _UNRATE.means:
             with_former = self._judge.retract(item.conversation, item.node.id)
             self._screen.note(
-                f"(not rated any more; it was {verdict_of(with_former)})" if with_former else ""
+                f"(not rated any more; it was {rating_words(with_former)})" if with_former else ""
             )
             self.rated.discard((item.conversation.id, item.node.id))
         elif chosen == _REASON.means and rating is not None:
@@ -112,11 +111,13 @@ class RatingSession:
         elif chosen == _COMMENT.means and rating is not None:
             comment = self._line("comment: ", rating.comment or "")
             if comment is not None:
-                self._rate(item, Verdict(rating.thumb, rating.score, rating.reasons, comment or None), None)
+                self._rate(
+                    item, JudgementWords(rating.thumb, rating.score, rating.reasons, comment or None), None
+                )
         elif chosen in _SCORES:
-            self._rate(item, Verdict(None, int(chosen) or 10), rating)
+            self._rate(item, JudgementWords(None, int(chosen) or 10), rating)
         else:
-            self._rate(item, Verdict(1 if chosen == _GOOD.means else -1, None), rating)
+            self._rate(item, JudgementWords(1 if chosen == _GOOD.means else -1, None), rating)
 
     def _reasons(self, item: Item, rating: Rating) -> None:
         """Choose reasons by their numbers; each key adds one or takes it away."""
@@ -140,9 +141,9 @@ class RatingSession:
             else:
                 reasons.append(chosen)
         if tuple(reasons) != rating.reasons:
-            self._rate(item, Verdict(rating.thumb, rating.score, tuple(reasons), rating.comment), None)
+            self._rate(item, JudgementWords(rating.thumb, rating.score, tuple(reasons), rating.comment), None)
 
-    def _rate(self, item: Item, verdict: Verdict, former: Rating | None) -> None:
+    def _rate(self, item: Item, verdict: JudgementWords, former: Rating | None) -> None:
         said = verdict.after(former)
         try:
             self._judge.rate(
@@ -158,7 +159,7 @@ class RatingSession:
             self._screen.error(f"not saved yet: {error} (the next judgement and the end try again)")
         self.rated.add((item.conversation.id, item.node.id))
         rating = self._judge.rating(item.conversation, item.node.id)
-        self._screen.note(f"({verdict_of(rating)})" if rating is not None else "(rated)")
+        self._screen.note(f"({rating_words(rating)})" if rating is not None else "(rated)")
 
     def _line(self, question: str, default: str) -> str | None:
         """A line of text; None: Ctrl-C or Ctrl-D."""
@@ -186,4 +187,4 @@ def question_of(conversation: Conversation, node: Node) -> str:
 
 
 def _question(rating: Rating | None) -> str:
-    return f"{verdict_of(rating) if rating is not None else 'Not rated'}:"
+    return f"{rating_words(rating) if rating is not None else 'Not rated'}:"

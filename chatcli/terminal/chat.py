@@ -12,14 +12,14 @@ from chatcli.errors import UsageError
 from chatcli.library.stores import Places
 from chatcli.session.attachments import Attachment, enclose
 from chatcli.session.background import Background, BackgroundAnswer
-from chatcli.session.judging import Judge
+from chatcli.session.judgement_words import judged_words
+from chatcli.session.judging import AnswerJudging
 from chatcli.session.past_chats import PastChats
 from chatcli.session.session import Session
 from chatcli.settings import Paths, Settings
 from chatcli.storage.guideline_file import GuidelineFile
 from chatcli.terminal.editor import edit
 from chatcli.terminal.screen import Screen
-from chatcli.terminal.verdicts import mark_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,12 @@ class Chat:
     """
 
     def __init__(
-        self, session: Session, screen: Screen, surroundings: Surroundings, judge: Judge | None = None
+        self, session: Session, screen: Screen, surroundings: Surroundings, judge: AnswerJudging | None = None
     ) -> None:
         self.session = session
         self.screen = screen
         self.surroundings = surroundings
-        self.judge = judge or Judge(None)
+        self.judge = judge or AnswerJudging(None)
         self.attachments: list[Attachment] = []
         self.pictures: list[Picture] = []
         self.draft = ""
@@ -142,7 +142,9 @@ class Chat:
     def rating_mark(self, node_id: int) -> str:
         """How an answer was judged, in a word or a few; empty: it was not."""
         conversation = self.session.conversation
-        return mark_of(self.judge.rating(conversation, node_id), self.judge.correction(conversation, node_id))
+        return judged_words(
+            self.judge.rating(conversation, node_id), self.judge.correction(conversation, node_id)
+        )
 
     def edit(self, text: str) -> str:
         """A text as the person leaves it in an editor.

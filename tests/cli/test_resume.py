@@ -15,8 +15,8 @@ from chatcli.chat.message import FinishReason, Role, Usage
 from chatcli.chat.transcript_reader import load
 from chatcli.errors import ExitCode
 from chatcli.library.opening import open_engine
+from chatcli.session.answering import SessionOptions
 from chatcli.session.engine_slot import EngineSlot
-from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
 from chatcli.settings import Paths, load_settings
 from chatcli.storage.transcripts import NoTranscripts, TranscriptStore

@@ -15,7 +15,7 @@ from chatcli.session.arena import Arena, Pairing
 from chatcli.session.arena_answers import AnswerWriter, answers_file
 from chatcli.session.arena_prompts import read_prompts
 from chatcli.session.contenders import Contender
-from chatcli.session.judging import Judge
+from chatcli.session.judging import AnswerJudging
 from chatcli.settings import Settings
 from chatcli.storage.feedback_log import FeedbackLog
 from tests.session.conftest import open_scripted
@@ -65,7 +65,7 @@ def test_sides_are_drawn() -> None:
 def test_the_state_is_what_the_log_says(tmp_path: Path) -> None:
     """Records of the run, undone ones left out, tell which duels are done and who was on the left."""
     log = FeedbackLog(tmp_path / "feedback.jsonl")
-    judge = Judge(log)
+    judge = AnswerJudging(log)
     arena = arena_of(4, 3)
     judged = []
     for pairing in arena.upcoming_after([], 7):

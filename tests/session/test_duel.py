@@ -13,11 +13,11 @@ from chatcli.engine.base import Cancellation, Engine, Finished, Progress, TextDe
 from chatcli.engine.llama import LlamaEngine
 from chatcli.engine.loading import LoadOptions
 from chatcli.errors import ModelError, ModelNotFound, UsageError
+from chatcli.session.answering import SessionOptions
 from chatcli.session.background import Background
 from chatcli.session.contenders import Contender, Twin, open_contender, parse_contender
-from chatcli.session.duel import Duel, Said
+from chatcli.session.duel import Duel, DuelEvent
 from chatcli.session.engine_slot import EngineSlot
-from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
 from chatcli.settings import Settings
 from chatcli.storage.transcripts import TranscriptStore
@@ -27,7 +27,7 @@ from tests.session.conftest import open_scripted
 SCRIPTED = Contender(Settings(model="scripted:"))
 
 
-def finished(answers: Background[Said]) -> list[Said]:
+def finished(answers: Background[DuelEvent]) -> list[DuelEvent]:
     """All that happens."""
     return list(answers)
 

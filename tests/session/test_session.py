@@ -10,10 +10,9 @@ from chatcli.chat.message import FinishReason, Role
 from chatcli.chat.transcript_reader import load
 from chatcli.engine.base import TextDelta
 from chatcli.errors import ModelError, StorageError, UsageError
-from chatcli.session.answering import CONTINUES, EDITS, FORK_OF
+from chatcli.session.answering import CONTINUES, EDITS, FORK_OF, SessionOptions
 from chatcli.session.background import BackgroundAnswer
 from chatcli.session.engine_slot import EngineSlot
-from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
 from chatcli.settings import Settings
 from chatcli.storage.partial import journal_path, read_part

@@ -13,8 +13,8 @@ from chatcli.engine.base import Cancellation, Engine, Event, Progress
 from chatcli.engine.llama import LlamaEngine
 from chatcli.engine.loading import LoadOptions
 from chatcli.engine.scripted import ScriptedEngine
+from chatcli.session.answering import SessionOptions
 from chatcli.session.engine_slot import EngineSlot
-from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
 from chatcli.session.titling import Titler, title_of
 from chatcli.settings import Settings

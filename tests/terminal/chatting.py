@@ -12,9 +12,9 @@ from prompt_toolkit.output import DummyOutput
 
 from chatcli.engine.base import Cancellation, Engine, Progress
 from chatcli.engine.scripted import ScriptedEngine
+from chatcli.session.answering import SessionOptions
 from chatcli.session.engine_slot import EngineSlot
-from chatcli.session.judging import Judge
-from chatcli.session.options import SessionOptions
+from chatcli.session.judging import AnswerJudging
 from chatcli.session.session import Session
 from chatcli.settings import Paths, Settings, load_settings
 from chatcli.storage.feedback_log import FeedbackLog
@@ -81,7 +81,9 @@ def chatting(home: Path, environ: Mapping[str, str] | None = None, *, vi: bool =
         session = Session(slot, TranscriptStore(paths.transcripts), SessionOptions())
         surroundings = Surroundings(variables, out, paths, lambda name: settings({"persona": name}))
         guideline = GuidelineFile(paths.guideline, paths.former_guidelines)
-        chat = Chat(session, screen, surroundings, Judge(FeedbackLog(paths.feedback_log), guideline.version))
+        chat = Chat(
+            session, screen, surroundings, AnswerJudging(FeedbackLog(paths.feedback_log), guideline.version)
+        )
         prompt = Prompt(
             paths.input_history,
             lambda: "",

@@ -337,9 +337,9 @@ def test_saving_and_exporting(home: Path, tmp_path: Path) -> None:
         assert "&lt;b&gt;title" in (tmp_path / "c.html").read_text()
         c.type(f"/export {tmp_path}/all raw")
         assert (tmp_path / "all").read_bytes() == (c.chat.session.transcript or Path()).read_bytes()
-        assert "there is no format 'x'; known are bare" in c.type(f"/export {tmp_path}/g x")
+        assert "unknown format 'x'; choose one of bare" in c.type(f"/export {tmp_path}/g x")
         assert "is there already" in c.type(f"/save {tmp_path}/answer")
-        assert "no format goes with .pdf" in c.type(f"/export {tmp_path}/c.pdf")
+        assert ".pdf files have no known format" in c.type(f"/export {tmp_path}/c.pdf")
         assert "cannot be written" in c.type(f"/save {tmp_path}/no/such/folder")
 
 

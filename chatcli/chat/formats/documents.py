@@ -97,15 +97,9 @@ def render_html(conversation: Conversation) -> Iterator[str]:
     Pictures are embedded in the page; those whose bytes cannot be read are named.
     """
     title = " ".join(conversation.title.split()) or conversation.id or "Conversation"
-    yield (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n"
-        f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-    )
+    yield html_head(title, _STYLE)
     began = conversation.started.isoformat(" ", "minutes") if conversation.started > EPOCH else ""
-    yield f'<header>\n<h1 dir="auto">{_text(title)}</h1>\n<p>{began}</p>\n</header>\n<main>\n'
+    yield f'<header>\n<h1 dir="auto">{html_text(title)}</h1>\n<p>{began}</p>\n</header>\n<main>\n'
     for message in conversation.messages():
         yield _article(message, conversation.assistant)
     yield "</main>\n</body>\n</html>\n"
@@ -114,9 +108,9 @@ def render_html(conversation: Conversation) -> Iterator[str]:
 def _article(message: Message, assistant: str) -> str:
     thoughts = ""
     if message.reasoning and message.role is Role.ASSISTANT:
-        words = _text(message.reasoning)
+        words = html_text(message.reasoning)
         thoughts = f'<details>\n<summary>Reasoning</summary>\n<div class="words">{words}</div>\n</details>\n'
-    heading = f"<h2>{_text(tag_of(message.role, assistant))}</h2>"
+    heading = f"<h2>{html_text(tag_of(message.role, assistant))}</h2>"
     shown = "".join([*map(_image, message.pictures), *_body(message.content)])
     return f'<article class="{message.role.value}">\n{heading}\n{thoughts}{shown}</article>\n'
 
@@ -131,7 +125,7 @@ def _image(picture: Picture) -> str:
     if media is None:
         return _words(caption(picture))
     source = base64.b64encode(data).decode()
-    return f'<img src="data:{media};base64,{source}" alt="{_text(caption(picture))}">\n'
+    return f'<img src="data:{media};base64,{source}" alt="{html_text(caption(picture))}">\n'
 
 
 def _body(content: str) -> Iterator[str]:
@@ -139,17 +133,29 @@ def _body(content: str) -> Iterator[str]:
     at = 0
     for block in _BLOCK.finditer(content):
         yield _words(content[at : block.start()])
-        yield f"<pre><code>{_text(block['code'])}</code></pre>\n"
+        yield f"<pre><code>{html_text(block['code'])}</code></pre>\n"
         at = block.end()
     yield _words(content[at:])
 
 
 def _words(text: str) -> str:
     text = text.strip("\n")
-    return f'<div class="words" dir="auto">{_text(text)}</div>\n' if text else ""
+    return f'<div class="words" dir="auto">{html_text(text)}</div>\n' if text else ""
 
 
-def _text(text: str) -> str:
+def html_head(title: str, style: str) -> str:
+    """The beginning of an HTML page that loads nothing: everything up to ``<body>``."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n"
+        f"<title>{html_text(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
+    )
+
+
+def html_text(text: str) -> str:
+    """Text escaped for HTML; characters that HTML forbids are replaced by visible ones."""
     return html.escape(_CONTROLS.sub(_visible, SURROGATE.sub("\ufffd", text)))
 
 

@@ -8,7 +8,7 @@ from chatcli.chat.pictures import in_words
 from chatcli.engine.scripted import PREFIX as SCRIPTED
 from chatcli.errors import UsageError
 from chatcli.sampling import SamplingParams
-from chatcli.session.context_view import Part, view_context
+from chatcli.session.context_view import ContextPart, view_context
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.conversation import excerpt
 
@@ -66,7 +66,7 @@ def stats(chat: Chat, _argument: str) -> None:
     chat.screen.table(rows)
 
 
-def _label(part: Part) -> str:
+def _label(part: ContextPart) -> str:
     who = {Role.SYSTEM: "system", Role.USER: "you", Role.ASSISTANT: "answer"}[part.message.role]
     number = f"{part.number} " if part.number else ""
     return f"{number}{who}: {excerpt(in_words(part.message))}"

@@ -9,21 +9,20 @@ from chatcli.errors import ChatcliError, StorageError, UsageError
 from chatcli.feedback.guideline import short, version_of
 from chatcli.feedback.records import Thumb
 from chatcli.session.answering import EDITS
+from chatcli.session.judgement_words import HIGHEST, THUMBS, JudgementWords, rating_words, read_judgement
 from chatcli.session.judging import seen_by
-from chatcli.session.verdict_words import Verdict, read_verdict
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.conversation import message_at, messages_of
-from chatcli.terminal.verdicts import HIGHEST, THUMBS, verdict_of
 
 
 def good(chat: Chat, argument: str) -> None:
     """The last answer is good."""
-    rate_answer(chat, last_answer(chat), read_verdict("good", argument))
+    rate_answer(chat, last_answer(chat), read_judgement("good", argument))
 
 
 def bad(chat: Chat, argument: str) -> None:
     """The last answer is bad."""
-    rate_answer(chat, last_answer(chat), read_verdict("bad", argument))
+    rate_answer(chat, last_answer(chat), read_judgement("bad", argument))
 
 
 def rate(chat: Chat, argument: str) -> None:
@@ -31,9 +30,9 @@ def rate(chat: Chat, argument: str) -> None:
     first, _, rest = argument.partition(" ")
     second, _, reason = rest.strip().partition(" ")
     if first.isdecimal() and _is_verdict(second):
-        rate_answer(chat, answer_at(chat, first), read_verdict(second, reason))
+        rate_answer(chat, answer_at(chat, first), read_judgement(second, reason))
     elif _is_verdict(first):
-        rate_answer(chat, last_answer(chat), read_verdict(first, rest))
+        rate_answer(chat, last_answer(chat), read_judgement(first, rest))
     else:
         raise UsageError(
             f"/rate takes good, bad or 1 to {HIGHEST}; before it, the number of an answer that is not the "
@@ -96,7 +95,7 @@ def guidelines(chat: Chat, argument: str) -> None:
 def judge_by_key(chat: Chat, thumb: Thumb) -> None:
     """What a key does that is pressed at the prompt: the last answer is good, or bad. Raises nothing."""
     try:
-        rate_answer(chat, last_answer(chat), Verdict(thumb, None))
+        rate_answer(chat, last_answer(chat), JudgementWords(thumb, None))
     except ChatcliError as error:
         chat.screen.error(str(error))
 
@@ -118,7 +117,7 @@ def key_hint(chat: Chat, keys: Sequence[str]) -> str:
     return " ".join(f"{key.title()} {word}" for key, word in named)
 
 
-def rate_answer(chat: Chat, node: Node, verdict: Verdict) -> None:
+def rate_answer(chat: Chat, node: Node, verdict: JudgementWords) -> None:
     """Keep what somebody thinks of an answer, and say what it comes to.
 
     What is said again in the same sense is added to what was said before; the opposite replaces it.
@@ -129,7 +128,7 @@ def rate_answer(chat: Chat, node: Node, verdict: Verdict) -> None:
     whole = (said.thumb, said.score, said.reasons, said.comment)
     if former is not None and whole == (former.thumb, former.score, former.reasons, former.comment):
         chat.screen.note(
-            f"({_which(chat, node)} is rated {verdict_of(former)} already; /unrate takes it back)"
+            f"({_which(chat, node)} is rated {rating_words(former)} already; /unrate takes it back)"
         )
         return
     with said_if_not_saved(chat):
@@ -184,7 +183,7 @@ def answer_at(chat: Chat, number: str) -> Node:
 
 def _is_verdict(word: str) -> bool:
     try:
-        read_verdict(word)
+        read_judgement(word)
     except UsageError:
         return False
     return True
@@ -203,7 +202,7 @@ def _summary(chat: Chat, node: Node, hint: str | None) -> str:
     """What an answer is rated now, and the pairs that this makes."""
     conversation = chat.session.conversation
     rating = chat.judge.rating(conversation, node.id)
-    parts = [f"{_which(chat, node)}: {verdict_of(rating) if rating else 'rated'}"]
+    parts = [f"{_which(chat, node)}: {rating_words(rating) if rating else 'rated'}"]
     others = chat.judge.opposites(conversation, node.id)
     if others and rating is not None:
         alternatives = [n.id for n in chat.session.alternatives(node.id)]
