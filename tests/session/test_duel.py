@@ -195,7 +195,7 @@ def test_without_room_for_a_twin_the_chats_own_engine_answers_twice(asked: Sessi
 
 def test_there_must_be_a_message_to_answer(session: Session) -> None:
     """One line says so."""
-    with pytest.raises(UsageError, match="no message yet"):
+    with pytest.raises(UsageError, match="no message to answer yet"):
         Duel(session, [(SCRIPTED, session.engine)])
 
 

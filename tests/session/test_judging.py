@@ -132,7 +132,7 @@ def test_only_answers_to_one_question_are_compared(session: Session, file: Path)
     asked, first, _, second = (n.id for n in conversation.path())
     with pytest.raises(UsageError, match="not an answer"):
         judge.rate(conversation, asked, thumb=1)
-    with pytest.raises(UsageError, match="same message"):
+    with pytest.raises(UsageError, match="different messages"):
         judge.compare(conversation, (first, second), winner="left", left=0, blind=True)
     list(session.regenerate())
     third = conversation.path()[-1].id
@@ -154,7 +154,7 @@ def test_what_cannot_be_written_is_kept_and_tried_again(session: Session, file: 
     assert judge.unsaved == 1
     rating = judge.rating(conversation, first)
     assert rating is not None
-    with pytest.raises(StorageError, match="a judgement could not be saved"):
+    with pytest.raises(StorageError, match="1 judgement could not be saved"):
         judge.close()
     os.rmdir(file)  # noqa: PTH106
     judge.rate(conversation, second, thumb=-1)

@@ -258,7 +258,7 @@ def test_files_of_the_command_line_go_into_the_first_message(home: Path, tmp_pat
     assert done.stdout.endswith("what?\n\npiped\n\nFile notes.txt:\n```\nremember\n```\n")
     done = run(home, "ask", "-f", "nothing.txt", "what?", cwd=tmp_path)
     assert done.code == ExitCode.USAGE
-    assert "there is no file nothing.txt" in done.stderr
+    assert "no such file: nothing.txt" in done.stderr
 
 
 @pytest.mark.parametrize("size", [(20, 10), (40, 10)])

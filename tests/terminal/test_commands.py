@@ -159,7 +159,7 @@ def test_conversations(home: Path) -> None:
         shown = c.type(f"/load {first}")
         assert "The first" in shown
         assert "I heard: one" in shown
-        assert "is the one that is open" in c.type("/load " + first[-5:])
+        assert "is already open" in c.type("/load " + first[-5:])
         assert "there is no conversation" in c.type("/load nowhere")
         assert "The first" in load([(c.chat.session.transcript or Path()).read_bytes()]).conversation.title
 

@@ -138,7 +138,7 @@ def test_what_cannot_be_saved_at_the_end_is_said(home: Path) -> None:
         t.wait_for("it waits in memory")
         t.send("\x04")
         assert t.wait_for_exit() == ExitCode.STORAGE
-        assert "chatcli: a judgement could not be saved" in " ".join(t.scrollback.split())
+        assert "chatcli: 1 judgement could not be saved" in " ".join(t.scrollback.split())
     assert len(list((home / "transcripts").rglob("*.txt"))) == 1
 
 
