@@ -15,7 +15,7 @@ ALLOWED = {
     "sampling": {"errors"},
     "settings": {"errors", "sampling"},
     "chat": {"errors", "sampling"},
-    "engine": {"errors", "sampling", "chat"},
+    "engine": {"errors", "sampling", "settings", "chat"},
     "feedback": {"errors", "sampling", "chat"},
     "library": {"errors", "sampling", "settings", "chat", "engine"},
     "storage": {"errors", "sampling", "settings", "chat", "feedback"},

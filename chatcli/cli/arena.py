@@ -128,8 +128,7 @@ def _contenders(specs: Sequence[str], settings: Settings, invocation: Invocation
         UsageError: one of them makes no sense.
         ModelNotFound: there is no such model.
     """
-    from chatcli.engine.scripted import PREFIX as SCRIPTED
-    from chatcli.library.names import find_model
+    from chatcli.library.opening import check_model
     from chatcli.library.stores import Places
     from chatcli.session.contenders import Contender, parse_contender
 
@@ -141,8 +140,7 @@ def _contenders(specs: Sequence[str], settings: Settings, invocation: Invocation
         except ValueError as error:
             raise UsageError(f"--contender {spec}: {error}; put what holds spaces in quotes") from None
         contender = parse_contender(words, base, "--contender")
-        if not contender.settings.model.startswith(SCRIPTED):
-            find_model(contender.settings.model, Places.of(invocation.environ, invocation.paths))
+        check_model(contender.settings, Places.of(invocation.environ, invocation.paths))
         found.append(contender)
     return found
 

@@ -186,6 +186,6 @@ def _as_json(generation: Generation, text: str, reasoning: str) -> dict[str, Any
         "finish_reason": str(generation.finish_reason),
         "model": generation.model.name,
         "seed": generation.parameters.seed,
-        "usage": asdict(generation.usage),
+        "usage": asdict(generation.usage) if generation.usage.is_counted else None,
         "timings": {name: round(seconds, 6) for name, seconds in asdict(generation.timings).items()},
     }

@@ -5,17 +5,22 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from chatcli.errors import ChatcliError
-from chatcli.settings import Paths, load_settings
+from chatcli.settings import Paths, Settings, load_settings
 
 _MOST = 50
 
 
 def models(incomplete: str) -> list[str]:
     """Names of models that begin so."""
-    from chatcli.library.names import known_models
+    from chatcli.library.opening import model_names
     from chatcli.library.stores import Places
 
-    return _beginning(incomplete, known_models(Places.of(os.environ, _paths())))
+    paths = _paths()
+    try:
+        settings = load_settings({}, {}, paths.config_file)
+    except ChatcliError:
+        settings = Settings()
+    return _beginning(incomplete, model_names(settings, Places.of(os.environ, paths)))
 
 
 def transcripts(incomplete: str) -> list[tuple[str, str]]:

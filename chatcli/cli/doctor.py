@@ -50,18 +50,16 @@ def doctor(
 
 def _try(settings: Settings, paths: Paths, environ: Mapping[str, str]) -> dict[str, Any]:
     """The first-load probe's verdict on the model of the settings; tried now if it is not known."""
-    from chatcli.engine.probe import probe
-    from chatcli.engine.scripted import PREFIX
-    from chatcli.library.opening import locate, wanted_options
+    from chatcli.library.opening import try_model
     from chatcli.library.stores import Places
 
-    if settings.model.startswith(PREFIX):
-        return {"name": settings.model, "outcome": "ok", "reason": "needs no file"}
     try:
-        path = locate(settings.model, Places.of(environ, paths))
-        verdict = probe(path, paths.probe_verdicts, wanted_options(settings))
+        tried = try_model(settings, Places.of(environ, paths), paths.probe_verdicts)
     except ChatcliError as error:
         return {"name": settings.model, "outcome": "error", "reason": str(error)}
+    if tried is None:
+        return {"name": settings.model, "outcome": "ok", "reason": "needs no file"}
+    path, verdict = tried
     return {
         "name": settings.model,
         "file": str(path),

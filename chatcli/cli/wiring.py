@@ -39,10 +39,19 @@ def opener(invocation: Invocation, tell: Callable[[str], None] | None = None) ->
     """What opens the model of some settings; ``tell`` as for ``background_engine``, None: nobody is told."""
 
     def open_model(wanted: Settings, cancel: Cancellation, progress: Progress) -> Engine:
+        from chatcli.engine.registry import Opening
         from chatcli.library.opening import open_engine
 
+        told = {} if tell is None else {"tell": tell}
         return open_engine(
-            wanted, invocation.paths, invocation.environ, on_progress=progress, cancel=cancel, tell=tell
+            Opening(
+                settings=wanted,
+                paths=invocation.paths,
+                environ=invocation.environ,
+                on_progress=progress,
+                cancel=cancel,
+                **told,
+            )
         )
 
     return open_model

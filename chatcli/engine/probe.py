@@ -21,7 +21,7 @@ import msgspec
 import chatcli
 from chatcli.engine.base import Cancellation
 from chatcli.engine.gguf import Header, check, read_header, read_shards
-from chatcli.engine.loading import LoadOptions
+from chatcli.engine.load_options import LoadOptions
 from chatcli.engine.trial import encode_task
 from chatcli.engine.verdict import Outcome, Verdict
 from chatcli.engine.verdict_cache import VerdictCache, file_identity, machine_identity, verdict_key

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from chatcli.engine.estimate import Estimate, estimate, largest_context
 from chatcli.engine.gguf import Header
-from chatcli.engine.loading import LoadOptions
+from chatcli.engine.load_options import ALL_LAYERS, LoadOptions
 from chatcli.engine.memory import Memory
-from chatcli.engine.offload import ALL, MARGIN, layers_that_fit, on_gpu
+from chatcli.engine.offload import MARGIN, layers_that_fit, on_gpu
 from chatcli.engine.projector_memory import projector_memory
 from chatcli.errors import ModelError
 from chatcli.library.hub.amount import amount
@@ -106,7 +106,7 @@ def _blind_note(needed: int, context: int) -> str:
 
 def _planned(shards: Sequence[Header], settings: Settings, machine: Machine, name: str) -> Plan:
     offloads = machine.gpu > 0 and settings.gpu_layers != "0"
-    options = wanted_options(settings)
+    options = LoadOptions.from_settings(settings)
     notes = []
     available = machine.memory.available
     if settings.ctx_size == AUTO_CONTEXT:
@@ -119,7 +119,7 @@ def _planned(shards: Sequence[Header], settings: Settings, machine: Machine, nam
     guess = estimate(shards, options, offloads=offloads)
     if offloads and settings.gpu_layers == "auto":
         layers = layers_that_fit(guess, machine.gpu)
-        if layers != ALL:
+        if layers != ALL_LAYERS:
             options = replace(options, gpu_layers=layers)
             count = max(layers - 1, 0)
             notes.append(f"{count} of {len(guess.blocks)} blocks go to the GPU, as many as fit")
@@ -128,19 +128,6 @@ def _planned(shards: Sequence[Header], settings: Settings, machine: Machine, nam
     if settings.check_memory and available and needed > available:
         raise ModelError(_too_big(shards, options, guess, machine, name, needed))
     return Plan(options, guess, offloads, tuple(notes))
-
-
-def wanted_options(settings: Settings) -> LoadOptions:
-    """How the settings want a model loaded, as far as they say."""
-    layers = {"auto": ALL, "all": ALL}.get(settings.gpu_layers)
-    return LoadOptions(
-        context_size=settings.ctx_size or None,
-        gpu_layers=int(settings.gpu_layers) if layers is None else layers,
-        threads=settings.threads,
-        picture_tokens=settings.picture_tokens,
-        kv_type_k=settings.kv_cache,
-        kv_type_v=settings.kv_cache,
-    )
 
 
 def _too_big(

@@ -14,7 +14,7 @@ from typing import IO
 from chatcli.chat import pictures
 from chatcli.chat.message import Picture
 from chatcli.engine import pictures as decoding
-from chatcli.engine.base import Engine
+from chatcli.engine.base import Engine, no_vision_reason
 from chatcli.errors import ModelError, UsageError
 
 #: Limits of one message.
@@ -113,10 +113,10 @@ def enclose(attachments: Sequence[Attachment]) -> str:
 def require_vision(engine: Engine, pictures: Iterable[Picture]) -> None:
     """Raise ModelError if there are pictures and the model cannot see them."""
     names = list(dict.fromkeys(picture.name for picture in pictures))
-    if names and engine.blindness:
+    if names and (reason := no_vision_reason(engine)):
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         raise ModelError(
-            f"{engine.model.name} cannot see {names[0]}{more}: {engine.blindness}; "
+            f"{engine.model.name} cannot see {names[0]}{more}: {reason}; "
             "choose a model that sees pictures (/model, -m) or name its projector (--mmproj)"
         )
 

@@ -46,7 +46,7 @@ def view_context(session: Session) -> ContextView:
 
     Raises:
         ContextOverflow: not even the last message fits.
-        UsageError: the conversation is empty.
+        UsageError: the conversation is empty, or the engine does not count tokens.
     """
     messages = session.conversation.prompt_messages()
     prompt = session.preview(None)

@@ -1,7 +1,7 @@
 """Keeps the state of the engine for each conversation, so that resuming decodes the new message only."""
 
 from chatcli.chat.message import Usage
-from chatcli.engine.base import Engine
+from chatcli.engine.base import Engine, KeepsState
 from chatcli.errors import ChatcliError
 from chatcli.storage.state_cache import StateCache
 
@@ -12,7 +12,8 @@ LEAST_TOKENS = 256
 class KeptState:
     """Saves the engine's state when a conversation is left, and loads it before its next prompt.
 
-    A failure never stops the chat: what cannot be saved or loaded is decoded again.
+    A failure never stops the chat: what cannot be saved or loaded is decoded again. An engine that does not
+    keep state decodes everything again.
 
     Args:
         cache: where states are kept; None keeps none.
@@ -33,7 +34,7 @@ class KeptState:
         """Load the state of a resumed conversation, in the thread that uses the engine."""
         self.put_back(engine)
         name, self._resumed = self._resumed, ""
-        if self._cache is None or not name:
+        if self._cache is None or not name or not isinstance(engine, KeepsState):
             return
         blob = self._cache.load(name, engine.state_conditions)
         if blob is not None:
@@ -49,7 +50,9 @@ class KeptState:
         self._worth_it = pictures or usage.prompt_tokens + usage.completion_tokens >= LEAST_TOKENS
 
     def set_aside(self, engine: Engine) -> bool:
-        """Keep the state in memory while the engine does other work; returns whether that succeeded."""
+        """Keep the state in memory while the engine does other work; returns whether nothing will be lost."""
+        if not isinstance(engine, KeepsState):
+            return True
         if self._aside is None and engine is self._engine:
             try:
                 self._aside = engine.save_state()
@@ -60,14 +63,15 @@ class KeptState:
     def put_back(self, engine: Engine) -> None:
         """Load the state that was set aside, if any."""
         blob, self._aside = self._aside, None
-        if blob is not None and engine is self._engine:
+        if blob is not None and engine is self._engine and isinstance(engine, KeepsState):
             engine.load_state(blob)
 
     def leave(self, name: str, engine: Engine | None) -> None:
         """Save the state of the conversation that is left, if it is worth it. Nothing may be generating."""
-        answered, self._engine, self._resumed = self._engine, None, ""
+        worth_it = self._worth_it and engine is self._engine
         aside, self._aside = self._aside, None
-        if self._cache is None or engine is None or engine is not answered or not self._worth_it:
+        self._engine, self._resumed = None, ""
+        if engine is None or not isinstance(engine, KeepsState) or self._cache is None or not worth_it:
             return
         try:
             blob = engine.save_state() if aside is None else aside

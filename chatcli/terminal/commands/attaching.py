@@ -4,9 +4,10 @@ import shlex
 from collections.abc import Sequence
 
 from chatcli.chat.message import Message, Picture, user
+from chatcli.engine.base import CountsTokens
 from chatcli.engine.pictures import facts
 from chatcli.errors import UsageError
-from chatcli.session.attachments import enclose, of_one_message, read_files, read_pictures
+from chatcli.session.attachments import enclose, of_one_message, read_files, read_pictures, require_vision
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.conversation import excerpt
 
@@ -95,16 +96,20 @@ def _sized(picture: Picture) -> str:
 
 
 def _tokens(chat: Chat, message: Message) -> str:
-    """How many tokens a message is, of how many; empty while the model is not there to be asked.
+    """How many tokens a message is, of how many; empty while the model loads, or if it does not count tokens.
 
     Raises:
         ContextOverflow: it does not fit.
         ModelError: it has pictures, and the model does not see.
     """
-    if chat.session.engine.engine is None:
+    engine = chat.session.engine.engine
+    if engine is None:
+        return ""
+    if not isinstance(engine, CountsTokens):
+        require_vision(engine, message.pictures)
         return ""
     prompt = chat.session.preview(message.content, message.pictures)
     around = len(chat.session.prompt_of([user(".")]).tokens) - 1
     alone = len(chat.session.prompt_of([message]).tokens) - around
     left_out = f", {len(prompt.left_out)} oldest messages leave the context" if prompt.left_out else ""
-    return f"{alone} tokens of {chat.session.engine().context_size}{left_out}"
+    return f"{alone} tokens of {engine.context_size}{left_out}"
