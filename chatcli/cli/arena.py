@@ -18,7 +18,7 @@ from chatcli.settings import Settings
 if TYPE_CHECKING:
     from chatcli.session.arena import Arena
     from chatcli.session.contenders import Contender
-    from chatcli.terminal.ballot_arena import Outcome
+    from chatcli.terminal.ballot_arena import ArenaOutcome
     from chatcli.terminal.screen import Screen
 
 #: The command that a file of prompts stands for.
@@ -147,7 +147,7 @@ def _contenders(specs: Sequence[str], settings: Settings, invocation: Invocation
 
 def _hold(
     arena: "Arena", settings: Settings, invocation: Invocation, most: int | None, *, as_json: bool
-) -> "Outcome":
+) -> "ArenaOutcome":
     """Hold the session."""
     from chatcli.cli.wiring import judge_of, opener
     from chatcli.session.arena_answers import AnswerWriter, answers_file
@@ -171,7 +171,7 @@ def _hold(
 
 
 def _conclude(
-    arena: "Arena", outcome: "Outcome", settings: Settings, invocation: Invocation, *, as_json: bool
+    arena: "Arena", outcome: "ArenaOutcome", settings: Settings, invocation: Invocation, *, as_json: bool
 ) -> None:
     """Say what was done, and who is who: the standings of this run."""
     from chatcli.session.arena_board import board_of, board_record, comparisons

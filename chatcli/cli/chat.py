@@ -14,7 +14,7 @@ from chatcli.settings import Settings
 
 if TYPE_CHECKING:
     from chatcli.terminal.chat import Chat
-    from chatcli.terminal.loop import Lines
+    from chatcli.terminal.loop import InputLines
 
 
 def chat(invocation: Invocation, options: ChatOptions) -> None:
@@ -123,7 +123,9 @@ def _reads_lines(settings: Settings, invocation: Invocation) -> bool:
     return settings.plain or invocation.environ.get("TERM") == "dumb"
 
 
-def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Callable[[], str]) -> "Lines":
+def _prompt(
+    chat: "Chat", settings: Settings, invocation: Invocation, status: Callable[[], str]
+) -> "InputLines":
     """The line editor, or plain lines."""
     if _reads_lines(settings, invocation):
         from chatcli.terminal.plain_prompt import PlainPrompt
@@ -132,9 +134,9 @@ def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Ca
     from chatcli.session.titling import Titler
     from chatcli.terminal.commands.judging import judge_by_key
     from chatcli.terminal.completion import CommandCompleter
-    from chatcli.terminal.prompt import Prompt
+    from chatcli.terminal.prompt import LineEditor
 
-    return Prompt(
+    return LineEditor(
         invocation.paths.input_history if settings.log else None,
         status,
         completer=CommandCompleter(chat),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chatcli.chat.conversation import Conversation, Node
     from chatcli.storage.feedback_log import FeedbackLog
     from chatcli.storage.transcripts import TranscriptStore
-    from chatcli.terminal.ballot_rating import Item
+    from chatcli.terminal.ballot_rating import RatedAnswer
 
 _EXCERPT = 60
 
@@ -116,9 +116,9 @@ def _rate_one_by_one(given: Sequence[str], settings: Settings, invocation: Invoc
 
 def _items(
     store: "TranscriptStore", names: Sequence[str], rated: set[tuple[str, int | str]], invocation: Invocation
-) -> "Iterator[Item]":
+) -> "Iterator[RatedAnswer]":
     """All answers, those that are not rated first; a conversation is read when its turn comes."""
-    from chatcli.terminal.ballot_rating import Item
+    from chatcli.terminal.ballot_rating import RatedAnswer
 
     for wanted in (False, True):
         for name in names:
@@ -132,7 +132,7 @@ def _items(
                 continue
             for node in _answers(conversation):
                 if ((name, node.id) in rated) == wanted:
-                    yield Item(conversation, node)
+                    yield RatedAnswer(conversation, node)
 
 
 def _answers(conversation: "Conversation") -> "Iterator[Node]":

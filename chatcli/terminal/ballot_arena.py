@@ -1,10 +1,6 @@
-"""A session of blind duels on the screen: read two answers, press a key, read the next two."""
+"""Blind duels on the screen: read two answers, press a key, read the next two."""
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
 from chatcli.errors import StorageError
@@ -14,28 +10,39 @@ from chatcli.session.arena import Arena, Pairing
 from chatcli.session.arena_answers import AnswerWriter
 from chatcli.session.judging import AnswerJudging
 from chatcli.terminal.answer import FRAME
-from chatcli.terminal.ballot import BOTH_BAD, LEFT, QUIT, RIGHT, SKIP, TIE, TITLES, UNDO, vote
+from chatcli.terminal.ballot import (
+    BOTH_BAD,
+    LEFT,
+    QUIT,
+    RIGHT,
+    SKIP,
+    TIE,
+    TITLES,
+    TRIED_AGAIN,
+    UNDO,
+    WINNERS,
+    vote,
+)
+from chatcli.terminal.keyboard import on_ctrl_c
 from chatcli.terminal.screen import Screen
 
 if TYPE_CHECKING:
     from prompt_toolkit.output import Output
 
-#: How many duels ahead answers are written.
+#: Number of duels whose answers are generated ahead.
 AHEAD = 4
 _LONGEST_EARLIER = 600  # characters
-_WINNERS: dict[str, Winner] = {"left": "left", "right": "right", "tie": "tie", "both_bad": "both_bad"}
 
 
 @dataclass(slots=True)
-class Outcome:
-    """How a session went.
+class ArenaOutcome:
+    """How a session of duels went.
 
     Attributes:
-        judged: duels that were.
-        skipped: duels that were put off.
-        same: duels that were not shown, since both answers have the same words.
-        unanswered: duels that were not shown, since a contender cannot answer; the reasons.
-        interrupted: Ctrl-C ended it.
+        judged, skipped: number of duels that were judged, and that were skipped.
+        same: number of duels that were not shown, because both answers are the same.
+        unanswered: the reason for each duel that was not shown, because a contender cannot answer.
+        interrupted: whether Ctrl-C ended the session.
     """
 
     judged: int
@@ -46,14 +53,12 @@ class Outcome:
 
 
 class ArenaSession:
-    """Duel after duel, until all are judged or the person leaves.
+    """Shows duel after duel, until all are judged or the person leaves.
 
     Args:
-        arena: the plan.
-        writer: has the answers.
+        writer: generates the answers.
         judge: keeps the judgements.
-        screen: where answers are shown.
-        most: how many duels to judge at most; None: all.
+        most: most duels to judge; None for all.
         output: where questions are drawn; None is the terminal.
     """
 
@@ -75,16 +80,16 @@ class ArenaSession:
         self._output = output
         self._queue: list[Pairing] = []
         self._former: list[tuple[Pairing, Comparison]] = []
-        self._outcome = Outcome(0, 0, 0, [])
+        self._outcome = ArenaOutcome(0, 0, 0, [])
         self._stop = False
 
-    def hold(self) -> Outcome:
-        """Hold the session. Ctrl-C ends it at any moment; what was judged is kept.
+    def hold(self) -> ArenaOutcome:
+        """Hold the session. Ctrl-C ends it at any time; all judgements are kept.
 
         Raises:
             ChatcliError: a model cannot be loaded, or an answer cannot be kept.
         """
-        with self._screen.keyboard.held(), self._ctrl_c():
+        with self._screen.keyboard.held(), on_ctrl_c(self._interrupt):  # between two steps, never inside one
             try:
                 while not self._stop and (self._most is None or self._outcome.judged < self._most):
                     self._queue += self._arena.upcoming_after(self._queue, AHEAD - len(self._queue))
@@ -131,7 +136,7 @@ class ArenaSession:
             self._outcome.skipped += 1
             self._drop(pairing)
         else:
-            self._judge_it(pairing, _WINNERS[chosen])
+            self._judge_it(pairing, WINNERS[chosen])
 
     def _judge_it(self, pairing: Pairing, winner: Winner) -> None:
         low, _ = pairing.pair
@@ -145,7 +150,7 @@ class ArenaSession:
         except StorageError as error:
             if self._judge.unsaved == before:
                 raise
-            self._screen.error(f"not saved yet: {error} (the next judgement and the end try again)")
+            self._screen.error(f"not saved yet: {error} ({TRIED_AGAIN})")
         else:
             self._former.append((pairing, record))
         self._arena.judged(pairing)
@@ -173,7 +178,7 @@ class ArenaSession:
         there = 0
 
         def progress() -> tuple[str, float | None]:
-            return f"two answers are being written{', one is there' if there else ''}", None
+            return f"writing two answers{', one is done' if there else ''}", None
 
         screen.waiting = progress
         screen.begin_answer()
@@ -189,20 +194,10 @@ class ArenaSession:
             screen.waiting = former
             screen.keyboard.take()
 
-    @contextmanager
-    def _ctrl_c(self) -> Iterator[None]:
-        """Ctrl-C ends the session between two steps, never inside one."""
-
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            self._stop = self._outcome.interrupted = True
-
-        former = signal.signal(signal.SIGINT, stop)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, former)
+    def _interrupt(self) -> None:
+        self._stop = self._outcome.interrupted = True
 
 
 def _beginning(text: str) -> str:
-    """As much of an earlier message as tells what it was about."""
+    """The beginning of an earlier message, and its length if that is not all."""
     return text if len(text) <= _LONGEST_EARLIER else f"{text[:_LONGEST_EARLIER]}… ({len(text):,} characters)"

@@ -24,7 +24,7 @@ from chatcli.terminal.chat import Chat, Surroundings
 from chatcli.terminal.commands.judging import judge_by_key
 from chatcli.terminal.completion import CommandCompleter
 from chatcli.terminal.loop import run
-from chatcli.terminal.prompt import Prompt
+from chatcli.terminal.prompt import LineEditor
 from chatcli.terminal.screen import Screen
 
 
@@ -40,7 +40,7 @@ class Chatting:
     """
 
     chat: Chat
-    prompt: Prompt
+    prompt: LineEditor
     keys: PipeInput
     paths: Paths
     out: io.StringIO
@@ -84,7 +84,7 @@ def chatting(home: Path, environ: Mapping[str, str] | None = None, *, vi: bool =
         chat = Chat(
             session, screen, surroundings, AnswerJudging(FeedbackLog(paths.feedback_log), guideline.version)
         )
-        prompt = Prompt(
+        prompt = LineEditor(
             paths.input_history,
             lambda: "",
             completer=CommandCompleter(chat),

@@ -13,7 +13,7 @@ from prompt_toolkit.output import DummyOutput
 
 from chatcli.storage.input_history import LONGEST, InputHistory
 from chatcli.terminal.history import SuggestRecent, TypedHistory
-from chatcli.terminal.prompt import Prompt
+from chatcli.terminal.prompt import LineEditor
 from tests.terminal.chatting import Chatting, chatting
 
 PASTE = "\x1b[200~{}\x1b[201~"
@@ -82,7 +82,9 @@ def test_idle_time_is_used_and_given_back() -> None:
     """Begun when no key was pressed for a while and the line is empty; stopped by any key, ended by Enter."""
     dreamer = Dreamer()
     with create_pipe_input() as keys:
-        prompt = Prompt(None, str, environ={}, idle=dreamer, patience=0.05, input=keys, output=DummyOutput())
+        prompt = LineEditor(
+            None, str, environ={}, idle=dreamer, patience=0.05, input=keys, output=DummyOutput()
+        )
 
         def type_later() -> None:
             dreamer.began.wait(60)
