@@ -54,7 +54,7 @@ def test_what_was_set_goes_over_the_models_own_parameters() -> None:
         ("gpu_layers = '99999999999'", "auto, all or a number"),
         ("gpu_layers = '٣'", "auto, all or a number"),
         ("ctx_size = '4k'", "a whole number or auto"),
-        ("state_cache_mb = -1", "0 or more"),
+        ("state_cache_mb = -1", "from 0 to"),
         ("model = [1]", "model must be text"),
     ],
 )

@@ -232,6 +232,6 @@ def test_damage_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> 
 def test_an_empty_or_missing_file_is_a_wrong_call(tmp_path: Path) -> None:
     """One line says what is missing."""
     (tmp_path / "empty").write_text("\n \n")
-    for name, said in (("empty", "holds no prompt"), ("none", "cannot be read")):
+    for name, said in (("empty", "contains no prompt"), ("none", "cannot be read")):
         with pytest.raises(UsageError, match=said):
             read_prompts(tmp_path / name)

@@ -78,8 +78,8 @@ COMMANDS: tuple[SlashCommand, ...] = (
         comparing.compare,
         arguments="[MODEL|ADAPTER] [NAME=VALUE...]",
         offers=options.model_offers,
-        details="  Without arguments the same model answers twice. /compare temperature=1.2 compares it with\n"
-        "  itself under other parameters. Your choice is kept as a judgement, and the chat goes on\n"
+        details="  Without arguments the same model answers twice. /compare temperature=1.2 compares it\n"
+        "  with itself under other parameters. Your choice is kept as a judgement, and the chat goes on\n"
         "  from the better answer; /siblings has the other one.",
     ),
     SlashCommand(
