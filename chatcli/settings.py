@@ -162,8 +162,7 @@ class Settings:
     kv_cache: str = _setting("f16", "type of the KV cache: f16, or q8_0 for half of the memory")
     check_memory: bool = _setting(True, "refuse a model that does not fit into memory")
     projector: str = _setting(
-        AUTO_PROJECTOR,
-        "projector file (mmproj) for pictures; auto: the one next to the model; none: none",
+        AUTO_PROJECTOR, "projector file (mmproj) for pictures; auto: the one next to the model; none: none"
     )
     picture_tokens: int | None = _setting(
         None, "most tokens per picture, for models that scale pictures; default: the model's own limit"

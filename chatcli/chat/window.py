@@ -34,10 +34,7 @@ class Window:
 
 
 def fit(
-    messages: Sequence[Message],
-    budget: int,
-    measure: Callable[[Sequence[Message]], int],
-    first_kept: int = 0,
+    messages: Sequence[Message], budget: int, measure: Callable[[Sequence[Message]], int], first_kept: int = 0
 ) -> Window:
     """Choose the messages to send to the model.
 

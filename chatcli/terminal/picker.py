@@ -64,11 +64,7 @@ class _Picker:
             document=Document(text), multiline=False, on_text_changed=lambda _: self._look_soon()
         )
         self._app: Application[str | None] = Application(
-            layout=self._layout(),
-            key_bindings=self._keys(),
-            full_screen=True,
-            input=input,
-            output=output,
+            layout=self._layout(), key_bindings=self._keys(), full_screen=True, input=input, output=output
         )
         self._app.ttimeoutlen = _ESCAPE
 

@@ -66,10 +66,7 @@ def _token_rows(usage: Usage, timings: Timings) -> list[tuple[str, str]]:
     return [
         ("prompt", f"{usage.prompt_tokens} tokens, {usage.cached_tokens} of them reused"),
         ("", f"{read} read in {timings.prompt:.2f} s{_rate(read, timings.prompt)}"),
-        (
-            "answer",
-            f"{written} tokens in {timings.generation:.2f} s{_rate(written - 1, timings.generation)}",
-        ),
+        ("answer", f"{written} tokens in {timings.generation:.2f} s{_rate(written - 1, timings.generation)}"),
     ]
 
 

@@ -42,12 +42,7 @@ def command_offers(_chat: Chat) -> Iterator[Offer]:
 
 COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand(
-        "/help",
-        "list the commands and keys, or explain one",
-        _help,
-        ("/?",),
-        "[COMMAND]",
-        command_offers,
+        "/help", "list the commands and keys, or explain one", _help, ("/?",), "[COMMAND]", command_offers
     ),
     SlashCommand("/clear", "begin a new chat with the same system prompt", conversation.clear, ("/new",)),
     SlashCommand(
@@ -121,10 +116,7 @@ COMMANDS: tuple[SlashCommand, ...] = (
         "  1 is useless, 6 is good enough, 10 is perfect.",
     ),
     SlashCommand(
-        "/unrate",
-        "take back the rating of the last answer, or of message N",
-        judging.unrate,
-        arguments="[N]",
+        "/unrate", "take back the rating of the last answer, or of message N", judging.unrate, arguments="[N]"
     ),
     SlashCommand(
         "/fix",
