@@ -44,6 +44,16 @@ _FREE_KEY = re.compile(r"none|f([1-9]|1[0-9]|2[0-4])|alt-(up|down|left|right|[!-
 _TABLES = {"sampling", "origins", "personas"}
 
 
+class _Inside:
+    """A path inside one of the folders of ``Paths``."""
+
+    def __init__(self, folder: str, name: str) -> None:
+        self._folder, self._name = folder, name
+
+    def __get__(self, paths: "Paths", _owner: type | None = None) -> Path:
+        return Path(getattr(paths, self._folder), self._name)
+
+
 @dataclass(frozen=True, slots=True)
 class Paths:
     """Every place that the program reads or writes. Nothing is created here.
@@ -72,70 +82,28 @@ class Paths:
         dirs = platformdirs.PlatformDirs("chatcli", appauthor=False)
         return cls(dirs.user_config_path, dirs.user_data_path, dirs.user_state_path, dirs.user_cache_path)
 
-    @property
-    def config_file(self) -> Path:
-        """The settings file."""
-        return self.config / "config.toml"
-
-    @property
-    def transcripts(self) -> Path:
-        """Folder of the conversations."""
-        return self.data / "transcripts"
-
-    @property
-    def feedback_log(self) -> Path:
-        """The append-only log of judgements."""
-        return self.data / "feedback.jsonl"
-
-    @property
-    def arena(self) -> Path:
-        """Folder of the answers of arenas, kept so that none is generated twice."""
-        return self.data / "arena"
-
-    @property
-    def guideline(self) -> Path:
-        """The labelling instructions, if they were edited."""
-        return self.config / "guidelines.md"
-
-    @property
-    def former_guidelines(self) -> Path:
-        """Folder of all labelling instructions that judgements were made by."""
-        return self.data / "guidelines"
-
-    @property
-    def models(self) -> Path:
-        """Folder of models that were imported or made here."""
-        return self.data / "models"
-
-    @property
-    def model_registry(self) -> Path:
-        """Aliases of models, and paths of registered files."""
-        return self.data / "models.json"
-
-    @property
-    def input_history(self) -> Path:
-        """Lines typed at the prompt."""
-        return self.state / "history"
-
-    @property
-    def index(self) -> Path:
-        """The search index; a cache."""
-        return self.cache / "index.sqlite"
-
-    @property
-    def probe_verdicts(self) -> Path:
-        """Results of the first load of each model on this machine."""
-        return self.cache / "probe.json"
-
-    @property
-    def checksums(self) -> Path:
-        """Hashes of model files, so that each is computed once."""
-        return self.cache / "checksums.json"
-
-    @property
-    def kv_states(self) -> Path:
-        """Saved KV states of the last conversations."""
-        return self.cache / "kv"
+    config_file = _Inside("config", "config.toml")
+    transcripts = _Inside("data", "transcripts")
+    #: The append-only log of judgements.
+    feedback_log = _Inside("data", "feedback.jsonl")
+    #: Answers of arenas, kept so that none is generated twice.
+    arena = _Inside("data", "arena")
+    #: The labelling instructions, if they were edited.
+    guideline = _Inside("config", "guidelines.md")
+    #: All labelling instructions that judgements were made by.
+    former_guidelines = _Inside("data", "guidelines")
+    #: Models that were imported or made here.
+    models = _Inside("data", "models")
+    #: Aliases of models, and paths of registered files.
+    model_registry = _Inside("data", "models.json")
+    #: Lines typed at the prompt.
+    input_history = _Inside("state", "history")
+    index = _Inside("cache", "index.sqlite")
+    #: Results of the first load of each model on this machine.
+    probe_verdicts = _Inside("cache", "probe.json")
+    #: Hashes of model files, so that each is computed once.
+    checksums = _Inside("cache", "checksums.json")
+    kv_states = _Inside("cache", "kv")
 
 
 def _setting(default: Any, help: str, **more: Any) -> Any:

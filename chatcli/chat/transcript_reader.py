@@ -20,11 +20,15 @@ _LARGEST_ID = 10**12
 
 
 @dataclass(frozen=True, slots=True)
-class SessionRead:
-    """The ``<session/>`` element; missing attributes are empty or None."""
-
+class _Placed:
     line: int
     column: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRead(_Placed):
+    """The ``<session/>`` element; missing attributes are empty or None."""
+
     id: str
     started: datetime | None
     title: str
@@ -32,34 +36,28 @@ class SessionRead:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageRead:
+class MessageRead(_Placed):
     """A message and where its element begins.
 
     Attributes:
         partial: the element was torn and this is what was left of it (only with ``repair``).
     """
 
-    line: int
-    column: int
     node: Node
     partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class HeadMoved:
+class HeadMoved(_Placed):
     """The chat goes on after this message; None means from the beginning."""
 
-    line: int
-    column: int
     head: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Renamed:
+class Renamed(_Placed):
     """The conversation got another title."""
 
-    line: int
-    column: int
     title: str
 
 

@@ -20,6 +20,7 @@ from chatcli.feedback.records import Comparison, Judgement
 from chatcli.session.arena import PREFIX
 
 _HASH_LENGTH = 8
+_STANDING = ("name", "strength", "low", "high", "elo", "wins", "losses", "ties", "group")
 
 
 class Names:
@@ -122,20 +123,7 @@ def board_record(board: Board) -> dict[str, Any]:
         "duels": board.duels,
         "both_bad": board.both_bad,
         "alike": board.alike,
-        "standings": [
-            {
-                "name": s.name,
-                "strength": s.strength,
-                "low": s.low,
-                "high": s.high,
-                "elo": s.elo,
-                "wins": s.wins,
-                "losses": s.losses,
-                "ties": s.ties,
-                "group": s.group,
-            }
-            for s in board.standings
-        ],
+        "standings": [{name: getattr(s, name) for name in _STANDING} for s in board.standings],
         "wins": {
             name: dict(zip(names, row, strict=True)) for name, row in zip(names, board.matrix, strict=True)
         },

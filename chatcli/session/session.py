@@ -315,7 +315,7 @@ class Session:
 
     def _ask(self, request: Request) -> BackgroundAnswer:
         self._exchange = Exchange(
-            request, self.engine, self.options, self._saved, self.kept, told=self._unseen, note=self._answered
+            request, self.engine, self.options, self._saved, self.kept, self._unseen, self._answered
         )
         self._running = BackgroundAnswer(self._exchange.run)
         return self._running

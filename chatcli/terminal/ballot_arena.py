@@ -1,6 +1,6 @@
 """Blind duels on the screen: read two answers, press a key, read the next two."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from chatcli.errors import StorageError
@@ -52,36 +52,27 @@ class ArenaOutcome:
     interrupted: bool = False
 
 
+@dataclass(slots=True)
 class ArenaSession:
     """Shows duel after duel, until all are judged or the person leaves.
 
-    Args:
+    Attributes:
         writer: generates the answers.
         judge: keeps the judgements.
         most: most duels to judge; None for all.
         output: where questions are drawn; None is the terminal.
     """
 
-    def __init__(
-        self,
-        arena: Arena,
-        writer: AnswerWriter,
-        judge: AnswerJudging,
-        screen: Screen,
-        *,
-        most: int | None = None,
-        output: "Output | None" = None,
-    ) -> None:
-        self._arena = arena
-        self._writer = writer
-        self._judge = judge
-        self._screen = screen
-        self._most = most
-        self._output = output
-        self._queue: list[Pairing] = []
-        self._former: list[tuple[Pairing, Comparison]] = []
-        self._outcome = ArenaOutcome(0, 0, 0, [])
-        self._stop = False
+    arena: Arena
+    writer: AnswerWriter
+    judge: AnswerJudging
+    screen: Screen
+    most: int | None = None
+    output: "Output | None" = None
+    _queue: list[Pairing] = field(default_factory=list, init=False)
+    _former: list[tuple[Pairing, Comparison]] = field(default_factory=list, init=False)
+    _outcome: ArenaOutcome = field(default_factory=lambda: ArenaOutcome(0, 0, 0, []), init=False)
+    _stop: bool = field(default=False, init=False)
 
     def hold(self) -> ArenaOutcome:
         """Hold the session. Ctrl-C ends it at any time; all judgements are kept.
@@ -89,13 +80,13 @@ class ArenaSession:
         Raises:
             ChatcliError: a model cannot be loaded, or an answer cannot be kept.
         """
-        with self._screen.keyboard.held(), on_ctrl_c(self._interrupt):  # between two steps, never inside one
+        with self.screen.keyboard.held(), on_ctrl_c(self._interrupt):  # between two steps, never inside one
             try:
-                while not self._stop and (self._most is None or self._outcome.judged < self._most):
-                    self._queue += self._arena.upcoming_after(self._queue, AHEAD - len(self._queue))
+                while not self._stop and (self.most is None or self._outcome.judged < self.most):
+                    self._queue += self.arena.upcoming_after(self._queue, AHEAD - len(self._queue))
                     if not self._queue:
                         break
-                    self._writer.want(self._queue)
+                    self.writer.want(self._queue)
                     self._one(self._queue[0])
             except KeyboardInterrupt:
                 self._stop = self._outcome.interrupted = True
@@ -104,13 +95,13 @@ class ArenaSession:
     def _one(self, pairing: Pairing) -> None:
         """Show a duel and take its judgement, or put it aside."""
         self._wait(pairing)
-        refusal = self._writer.refusal(pairing)
+        refusal = self.writer.refusal(pairing)
         if refusal is not None:
             self._outcome.unanswered.append(f"prompt {pairing.prompt + 1}: {refusal}")
             self._drop(pairing)
             return
-        left = self._arena.answer(pairing.prompt, pairing.left)
-        right = self._arena.answer(pairing.prompt, pairing.right)
+        left = self.arena.answer(pairing.prompt, pairing.left)
+        right = self.arena.answer(pairing.prompt, pairing.right)
         assert left is not None
         assert right is not None
         if left.content == right.content:
@@ -118,16 +109,16 @@ class ArenaSession:
             self._drop(pairing)
             return
         if self._outcome.judged or self._outcome.skipped:
-            self._screen.text("")
-        self._screen.note(f"duel {self._arena.done + 1} of {self._arena.planned}")
-        *earlier, asked = self._arena.prompts[pairing.prompt]
+            self.screen.text("")
+        self.screen.note(f"duel {self.arena.done + 1} of {self.arena.planned}")
+        *earlier, asked = self.arena.prompts[pairing.prompt]
         for message in earlier:
-            self._screen.note(f"{message.role}: {_beginning(message.content)}")
-        self._screen.text(f"> {asked.content}")
-        self._screen.side_by_side([(TITLES[0], left.content), (TITLES[1], right.content)])
+            self.screen.note(f"{message.role}: {_beginning(message.content)}")
+        self.screen.text(f"> {asked.content}")
+        self.screen.side_by_side([(TITLES[0], left.content), (TITLES[1], right.content)])
         keys = (LEFT, RIGHT, TIE, BOTH_BAD, SKIP, *((UNDO,) if self._former else ()), QUIT)
-        chosen = vote(self._screen, "Which is better?", keys, self._output)
-        self._screen.keyboard.take()
+        chosen = vote(self.screen, "Which is better?", keys, self.output)
+        self.screen.keyboard.take()
         if chosen == QUIT.means:
             self._stop = True
         elif chosen == UNDO.means:
@@ -141,39 +132,39 @@ class ArenaSession:
     def _judge_it(self, pairing: Pairing, winner: Winner) -> None:
         low, _ = pairing.pair
         left: Literal[0, 1] = 0 if pairing.left == low else 1
-        conversation, nodes = self._arena.conversation, self._arena.nodes(pairing)
-        before = self._judge.unsaved
+        conversation, nodes = self.arena.conversation, self.arena.nodes(pairing)
+        before = self.judge.unsaved
         try:
-            record = self._judge.compare(
+            record = self.judge.compare(
                 conversation, nodes, winner=winner, left=left, blind=True, origin="arena"
             )
         except StorageError as error:
-            if self._judge.unsaved == before:
+            if self.judge.unsaved == before:
                 raise
-            self._screen.error(f"not saved yet: {error} ({TRIED_AGAIN})")
+            self.screen.error(f"not saved yet: {error} ({TRIED_AGAIN})")
         else:
             self._former.append((pairing, record))
-        self._arena.judged(pairing)
+        self.arena.judged(pairing)
         self._queue.remove(pairing)
         self._outcome.judged += 1
 
     def _undo(self) -> None:
         """Take the last judgement back and show its duel again."""
         pairing, record = self._former.pop()
-        self._judge.keep(records.retraction(record.id, origin="arena"))
-        self._arena.undo(pairing)
+        self.judge.keep(records.retraction(record.id, origin="arena"))
+        self.arena.undo(pairing)
         self._queue.insert(0, pairing)
         self._outcome.judged -= 1
 
     def _drop(self, pairing: Pairing) -> None:
-        self._arena.put_aside(pairing)
+        self.arena.put_aside(pairing)
         self._queue.remove(pairing)
 
     def _wait(self, pairing: Pairing) -> None:
         """Wait for both answers; Ctrl-C ends the session."""
-        if self._writer.wait(pairing, 0.0) == 2:
+        if self.writer.wait(pairing, 0.0) == 2:
             return
-        screen = self._screen
+        screen = self.screen
         former = screen.waiting
         there = 0
 
@@ -184,7 +175,7 @@ class ArenaSession:
         screen.begin_answer()
         try:
             while there < 2:
-                there = self._writer.wait(pairing, FRAME)
+                there = self.writer.wait(pairing, FRAME)
                 if self._stop:
                     raise KeyboardInterrupt
                 screen.refresh()
