@@ -245,11 +245,7 @@ def _chosen_persona(name: Any, personas: Mapping[str, Any]) -> str | None:
 
 
 def coerce(name: str, raw: Any, wanted: Any, origin: str) -> Any:
-    """Convert text or a TOML value into the type of a setting.
-
-    Raises:
-        UsageError: it cannot be converted; names the setting, the value and where it came from.
-    """
+    """Convert text or a TOML value into a setting's type; UsageError names the setting and ``origin``."""
     if name == "ctx_size" and str(raw).lower() == "auto":
         return AUTO_CONTEXT
     options = typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)

@@ -90,15 +90,12 @@ class Conversation:
         parent: int | EllipsisType | None = ...,
         extra: Mapping[str, str] | None = None,
     ) -> Node:
-        """Add a message and make it the head.
+        """Add a message and make it the head; UsageError if the parent does not exist.
 
         Args:
-            parent: id of the message it follows; by default the head. None begins the conversation anew.
-                To edit or regenerate a message, give that message's parent: the two become siblings.
+            parent: id of the message it follows; by default the head. None begins the conversation anew. A message
+                edited or regenerated has the parent of the original, so that the two are siblings.
             extra: more attributes to keep with it, such as the time it was sent.
-
-        Raises:
-            UsageError: the parent does not exist.
         """
         above = self.head if isinstance(parent, EllipsisType) else parent
         node = Node(self.next_id, above, message, dict(extra or {}))
@@ -106,11 +103,7 @@ class Conversation:
         return node
 
     def add(self, node: Node) -> None:
-        """Add a message that already has an id, and make it the head.
-
-        Raises:
-            UsageError: the id is taken or below 1, or the parent does not exist.
-        """
+        """Add a message that has an id, and make it the head; UsageError if its id or parent is invalid."""
         if node.id < 1 or node.id in self._nodes:
             raise UsageError(f"message {node.id} is there twice" if node.id > 0 else "message ids begin at 1")
         if node.parent is not None:
@@ -192,11 +185,7 @@ class Conversation:
         self.head = node_id
 
     def undo(self) -> Node:
-        """Move the head before the user's last message on the active path, and return that message.
-
-        Raises:
-            UsageError: there is no such message.
-        """
+        """Move the head before the user's last message and return that; UsageError if there is none."""
         at = self.head
         while at is not None:
             node = self._nodes[at]

@@ -74,11 +74,7 @@ class AnswerWriter:
             self._changed.notify_all()
 
     def wait(self, pairing: Pairing, seconds: float) -> int:
-        """Wait up to ``seconds`` for the answers of a duel; returns how many of the two exist.
-
-        Raises:
-            ChatcliError: a model could not be loaded, or an answer could not be kept.
-        """
+        """Wait up to ``seconds`` for the answers of a duel; returns how many exist, or raises the failure."""
         with self._changed:
             if self._count(pairing) < 2 and self._failure is None:
                 self._changed.wait(seconds)

@@ -110,11 +110,7 @@ class Duel:
             raise
 
     def _all_see(self, cancel: Cancellation) -> bool:
-        """Wait for all engines if there are pictures; returns False if stopped meanwhile.
-
-        Raises:
-            ModelError: a model cannot see pictures.
-        """
+        """Wait for all engines if there are pictures for them to see; returns False if stopped meanwhile."""
         pictures = [picture for message in self._messages for picture in message.pictures]
         for lane in self._lanes if pictures else ():
             while not lane.supply.wait(_POLL_SECONDS):
@@ -166,11 +162,7 @@ class _Lane:
         return not any(other.runs and other._engine is engine for other in lanes)
 
     def step(self, cancel: Cancellation) -> Event | None:
-        """Return the next event, or None if the answer ended without one.
-
-        Raises:
-            ChatcliError: the engine failed; the answer has ended.
-        """
+        """Return the next event, or None if there is none; ChatcliError ends the answer."""
         assert self._engine is not None
         if self._stream is None:
             params = self._parameters = self._contender.parameters(self._engine)

@@ -31,11 +31,7 @@ class EngineSlot:
         self._loading = self._load()
 
     def __call__(self) -> Engine:
-        """The engine, once it is loaded.
-
-        Raises:
-            ChatcliError: it could not be loaded; if it was to replace another one, that is loading again.
-        """
+        """The engine, once it is loaded. If it cannot be loaded, raises and loads the former one again."""
         try:
             return self._loading()
         except ChatcliError as error:

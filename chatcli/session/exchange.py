@@ -40,11 +40,7 @@ class Exchange:
     came: bool = False
 
     def run(self, cancel: Cancellation) -> Iterator[Event]:
-        """Have the request answered; runs in the thread of the answer.
-
-        Raises:
-            ChatcliError: the engine failed or the answer could not be written; what came is kept.
-        """
+        """Have the request answered, in the thread of the answer. What came before an error is kept."""
         draft = Draft(self.request.begun)
         finished = False
         try:

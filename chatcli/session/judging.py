@@ -96,11 +96,7 @@ class AnswerJudging:
         blind: bool,
         **more: Unpack[JudgementFields],
     ) -> Comparison:
-        """Say which of two answers to the same message is better; see ``records.Comparison``.
-
-        Raises:
-            UsageError: a message is not an answer, or they answer different messages.
-        """
+        """Say which of two answers to a message is better (see ``records.Comparison``), else UsageError."""
         a, b = _alternatives(conversation, node_ids)
         record = records.comparison(
             seen_by(conversation, a),
@@ -273,11 +269,7 @@ def answer_at(conversation: Conversation, node_id: int) -> Node:
 
 
 def seen_by(conversation: Conversation, node: Node) -> list[Message]:
-    """The messages the model saw when it gave an answer: of a long chat, only the newest.
-
-    Raises:
-        UsageError: no message comes before the answer.
-    """
+    """The messages the model saw: of a long chat, only the newest. UsageError if it saw none."""
     messages = conversation.prompt_messages(node.parent)
     if not messages:
         raise UsageError("no message comes before this answer, so it cannot be judged")

@@ -58,12 +58,7 @@ class PastChats:
         return [*named, *said.values()]
 
     def search(self, query: str, count: int) -> list[Hit]:
-        """Search messages, the newest chats first; see ``TranscriptIndex.search``.
-
-        Raises:
-            UsageError: the query is malformed.
-            StorageError: the index cannot be used.
-        """
+        """Search messages, the newest chats first; raises as ``TranscriptIndex.search``."""
         return self._index.search(query, count=count)
 
     def last_words(self, name: str, count: int) -> list[Node]:

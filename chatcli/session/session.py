@@ -83,11 +83,7 @@ class Session:
         return self._say(message, {})
 
     def regenerate(self) -> BackgroundAnswer:
-        """Answer the user's last message again, with another seed; the answers become siblings.
-
-        Raises:
-            UsageError: there is no message to answer.
-        """
+        """Answer the user's last message again with another seed, as a sibling; UsageError without one."""
         path = self.conversation.path()
         asked = next((n for n in reversed(path) if n.message.role is Role.USER), None)
         if asked is None:
@@ -125,12 +121,7 @@ class Session:
         return self.prompt_of([*self._upcoming(), self._new(text, pictures)])
 
     def prompt_of(self, messages: list[Message]) -> Prompt:
-        """The prompt of any messages under the present options.
-
-        Raises:
-            ContextOverflow: they do not fit.
-            UsageError: the engine does not count tokens.
-        """
+        """The prompt of any messages; raises ContextOverflow, or UsageError if tokens are not counted."""
         engine = self.engine()
         if not isinstance(engine, CountsTokens):
             raise UsageError(f"{engine.model.name} cannot show its prompt: this engine does not count tokens")
@@ -158,33 +149,19 @@ class Session:
         return [n for n in found if n.id == node_id or str(n.id) not in continued]
 
     def edit_question(self, node_id: int, text: str) -> BackgroundAnswer:
-        """Replace a user message by another text with the same pictures, and let the model answer it.
-
-        Raises:
-            UsageError: there is no such message.
-            StorageError: as for ``send``.
-        """
+        """Replace a user message by another text with the same pictures and answer it; raises as ``send``."""
         node = self.conversation.node(node_id)
         message = Message(Role.USER, text, pictures=node.message.pictures)
         return self._say(message, {EDITS: str(node_id)}, at=(node.parent,))
 
     def edit_answer(self, node_id: int, text: str) -> None:
-        """Replace an answer by another text; the chat goes on from it.
-
-        Raises:
-            UsageError: there is no such message.
-            StorageError: it could not be written.
-        """
+        """Replace an answer by another text and go on from it; StorageError if it could not be written."""
         node = self.conversation.node(node_id)
         message = Message(node.message.role, text, node.message.reasoning)
         self._saved.add(message, {EDITS: str(node_id)}, at=(node.parent,))
 
     def add_answer(self, question: int, message: Message, extra: Mapping[str, str] | None = None) -> Node:
-        """Add an answer that was generated elsewhere to a message; the chat goes on from it.
-
-        Raises:
-            StorageError: it could not be written yet; it is in the conversation all the same.
-        """
+        """Add an answer that was generated elsewhere; it stays in the conversation despite a StorageError."""
         return self._saved.keep(message, question, extra)
 
     # Conversations
@@ -194,12 +171,7 @@ class Session:
         self._replace(*self._store.create(assistant=self.options.assistant))
 
     def fork(self) -> None:
-        """Go on in a new conversation with a copy of the active path.
-
-        Raises:
-            UsageError: the conversation is empty.
-            StorageError: it could not be written.
-        """
+        """Go on in a copy of the active path; raises UsageError if it is empty, or StorageError."""
         old = self.conversation
         now = datetime.now(UTC).replace(microsecond=0)
         copy = Conversation("", now, old.title, old.assistant, {**old.extra, FORK_OF: old.id})
@@ -247,11 +219,7 @@ class Session:
         self.kept.resume(self.conversation.id)
 
     def close(self) -> None:
-        """Stop a running answer, keep what came of it, and close the transcript.
-
-        Raises:
-            StorageError: something still could not be written.
-        """
+        """Stop a running answer, keep what came, close the transcript; StorageError if that fails."""
         if self._running is not None:
             self._running.end()
             self._running = None

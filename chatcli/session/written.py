@@ -57,12 +57,7 @@ class SavedConversation:
         return node
 
     def keep(self, message: Message, parent: int | None, extra: Mapping[str, str] | None = None) -> Node:
-        """Append an answer, which cannot be had again, and then write it.
-
-        Raises:
-            StorageError: it could not be written yet. It is in the conversation all the same, and is written
-                before whatever is written next.
-        """
+        """Append an answer and then write it; on StorageError it stays and is written before the next one."""
         node = self.conversation.append(message, parent, extra)
         self._unsaved.append(node)
         self.save()

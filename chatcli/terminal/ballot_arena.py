@@ -75,11 +75,7 @@ class ArenaSession:
     _stop: bool = field(default=False, init=False)
 
     def hold(self) -> ArenaOutcome:
-        """Hold the session. Ctrl-C ends it at any time; all judgements are kept.
-
-        Raises:
-            ChatcliError: a model cannot be loaded, or an answer cannot be kept.
-        """
+        """Hold the session; Ctrl-C ends it at any time. All judgements are kept, even if it raises."""
         with self.screen.keyboard.held(), on_ctrl_c(self._interrupt):  # between two steps, never inside one
             try:
                 while not self._stop and (self.most is None or self._outcome.judged < self.most):

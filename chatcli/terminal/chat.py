@@ -78,23 +78,14 @@ class Chat:
         self.choose: Callable[[PastChats, str], str | None] = lambda _chats, _text: None
 
     def choose_chat(self, text: str = "") -> str | None:
-        """Let the person choose a stored chat, starting with a search for ``text``; return its name or None.
-
-        Raises:
-            UsageError: there are no stored chats.
-            StorageError: they cannot be listed.
-        """
+        """Let the person choose a stored chat, starting with a search; return its name or None."""
         with PastChats(self.surroundings.paths) as chats:
             if not chats.find(""):
                 raise UsageError("there are no other chats yet")
             return self.choose(chats, text)
 
     def say(self, text: str) -> None:
-        """Send a message with the attached files, and show the answer. If nothing comes, all is as before.
-
-        Raises:
-            ChatcliError: the model cannot answer.
-        """
+        """Send a message with the attached files and show the answer. On ChatcliError all is as before."""
         whole = "\n\n".join(part for part in (text, enclose(self.attachments)) if part)
         self.draft = text  # if nothing comes, it can be sent again
         if self.pictures:

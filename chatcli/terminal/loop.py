@@ -21,12 +21,7 @@ class InputLines(Protocol):
     reads_keys: bool
 
     def read(self, default: str = "") -> str:
-        """Wait for the next message.
-
-        Raises:
-            EOFError: the person leaves.
-            KeyboardInterrupt: Ctrl-C on an empty line.
-        """
+        """Wait for the next message; EOFError if the person leaves, KeyboardInterrupt on Ctrl-C."""
         ...
 
     def choose(self, chats: PastChats, text: str = "") -> str | None:

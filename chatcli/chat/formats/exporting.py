@@ -32,11 +32,7 @@ SUFFIXES: Mapping[str, str] = {
 
 
 def kind_of(file: str, wanted: str | None = None) -> str:
-    """The format to write: the wanted one, else that of the file's suffix; bare without a suffix.
-
-    Raises:
-        UsageError: the format or the suffix is unknown.
-    """
+    """The wanted format, else that of the file's suffix; bare without one. Raises UsageError."""
     if wanted is not None:
         if wanted not in KINDS:
             raise UsageError(f"unknown format {wanted!r}; choose one of {', '.join(KINDS)}")

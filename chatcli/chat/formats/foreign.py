@@ -146,11 +146,7 @@ def origin_of(conversation: Conversation, kind: str, source_id: Any = "") -> str
 
 
 def words_of(value: Any) -> str:
-    """The text of a message's content; parts that are not text are named.
-
-    Raises:
-        DataError: the content is neither text nor a list of parts.
-    """
+    """The text of a message's content, with names for parts that are not text; raises DataError."""
     if value is None:
         return ""
     if isinstance(value, str):

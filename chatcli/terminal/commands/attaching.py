@@ -44,12 +44,7 @@ def image(chat: Chat, argument: str) -> None:
 
 
 def attach_pictures(chat: Chat, paths: Sequence[str]) -> None:
-    """Attach pictures to the next message, all or none, and list what is attached.
-
-    Raises:
-        ChatcliError: a picture cannot be read, they are too many or too large for the context, or the loaded
-            model cannot see pictures.
-    """
+    """Attach pictures, all or none, and list what is attached; ChatcliError if they cannot be used."""
     pictures = of_one_message([*chat.pictures, *read_pictures(paths)])
     tokens = _tokens(chat, user("", *pictures))
     chat.pictures[:] = pictures
@@ -90,12 +85,7 @@ def _sized(picture: Picture) -> str:
 
 
 def _tokens(chat: Chat, message: Message) -> str:
-    """Tokens of a message and of the context; empty if the model is loading or does not count tokens.
-
-    Raises:
-        ContextOverflow: the message does not fit.
-        ModelError: it has pictures, and the model cannot see them.
-    """
+    """Tokens of a message and of the context, or an empty string; raises if it cannot be sent."""
     engine = chat.session.engine.engine
     if engine is None:
         return ""
