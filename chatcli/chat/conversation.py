@@ -93,8 +93,8 @@ class Conversation:
         """Add a message and make it the head; UsageError if the parent does not exist.
 
         Args:
-            parent: id of the message it follows; by default the head. None begins the conversation anew. A message
-                edited or regenerated has the parent of the original, so that the two are siblings.
+            parent: id of the message it follows; by default the head. None begins the conversation anew.
+                An edited or regenerated message has the parent of the original: the two are siblings.
             extra: more attributes to keep with it, such as the time it was sent.
         """
         above = self.head if isinstance(parent, EllipsisType) else parent
