@@ -73,7 +73,7 @@ def test_every_key(home: Path) -> None:
         session.press("n", "> first")
         session.press(DOWN, "(bad)")
         session.press("0", "(10/10)")
-        session.press("u", "(not rated any more; it was 10/10)")
+        session.press("u", "(no longer rated; it was 10/10)")
         session.press(LEFT, "> second")
         session.press(DOWN, "(bad)")
         assert "1 answer rated" in session.leave()

@@ -77,7 +77,7 @@ def test_ctrl_c_while_typing_clears_the_line(home: Path) -> None:
         t.send("\x03")
         t.wait_for(lambda shown: shown.endswith("\n>"))
         t.send("\x03")
-        t.wait_for("Ctrl-D or /exit leaves")
+        t.wait_for("(Ctrl-D, /exit or another Ctrl-C leaves)")
         t.send("\x03")
         assert t.wait_for_exit() == ExitCode.OK
 
@@ -294,7 +294,7 @@ def test_a_dumb_terminal(home: Path) -> None:
         t.wait_for(lambda shown: shown.count("two") == 2)
         ready(t)
         t.send("\x03")
-        t.wait_for("Ctrl-D or /exit leaves")
+        t.wait_for("(Ctrl-D, /exit or another Ctrl-C leaves)")
         t.send("/help\r")
         t.wait_for("Ctrl-R")
         ready(t)

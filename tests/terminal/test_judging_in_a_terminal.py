@@ -147,7 +147,7 @@ def test_without_a_log_no_judgement_is_kept(home: Path) -> None:
     with Chat(home, "-m", "scripted:", "--no-log") as t:
         t.say("one")
         t.send(F2)
-        t.wait_for("(message 2: good; not kept, because of --no-log)")
+        t.wait_for("(message 2: good; not saved, because of --no-log)")
         t.at_bottom("· good")
         leave(t)
     assert not (home / "feedback.jsonl").exists()
