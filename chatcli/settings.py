@@ -120,40 +120,41 @@ class Settings:
         personas: all personas of config.toml: name -> what it sets.
     """
 
-    model: str = _setting("lkjsxclm", "model to chat with: a path, a name, or scripted:")
+    model: str = _setting("lkjsxclm", "model to chat with: a file, a name, or scripted:")
     system: str | None = _setting(None, "system prompt")
-    assistant_name: str = _setting("lkjsxclm", "tag of the assistant in transcripts")
+    assistant_name: str = _setting("lkjsxclm", "name of the assistant in transcripts")
     ctx_size: int | None = _setting(
-        None, "context size in tokens, or auto for the largest that fits; default: the model's, at most 8192"
+        None, "context size in tokens; auto: the largest that fits; default: the model's own, at most 8192"
     )
-    gpu_layers: str = _setting("auto", "layers on the GPU: auto, all or a number")
-    kv_cache: str = _setting("f16", "type of the KV cache: f16, or q8_0 for half of the memory")
+    gpu_layers: str = _setting("auto", "number of layers on the GPU, auto or all")
+    kv_cache: str = _setting("f16", "type of the KV cache, such as f16, or q8_0 for half the memory")
     check_memory: bool = _setting(True, "refuse a model that does not fit into memory")
     projector: str = _setting(
-        AUTO_PROJECTOR, "projector file (mmproj) for pictures; auto: the one next to the model; none: none"
+        AUTO_PROJECTOR,
+        "projector (mmproj file) for pictures; auto: the one next to the model; none: no pictures",
     )
     picture_tokens: int | None = _setting(
-        None, "most tokens per picture, for models that scale pictures; default: the model's own limit"
+        None, "most tokens per picture, for models that scale pictures; default: the model's own"
     )
     threads: int | None = _setting(None, "number of CPU threads; default: the physical cores")
     log: bool = _setting(True, "keep transcripts")
     state_cache_mb: int = _setting(
-        2048, "MiB on disk for the KV states of the last chats, so that they resume at once; 0: none"
+        2048, "MiB on disk for saved model states, with which recent chats resume at once; 0: save none"
     )
-    color: bool = _setting(True, "use colours on a terminal (NO_COLOR also switches them off)")
+    color: bool = _setting(True, "use colours on a terminal; NO_COLOR turns them off too")
     thinking: bool | None = _setting(
-        None, "let the model reason before it answers, if its template can; default: the template's own"
+        None, "let the model reason before it answers, if its template can; default: the model's own"
     )
-    markdown: bool = _setting(True, "render markdown in answers; false shows them as the model wrote them")
-    plain: bool = _setting(False, "for screen readers: whole lines only, no styles, nothing moves")
-    show_thinking: bool = _setting(True, "show the model's reasoning; false shows only that there is some")
-    keys: str = _setting("emacs", "keys of the line editor: emacs or vi")
+    markdown: bool = _setting(True, "format the Markdown of answers; false: print the raw text")
+    plain: bool = _setting(False, "print whole lines without styles and motion, for screen readers")
+    show_thinking: bool = _setting(True, "show the reasoning of the model; false: show only that it reasons")
+    keys: str = _setting("emacs", "key bindings of the line editor: emacs or vi")
     key_good: str = _setting("f2", "key that rates the last answer good: f1 to f24, alt-KEY or none")
     key_bad: str = _setting("f3", "key that rates the last answer bad: f1 to f24, alt-KEY or none")
     titles: str = _setting(
-        "first-message", "titles of chats: first-message, or model, which writes them while you are idle"
+        "first-message", "titles of chats: first-message, or model: the model writes them while you are idle"
     )
-    persona: str | None = _setting(None, "persona to begin with, one of the [personas.NAME] tables")
+    persona: str | None = _setting(None, "persona at the start, one of the [personas.NAME] tables")
     sampling: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     personas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

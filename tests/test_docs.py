@@ -11,14 +11,14 @@ import typer
 
 from chatcli.cli.main import app
 from chatcli.terminal.commands.table import COMMANDS
-from docs.generate import PARTS, ROOT, filled
+from docs.generate import PARTS, ROOT, filled, subcommands
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("[bm]*/README.md")])
 
 
 @pytest.mark.parametrize("name", PARTS)
 def test_generated_parts_are_up_to_date(name: str) -> None:
-    """What is generated from the code is as the code says; else run ``python docs/generate.py``."""
+    """What is generated from the code is as the code says; else run ``python -m docs.generate``."""
     text = (ROOT / name).read_text(encoding="utf-8")
     assert filled(text, PARTS[name]) == text
 
@@ -38,7 +38,7 @@ def test_every_command_and_option_has_help() -> None:
         assert command.help, command.name
         for parameter in command.params:
             assert getattr(parameter, "help", None), f"{command.name}: {parameter.name}"
-        pending += getattr(command, "commands", {}).values()
+        pending += subcommands(command).values()
 
 
 def test_slash_commands_are_declared_once() -> None:

@@ -26,6 +26,7 @@ from chatcli.engine.trial import encode_task
 from chatcli.engine.verdict import Outcome, Verdict
 from chatcli.engine.verdict_cache import VerdictCache, file_identity, machine_identity, verdict_key
 from chatcli.errors import InvalidModel, ModelError
+from chatcli.words import duration
 
 _PATIENCE = 300.0  # seconds a trial may take, and one more for each _SLOW_DISK bytes of the model
 _SLOW_DISK = 20_000_000
@@ -194,7 +195,7 @@ def _wait(
 
 def _judge(end: _ChildEnd, extra_bufts: bool) -> Verdict:
     if end.code is None:
-        reason = f"a trial load took longer than {end.patience:.0f} seconds"
+        reason = f"a trial load took longer than {duration(end.patience)}"
         return Verdict(Outcome.ERROR, extra_bufts, reason)
     try:
         said = msgspec.json.decode(end.answer, type=dict[str, str])

@@ -10,8 +10,8 @@ from chatcli.engine.memory import Memory
 from chatcli.engine.offload import MARGIN, layers_that_fit, on_gpu
 from chatcli.engine.projector_memory import projector_memory
 from chatcli.errors import ModelError
-from chatcli.library.hub.amount import amount
 from chatcli.settings import AUTO_CONTEXT, Settings
+from chatcli.words import byte_size
 
 _LEAST_CONTEXT = 1024  # a smaller one is no proposal
 # Bits a weight takes, roughly, in the formats people find on download pages.
@@ -99,7 +99,7 @@ def _without(machine: Machine, needed: int, *, on_gpu: bool) -> Machine:
 def _blind_note(needed: int, context: int) -> str:
     smaller = f"--ctx-size {context} leaves room for it, " if context >= _LEAST_CONTEXT else ""
     return (
-        f"it cannot see pictures now: its projector needs {needed / 1e9:.1f} GB, which do not fit beside it; "
+        f"it cannot see pictures now: its projector needs {byte_size(needed)}, which do not fit beside it; "
         f"{smaller}-o check_memory=false loads it all the same"
     )
 
@@ -154,7 +154,7 @@ def _too_big(
         )
     limit = " (the control group's limit counts)" if machine.memory.limit else ""
     return (
-        f"{name} needs about {amount(needed)} of memory for a context of {guess.context_size} tokens, "
-        f"and {amount(available)} are available{limit}; what would fit: {' or '.join(remedies)}; "
+        f"{name} needs about {byte_size(needed)} of memory for a context of {guess.context_size} tokens, "
+        f"and {byte_size(available)} are available{limit}; what would fit: {' or '.join(remedies)}; "
         "-o check_memory=false loads it all the same"
     )

@@ -16,6 +16,7 @@ from chatcli.chat.message import Picture
 from chatcli.engine import pictures as decoding
 from chatcli.engine.base import Engine, no_vision_reason
 from chatcli.errors import ModelError, UsageError
+from chatcli.words import binary_size, listed
 
 #: Limits of one message.
 MOST_FILES = 200
@@ -114,9 +115,8 @@ def require_vision(engine: Engine, pictures: Iterable[Picture]) -> None:
     """Raise ModelError if there are pictures and the model cannot see them."""
     names = list(dict.fromkeys(picture.name for picture in pictures))
     if names and (reason := no_vision_reason(engine)):
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         raise ModelError(
-            f"{engine.model.name} cannot see {names[0]}{more}: {reason}; "
+            f"{engine.model.name} cannot see {listed(names, most=1)}: {reason}; "
             "choose a model that sees pictures (/model, -m) or name its projector (--mmproj)"
         )
 
@@ -171,7 +171,7 @@ def _text(path: str, most: int, *, named: bool) -> str | None:
     """The text of a file; None if it is not text and was not named itself."""
     data = _read(path, most)
     if len(data) > most:
-        raise UsageError(f"with {path}, the files exceed {MOST_BYTES // 2**20} MiB; attach less")
+        raise UsageError(f"with {path}, the files exceed {binary_size(MOST_BYTES)}; attach less")
     try:
         return _decoded(data)
     except ValueError as error:

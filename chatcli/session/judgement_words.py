@@ -5,6 +5,7 @@ from typing import NamedTuple
 from chatcli.errors import UsageError
 from chatcli.feedback.reasons import OTHER, label, opposite, read_reasons
 from chatcli.feedback.records import LEAST_GOOD_SCORE, Correction, Rating, Thumb
+from chatcli.words import excerpt
 
 #: The names of the thumbs.
 THUMBS = {1: "good", -1: "bad"}
@@ -82,7 +83,7 @@ def rating_words(rating: Rating) -> str:
     comment = " ".join((rating.comment or "").split())
     reasons = [label(reason) for reason in rating.reasons if reason != OTHER or not comment]
     if comment:
-        reasons.append(f'"{comment if len(comment) <= _MOST_SHOWN else comment[: _MOST_SHOWN - 1] + "…"}"')
+        reasons.append(f'"{excerpt(comment, _MOST_SHOWN)}"')
     return ", ".join((" ".join(filter(None, (thumb, score))), *reasons))
 
 

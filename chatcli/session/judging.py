@@ -26,6 +26,7 @@ from chatcli.feedback.records import (
 )
 from chatcli.session.answering import EDITS, LEFT_OUT
 from chatcli.storage.feedback_log import FeedbackLog
+from chatcli.words import counted
 
 _DIGITS = 9  # of a number of messages; more digits are no count
 R = TypeVar("R", bound=Record)
@@ -177,8 +178,7 @@ class AnswerJudging:
         try:
             self._log.retry()
         except StorageError as error:
-            lost = "1 judgement" if self.unsaved == 1 else f"{self.unsaved} judgements"
-            raise StorageError(f"{lost} could not be saved: {error}") from error
+            raise StorageError(f"{counted(self.unsaved, 'judgement')} could not be saved: {error}") from error
 
     # What was said before
 

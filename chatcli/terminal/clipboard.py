@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from chatcli.errors import ChatcliError
+from chatcli.words import listed
 
 # Characters of base64; some terminals drop longer sequences (xterm's limit for OSC 52).
 _LONGEST_SEQUENCE = 74_994
@@ -38,7 +39,7 @@ def copy_text(text: str, out: TextIO, environ: Mapping[str, str]) -> str:
         ways.append("the terminal")
     if not ways:
         raise ChatcliError("no clipboard can be reached; /save writes the answer to a file")
-    return " and ".join(ways)
+    return listed(ways)
 
 
 def _tool(environ: Mapping[str, str]) -> list[str] | None:

@@ -9,7 +9,7 @@ from chatcli.engine.pictures import facts
 from chatcli.errors import UsageError
 from chatcli.session.attachments import enclose, of_one_message, read_files, read_pictures, require_vision
 from chatcli.terminal.chat import Chat
-from chatcli.terminal.commands.conversation import excerpt
+from chatcli.words import counted, excerpt, listed
 
 _CHARACTERS_PER_TOKEN = 4  # of English; said to be an estimate
 _MOST_NAMED = 5
@@ -29,7 +29,8 @@ def read(chat: Chat, argument: str) -> None:
     text = enclose(list(taken.values()))
     tokens = _tokens(chat, user(text)) or f"about {len(text) // _CHARACTERS_PER_TOKEN} tokens"
     chat.attachments[:] = taken.values()
-    chat.screen.note(f"(attached: {_listed(list(taken))}: {tokens}; /read --drop removes them)")
+    names = listed(taken, most=_MOST_NAMED)
+    chat.screen.note(f"(attached: {names}: {tokens}; /read --drop removes them)")
 
 
 def image(chat: Chat, argument: str) -> None:
@@ -54,13 +55,13 @@ def attach_pictures(chat: Chat, paths: Sequence[str]) -> None:
 
 def pictures_listed(chat: Chat) -> str:
     """The attached pictures and their sizes."""
-    return _listed([_sized(picture) for picture in chat.pictures])
+    return listed((_sized(picture) for picture in chat.pictures), most=_MOST_NAMED)
 
 
 def attached_hint(chat: Chat) -> str:
     """Number of attached files and pictures, for the bottom line; empty if there are none."""
     counts = ((len(chat.attachments), "file"), (len(chat.pictures), "picture"))
-    said = [f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts if count]
+    said = [counted(count, what) for count, what in counts if count]
     return f"with {', '.join(said)}" if said else ""
 
 
@@ -70,11 +71,6 @@ def words_of(argument: str) -> list[str]:
         return shlex.split(argument)
     except ValueError as error:
         raise UsageError(f"{argument}: {error}; put names with spaces or quotes into quotes") from None
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"{', '.join(names[:_MOST_NAMED])}{more}"
 
 
 def _sized(picture: Picture) -> str:
@@ -95,5 +91,5 @@ def _tokens(chat: Chat, message: Message) -> str:
     prompt = chat.session.preview(message.content, message.pictures)
     around = len(chat.session.prompt_of([user(".")]).tokens) - 1
     alone = len(chat.session.prompt_of([message]).tokens) - around
-    left_out = f", {len(prompt.left_out)} oldest messages leave the context" if prompt.left_out else ""
+    left_out = f", {counted(len(prompt.left_out), 'oldest message')} left out" if prompt.left_out else ""
     return f"{alone} tokens of {engine.context_size}{left_out}"

@@ -10,8 +10,8 @@ from chatcli.errors import UsageError
 from chatcli.sampling import SamplingParams
 from chatcli.session.context_view import ContextPart, view_context
 from chatcli.terminal.chat import Chat
-from chatcli.terminal.commands.conversation import excerpt
 from chatcli.terminal.commands.options import show_system
+from chatcli.words import binary_size, counted, excerpt
 
 
 def show(chat: Chat, argument: str) -> None:
@@ -55,7 +55,7 @@ def stats(chat: Chat, _argument: str) -> None:
     ]
     memory = _resident()
     if memory:
-        rows.append(("memory", f"{memory / 2**20:.0f} MiB for this program, including the model"))
+        rows.append(("memory", f"{binary_size(memory)} for this program, including the model"))
     chat.screen.table(rows)
 
 
@@ -66,7 +66,11 @@ def _token_rows(usage: Usage, timings: Timings) -> list[tuple[str, str]]:
     return [
         ("prompt", f"{usage.prompt_tokens} tokens, {usage.cached_tokens} of them reused"),
         ("", f"{read} read in {timings.prompt:.2f} s{_rate(read, timings.prompt)}"),
-        ("answer", f"{written} tokens in {timings.generation:.2f} s{_rate(written - 1, timings.generation)}"),
+        (
+            "answer",
+            f"{counted(written, 'token')} in {timings.generation:.2f} s"
+            f"{_rate(written - 1, timings.generation)}",
+        ),
     ]
 
 

@@ -15,6 +15,7 @@ from chatcli.session.judging import seen_by
 from chatcli.terminal.ballot import TRIED_AGAIN
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.conversation import last_answer, message_at, messages_of
+from chatcli.words import counted, listed
 
 
 def good(chat: Chat, argument: str) -> None:
@@ -164,7 +165,7 @@ def report_unsaved(chat: Chat) -> Iterator[None]:
         yield
     except StorageError as error:
         count = chat.judge.unsaved
-        waiting = "1 judgement waits" if count == 1 else f"{count} judgements wait"
+        waiting = f"{counted(count, 'judgement')} {'waits' if count == 1 else 'wait'}"
         chat.screen.error(f"not saved yet: {error} ({waiting} in memory; {TRIED_AGAIN})")
 
 
@@ -202,7 +203,7 @@ def _summary(chat: Chat, node: Node, hint: str | None) -> str:
     if others and rating is not None:
         alternatives = [n.id for n in chat.session.alternatives(node.id)]
         places = [f"answer {alternatives.index(n.id) + 1}" for n in others if n.id in alternatives]
-        which = " and ".join(places) or "another answer"
+        which = listed(places) or "another answer"
         word = THUMBS[-1 if rating.good else 1]
         parts.append(f"a pair with {which}, which is {word}" if len(others) == 1 else f"pairs with {which}")
     if hint:

@@ -6,7 +6,8 @@ from chatcli.chat.pictures import in_words
 from chatcli.errors import UsageError
 from chatcli.session.past_chats import PastChats
 from chatcli.terminal.chat import Chat
-from chatcli.terminal.commands.conversation import excerpt, last_answer, message_at, messages_of, show_message
+from chatcli.terminal.commands.conversation import last_answer, message_at, messages_of, show_message
+from chatcli.words import excerpt
 
 _MOST_HITS = 10
 
