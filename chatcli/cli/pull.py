@@ -12,8 +12,8 @@ import typer
 from chatcli.cli.invocation import Invocation
 from chatcli.errors import InvalidModel, ModelNotFound, UsageError
 from chatcli.library.checksums import Checksums
-from chatcli.library.names import files_at, find_model, meaning
-from chatcli.library.reference import Reference, is_model, parse_reference
+from chatcli.library.names.finding import files_at, find_model, meaning
+from chatcli.library.names.hub_reference import Reference, is_model, parse_reference
 from chatcli.library.stores import Places
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _remarks(pulled: "list[Pulled]", *, offline: bool) -> Iterator[str]:
 def _eyes(model: "Pulled", projector: Path) -> Iterator[str]:
     """What a projector is good for."""
     from chatcli.engine.gguf import read_header
-    from chatcli.library.projector import sane_projector
+    from chatcli.library.projector_lookup import sane_projector
 
     reasons: list[str] = []
     if sane_projector(projector, read_header(model.path), reasons.append) is not None:

@@ -14,9 +14,9 @@ from chatcli.words import counted, excerpt
 
 if TYPE_CHECKING:
     from chatcli.chat.conversation import Conversation, Node
-    from chatcli.storage.feedback_log import FeedbackLog
-    from chatcli.storage.transcripts import TranscriptStore
-    from chatcli.terminal.ballot_rating import RatedAnswer
+    from chatcli.storage.feedback.log import FeedbackLog
+    from chatcli.storage.transcripts.store import TranscriptStore
+    from chatcli.terminal.ballot.rating import RatedAnswer
 
 
 def rate(
@@ -53,7 +53,7 @@ def _rate_last(word: str, reason: str, settings: Settings, invocation: Invocatio
     """Rate the newest answer, and name it on stderr."""
     from chatcli.chat.message import Role
     from chatcli.session.judgement_words import rating_words, read_judgement
-    from chatcli.terminal.ballot_rating import question_of
+    from chatcli.terminal.ballot.rating import question_of
 
     verdict = read_judgement(word, reason)
     conversation = _store(invocation).read(LAST, repair=True).conversation
@@ -77,9 +77,9 @@ def _rate_last(word: str, reason: str, settings: Settings, invocation: Invocatio
 
 
 def _rate_one_by_one(given: Sequence[str], settings: Settings, invocation: Invocation) -> None:
-    from chatcli.storage.feedback_log import FeedbackLog
-    from chatcli.storage.index import TranscriptIndex
-    from chatcli.terminal.ballot_rating import RatingSession
+    from chatcli.storage.feedback.log import FeedbackLog
+    from chatcli.storage.index.index import TranscriptIndex
+    from chatcli.terminal.ballot.rating import RatingSession
 
     paths = invocation.paths
     store = _store(invocation)
@@ -100,7 +100,7 @@ def _items(
     store: "TranscriptStore", names: Sequence[str], rated: set[tuple[str, int | str]], invocation: Invocation
 ) -> "Iterator[RatedAnswer]":
     """Yield all answers, unrated answers first; each conversation is read when its turn comes."""
-    from chatcli.terminal.ballot_rating import RatedAnswer
+    from chatcli.terminal.ballot.rating import RatedAnswer
 
     for wanted in (False, True):
         for name in names:
@@ -141,8 +141,8 @@ def _rated(log: "FeedbackLog") -> set[tuple[str, int | str]]:
 
 
 def _store(invocation: Invocation) -> "TranscriptStore":
-    from chatcli.storage.index import TranscriptIndex
-    from chatcli.storage.transcripts import TranscriptStore
+    from chatcli.storage.index.index import TranscriptIndex
+    from chatcli.storage.transcripts.store import TranscriptStore
 
     paths = invocation.paths
     return TranscriptStore(paths.transcripts, TranscriptIndex(paths.transcripts, paths.index).titled)

@@ -8,8 +8,8 @@ from chatcli.chat.conversation import DEFAULT_ASSISTANT, Node
 from chatcli.chat.message import FinishReason, Message
 from chatcli.engine.base import Engine, Event, LeftOut, ReasoningDelta, TextDelta, Unseen
 from chatcli.sampling import SamplingParams
-from chatcli.storage.partial import PartialAnswer
-from chatcli.storage.transcript_log import NoLog, TranscriptLog
+from chatcli.storage.transcripts.log import NoLog, TranscriptLog
+from chatcli.storage.transcripts.partial import PartialAnswer
 
 #: Attributes of an answer: id of the answer it continues; number of the oldest messages its model did not see
 #: (system prompts not counted); number of pictures its model could not see.

@@ -10,7 +10,7 @@ from chatcli.errors import ChatcliError, StorageError
 from chatcli.session.answering import BROKEN_OFF, CUT, Draft, Request, SessionOptions
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.kept_state import KeptState
-from chatcli.session.written import SavedConversation
+from chatcli.session.saved_conversation import SavedConversation
 
 #: Which models could not see pictures, and why, as far as the user was told.
 Told = set[tuple[ModelRef, str]]

@@ -15,11 +15,11 @@ from chatcli.session.background import BackgroundAnswer
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.exchange import Exchange, Told
 from chatcli.session.kept_state import KeptState
-from chatcli.session.written import ConversationStore, SavedConversation
+from chatcli.session.saved_conversation import ConversationStore, SavedConversation
 from chatcli.settings import Settings
 from chatcli.storage.state_cache import StateCache
-from chatcli.storage.transcript_log import NoLog, TranscriptLog
-from chatcli.storage.transcripts import Opened
+from chatcli.storage.transcripts.log import NoLog, TranscriptLog
+from chatcli.storage.transcripts.store import Opened
 
 
 class Session:

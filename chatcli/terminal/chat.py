@@ -14,9 +14,9 @@ from chatcli.session.judging import AnswerJudging
 from chatcli.session.past_chats import PastChats
 from chatcli.session.session import Session
 from chatcli.settings import Paths, Settings
-from chatcli.storage.guideline_file import GuidelineFile
-from chatcli.terminal.editor import edit
-from chatcli.terminal.keyboard import on_ctrl_c
+from chatcli.storage.feedback.guideline import GuidelineFile
+from chatcli.terminal.prompt.editor import edit
+from chatcli.terminal.prompt.keyboard import on_ctrl_c
 from chatcli.terminal.screen import Screen
 
 

@@ -8,7 +8,7 @@ from chatcli.session.past_chats import PastChats
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.attaching import attach_pictures
 from chatcli.terminal.commands.table import NAMES, find
-from chatcli.terminal.line import Say, dropped_pictures, parse
+from chatcli.terminal.prompt.line import Say, dropped_pictures, parse
 
 
 class InputLines(Protocol):

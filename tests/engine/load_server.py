@@ -45,8 +45,8 @@ def outcomes(paths: Iterable[Path], text_model: Path | None = None) -> Iterator[
 
 
 def _serve() -> None:
-    import chatcli.engine.trial  # noqa: F401 - here once, not in every child
-    from chatcli.engine.native import load
+    import chatcli.engine.trial.child  # noqa: F401 - here once, not in every child
+    from chatcli.engine.llama.native import load
 
     load()
     attempt = _see_with(Path(sys.argv[1])) if len(sys.argv) > 1 else _read
@@ -95,15 +95,15 @@ def _attempt(attempt: Callable[[], dict[str, str]], writer: int) -> None:
 def _read(path: Path) -> dict[str, str]:
     """Load a model and read a prompt."""
     from chatcli.engine.load_options import LoadOptions
-    from chatcli.engine.trial import finding
+    from chatcli.engine.trial.child import finding
 
     return finding(path, LoadOptions(threads=1, use_extra_bufts=False))
 
 
 def _see_with(text_model: Path) -> Callable[[Path], dict[str, str]]:
     """Open a projector for a model, which is loaded once, and encode a picture."""
+    from chatcli.engine.llama.loading import load_model
     from chatcli.engine.load_options import LoadOptions
-    from chatcli.engine.loading import load_model
     from tests.engine.projector_loading import open_projector, tokens
 
     loaded = load_model(text_model, LoadOptions(threads=1, use_extra_bufts=False))

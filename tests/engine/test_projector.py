@@ -10,7 +10,7 @@ import pytest
 
 from chatcli.engine.gguf import check_projector, projector, read_header
 from chatcli.engine.gguf.projector import text_width
-from chatcli.engine.native import load
+from chatcli.engine.llama.native import load
 from chatcli.errors import InvalidModel
 from tests.engine.gguf_files import ARRAY, BOOL, F32, STRING, U32, Tensor, tiny_model
 from tests.engine.load_server import outcomes

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.chat.message import user
-from chatcli.engine.template import ChatTemplate
+from chatcli.engine.llama.template import ChatTemplate
 from chatcli.errors import TemplateError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from chatcli.chat.conversation import EPOCH, Conversation
-from chatcli.chat.markup import SURROGATE
 from chatcli.chat.message import Message, Picture, Role
 from chatcli.chat.pictures import caption
-from chatcli.chat.transcript_writer import tag_of
+from chatcli.chat.transcript.markup import SURROGATE
+from chatcli.chat.transcript.writer import tag_of
 from chatcli.errors import ChatcliError
 
 # CommonMark 0.31, 4.5: up to three spaces, then three or more backticks or tildes.

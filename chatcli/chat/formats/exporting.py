@@ -7,7 +7,7 @@ from chatcli.chat.conversation import Conversation
 from chatcli.chat.formats.documents import render_html, render_markdown
 from chatcli.chat.formats.json_text import json_text
 from chatcli.chat.formats.message_lists import RECORDS
-from chatcli.chat.transcript_writer import render_bare
+from chatcli.chat.transcript.writer import render_bare
 from chatcli.errors import UsageError
 
 #: The formats whose files hold one conversation.

@@ -8,15 +8,15 @@ from dataclasses import fields
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Generation
 from chatcli.sampling import SamplingParams
-from chatcli.session.contenders import Contender, Supply, Twin, open_contender, parse_contender
-from chatcli.session.duel import Duel
+from chatcli.session.arena.contenders import Contender, Supply, Twin, open_contender, parse_contender
+from chatcli.session.arena.duel import Duel
 from chatcli.session.session import Session
 from chatcli.terminal.answer import FRAME
-from chatcli.terminal.ballot import BOTH_BAD, LEFT, RIGHT, SKIP, TIE, TITLES, WINNERS, vote
+from chatcli.terminal.ballot.question import BOTH_BAD, LEFT, RIGHT, SKIP, TIE, TITLES, WINNERS, vote
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.attaching import words_of
 from chatcli.terminal.commands.judging import report_unsaved
-from chatcli.terminal.keyboard import on_ctrl_c
+from chatcli.terminal.prompt.keyboard import on_ctrl_c
 
 _DUEL_KEYS = (LEFT, RIGHT, TIE, BOTH_BAD, SKIP)
 

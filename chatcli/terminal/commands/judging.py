@@ -12,7 +12,7 @@ from chatcli.feedback.records import Thumb
 from chatcli.session.answering import EDITS
 from chatcli.session.judgement_words import HIGHEST, THUMBS, JudgementWords, rating_words, read_judgement
 from chatcli.session.judging import seen_by
-from chatcli.terminal.ballot import TRIED_AGAIN
+from chatcli.terminal.ballot.question import TRIED_AGAIN
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.conversation import last_answer, message_at, messages_of
 from chatcli.words import counted, listed

@@ -8,13 +8,13 @@ from chatcli.chat.conversation import Node
 from chatcli.errors import UsageError
 from chatcli.feedback.ranking import RankingTask, most_questions
 from chatcli.feedback.records import Choice
-from chatcli.session.duel import Duel
+from chatcli.session.arena.duel import Duel
 from chatcli.terminal.answer import FRAME
-from chatcli.terminal.ballot import LEFT, RIGHT, TIE, TITLES, UNDO, vote
+from chatcli.terminal.ballot.question import LEFT, RIGHT, TIE, TITLES, UNDO, vote
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.comparing import keep_typed, not_kept, present
 from chatcli.terminal.commands.judging import report_unsaved
-from chatcli.terminal.keyboard import on_ctrl_c
+from chatcli.terminal.prompt.keyboard import on_ctrl_c
 from chatcli.words import counted, excerpt
 
 _FEWEST, _MOST = 3, 9
