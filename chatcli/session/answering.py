@@ -9,7 +9,7 @@ from chatcli.chat.message import FinishReason, Message
 from chatcli.engine.base import Engine, Event, LeftOut, ReasoningDelta, TextDelta, Unseen
 from chatcli.sampling import SamplingParams
 from chatcli.storage.transcripts.log import NoLog, TranscriptLog
-from chatcli.storage.transcripts.partial import PartialAnswer
+from chatcli.storage.transcripts.partial import AnswerJournal
 
 #: Attributes of an answer: id of the answer it continues; number of the oldest messages its model did not see
 #: (system prompts not counted); number of pictures its model could not see.
@@ -84,7 +84,7 @@ class Draft:
         self._reasoning = [begun.reasoning] if begun and begun.reasoning else []
         self.grown = False
         self._remarks: dict[str, str] = {}
-        self._journal: PartialAnswer | None = None
+        self._journal: AnswerJournal | None = None
 
     def begin(self, node: Node, log: TranscriptLog | NoLog) -> None:
         """From now on, also save what comes where it survives a crash; ``node`` is the empty answer."""
