@@ -120,7 +120,7 @@ def test_a_chat(home: Path) -> None:
             ("/show info", "not seen: this engine reads text only"),
             ("/show template", "has no template that could be shown"),
             (f"/read {ROOT}/LICENSE", "tokens; /read --drop"),
-            ("/read --drop", "no files in the next message"),
+            ("/read --drop", "no files are attached"),
             ("/regen", "ANNA on hello"),
             ("/model toy:carl", "there is no toy:carl; there are toy:anna, toy:bert"),
             ("/model", "> toy:anna"),
