@@ -73,7 +73,7 @@ def test_a_chat_about_a_picture_only_gets_a_title(store: TranscriptStore) -> Non
         ("  \n***\n", ""),
         ("", ""),
         ("«Привет»", "Привет"),
-        ("word " * 30, "word " * 10 + "word…"),
+        ("word " * 30, "word " * 11 + "word…"),
     ],
 )
 def test_what_models_say_becomes_a_title(answer: str, title: str) -> None:

@@ -71,7 +71,7 @@ def test_an_unknown_command_sends_nothing(home: Path) -> None:
     """The nearest is named."""
     with chatting(home) as c:
         assert "did you mean /regen?" in c.type("/regn")
-        assert "there is no command /frobnicate" in c.type("/frobnicate now")
+        assert "unknown command /frobnicate" in c.type("/frobnicate now")
         assert c.said == []
         c.type("/etc/hosts", "//slash")
         assert c.said[::2] == ["/etc/hosts", "/slash"]
@@ -179,7 +179,7 @@ def test_what_was_said_is_listed_and_shown(home: Path) -> None:
         assert c.said[-1] in c.type("/history 4")
         shown = c.type("/history all")
         assert all(text in shown for text in c.said[1:])
-        assert "there is no message 9" in c.type("/history 9")
+        assert "no message 9" in c.type("/history 9")
 
 
 def test_reasoning_is_shown_afterwards(home: Path) -> None:
@@ -194,9 +194,9 @@ def test_reasoning_is_shown_afterwards(home: Path) -> None:
         assert "not hard" in c.press("\x0f\x04")
         assert "not hard" not in c.press("x\x0f\x15\x04")
         c.type("hi")
-        assert "no reasoning before the last answer" in c.type("/reasoning")
+        assert "the last answer has no reasoning" in c.type("/reasoning")
         assert "not hard" in c.type("/reasoning 2")
-        assert "no reasoning before message 1" in c.type("/reasoning 1")
+        assert "message 1 has no reasoning" in c.type("/reasoning 1")
 
 
 def test_searching_all_chats(home: Path) -> None:
@@ -252,7 +252,7 @@ def test_models(home: Path) -> None:
         assert len(c.said) == 4
         assert "there is no model" in c.type("/model nosuch")
         assert c.chat.session.engine.settings.model == "scripted:context=500"
-        assert "the model in use" in c.type("/model scripted:context=500")
+        assert "is already in use" in c.type("/model scripted:context=500")
         c.type("/model scripted:/nowhere")
         assert "going back to" in c.press("hello\r\x03\x04")  # what was not sent stands in the line
         c.type("on we go")
@@ -331,7 +331,7 @@ def test_saving_and_exporting(home: Path, tmp_path: Path) -> None:
             ("d", "trl"),
             ("e.json", "sharegpt"),
         ):
-            assert "the chat is in" in c.type(f"/export {tmp_path}/{name} {kind}")
+            assert "wrote the chat to" in c.type(f"/export {tmp_path}/{name} {kind}")
             wanted = "".join(render_as(conversation, kind or SUFFIXES[f".{name[2:]}"]))
             assert (tmp_path / name).read_text() == wanted
         assert "&lt;b&gt;title" in (tmp_path / "c.html").read_text()
@@ -368,7 +368,7 @@ def test_copying(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         c.type(f"/model {model}", "go")
         copied = tmp_path / "clipboard"
         for argument, text in (("", c.said[-1]), (" code", "two\n"), (" code 1", "print(1)\n")):
-            assert "in the clipboard, by xclip" in c.type(f"/copy{argument}")
+            assert "to the clipboard, by xclip" in c.type(f"/copy{argument}")
             assert copied.read_text() == text
         assert "no code block 3" in c.type("/copy code 3")
         assert "/copy takes" in c.type("/copy everything")

@@ -114,7 +114,7 @@ def test_an_older_answer_is_rated_by_its_number(c: Chatting) -> None:
     first = answers(c)[0].id
     assert [r[0] for r in ratings(c)] == [first, first]
     assert "message 1 is not an answer" in c.type("/rate 1 bad")
-    assert "there is no message 7" in c.type("/rate 7 bad")
+    assert "no message 7" in c.type("/rate 7 bad")
     assert "message 2 is not rated" in c.type("/unrate 2")
 
 
@@ -150,7 +150,7 @@ def test_the_same_again_adds_and_the_opposite_replaces(c: Chatting) -> None:
         (-1, None, ()),
         (-1, 2, ()),
     ]
-    assert "is rated good 9/10, thorough already" in shown
+    assert "is already rated good 9/10, thorough" in shown
 
 
 def test_unrate_takes_back(c: Chatting) -> None:
