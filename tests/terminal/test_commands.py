@@ -338,7 +338,7 @@ def test_saving_and_exporting(home: Path, tmp_path: Path) -> None:
         c.type(f"/export {tmp_path}/all raw")
         assert (tmp_path / "all").read_bytes() == (c.chat.session.transcript or Path()).read_bytes()
         assert "unknown format 'x'; choose one of bare" in c.type(f"/export {tmp_path}/g x")
-        assert "is there already" in c.type(f"/save {tmp_path}/answer")
+        assert "exists already" in c.type(f"/save {tmp_path}/answer")
         assert ".pdf files have no known format" in c.type(f"/export {tmp_path}/c.pdf")
         assert "cannot be written" in c.type(f"/save {tmp_path}/no/such/folder")
 

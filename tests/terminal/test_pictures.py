@@ -33,7 +33,7 @@ def test_attached_shown_sent(home: Path, tmp_path: Path) -> None:
         c.chat.session.engine()
         shown = c.type(f"/image '{cat}'", f"/image {dog}", "/image", "look", "more")
         assert "(attached: my cat.png 30x20: 64 tokens of 4096;" in shown
-        assert shown.count("my cat.png 30x20, dog.png 640x480: 128 tokens of 4096;") == 2
+        assert shown.count("my cat.png 30x20 and dog.png 640x480: 128 tokens of 4096;") == 2
         assert "I see my cat.png, 30 x 20 pixels. I see dog.png, 640 x 480 pixels." in shown
         assert names(c) == [["my cat.png", "dog.png"], [], [], []]
 
@@ -110,7 +110,7 @@ def test_taken_back_and_edited(home: Path, tmp_path: Path) -> None:
         assert names(c) == [["cat.png"], []]
         c.chat.draft = ""
         shown = c.press(f"/image {dog}\r/undo\r!\r\x04")
-        assert "(taken back; 0 messages before it; with [picture: cat.png])" in shown
+        assert "(taken back; 0 messages left; with [picture: cat.png])" in shown
         assert c.said[0] == "look again!"
         assert names(c) == [["cat.png", "dog.png"], []]
 
