@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from chatcli.errors import UsageError
 from chatcli.feedback.reasons import OTHER, label, opposite, read_reasons
-from chatcli.feedback.records import LEAST_GOOD_SCORE, Correction, Rating, Thumb
+from chatcli.feedback.records import Correction, Rating, Thumb
 from chatcli.words import excerpt
 
 #: The names of the thumbs.
@@ -35,7 +35,7 @@ class JudgementWords(NamedTuple):
     @property
     def direction(self) -> Thumb:
         """The thumb, given or implied by the score."""
-        return self.thumb or (1 if (self.score or 0) >= LEAST_GOOD_SCORE else -1)
+        return 1 if is_good(self.thumb, self.score) else -1
 
     def after(self, former: Rating | None) -> "JudgementWords":
         """Add a former rating to this one if both have the same direction; else replace it."""

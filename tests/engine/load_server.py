@@ -94,7 +94,7 @@ def _attempt(attempt: Callable[[], dict[str, str]], writer: int) -> None:
 
 def _read(path: Path) -> dict[str, str]:
     """Load a model and read a prompt."""
-    from chatcli.engine.load_options import LoadOptions
+    from chatcli.engine.llama.load_options import LoadOptions
     from chatcli.engine.trial.child import finding
 
     return finding(path, LoadOptions(threads=1, use_extra_bufts=False))
@@ -102,8 +102,8 @@ def _read(path: Path) -> dict[str, str]:
 
 def _see_with(text_model: Path) -> Callable[[Path], dict[str, str]]:
     """Open a projector for a model, which is loaded once, and encode a picture."""
+    from chatcli.engine.llama.load_options import LoadOptions
     from chatcli.engine.llama.loading import load_model
-    from chatcli.engine.load_options import LoadOptions
     from tests.engine.projector_loading import open_projector, tokens
 
     loaded = load_model(text_model, LoadOptions(threads=1, use_extra_bufts=False))

@@ -11,7 +11,7 @@ from chatcli.engine.gguf import Header, check, read_header, read_shards
 from chatcli.engine.gguf.formats import FILE_TYPES
 from chatcli.engine.llama.native import Native, load
 from chatcli.errors import ModelError, StorageError, UsageError
-from chatcli.files.part_file import part_of
+from chatcli.files.replace import part_of
 from chatcli.words import byte_size
 
 #: Formats to quantize to, with the bits a weight then takes, roughly. Smaller ones need an importance matrix.

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from chatcli.chat.message import Picture
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.llama.loading import LoadedModel, load_model
-from chatcli.engine.load_options import LoadOptions
 from chatcli.errors import ModelError
 
 CONTEXT_SIZE = 256

@@ -21,7 +21,7 @@ import msgspec
 import chatcli
 from chatcli.engine.base import Cancellation
 from chatcli.engine.gguf import Header, check, read_header, read_shards
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.trial.child import encode_task
 from chatcli.engine.trial.verdict import Outcome, Verdict
 from chatcli.engine.trial.verdict_cache import VerdictCache, file_identity, machine_identity, verdict_key

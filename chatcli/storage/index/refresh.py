@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chatcli.errors import TranscriptError
+from chatcli.files.disk import read_chunks
 from chatcli.storage.index.database import is_waiting
 from chatcli.storage.index.digest import Digest, passages
 from chatcli.storage.index.search_query import searchable
 from chatcli.storage.transcripts import layout
-from chatcli.storage.transcripts.store import read_chunks
 
 #: Rows of one second of changes; ``index_database`` says why.
 SECOND_BITS = 29
@@ -92,7 +92,6 @@ def forget(db: sqlite3.Connection, name: str) -> None:
     """Remove a conversation from the index, so that none of its words is left in the file."""
     with _transaction(db):
         _delete(db, name)
-        db.execute("DELETE FROM ratings WHERE name = ?", (name,))
     # A deletion only marks words as deleted; merging all segments drops them, and with secure_delete
     # (index_database) freed pages are overwritten. The log of changes is emptied last.
     db.execute("INSERT INTO words (words) VALUES ('optimize')")

@@ -7,12 +7,11 @@ from pathlib import Path
 from chatcli.chat.formats.exporting import KINDS, RAW, kind_of, render_as
 from chatcli.chat.message import Picture
 from chatcli.errors import UsageError
-from chatcli.files.durable import atomic_write
+from chatcli.files.replace import atomic_write
 from chatcli.storage.transcripts.log import read_bytes
 from chatcli.storage.transcripts.pictures import PictureFolder
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.clipboard import copy_text
-from chatcli.terminal.code_blocks import code_blocks
 from chatcli.terminal.commands.attaching import words_of
 from chatcli.terminal.commands.conversation import last_answer
 
@@ -46,6 +45,8 @@ def copy(chat: Chat, argument: str) -> None:
     if not argument:
         text, what = answer, "the answer"
     elif word == "code":
+        from chatcli.terminal.markdown.dialect import code_blocks
+
         blocks = code_blocks(answer)
         if not blocks:
             raise UsageError("the last answer has no code block")
