@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from chatcli.errors import UsageError
 from chatcli.feedback.reasons import OTHER, label, opposite, read_reasons
-from chatcli.feedback.records import Correction, Rating, Thumb
+from chatcli.feedback.records import Correction, Rating, Thumb, is_good
 from chatcli.words import excerpt
 
 #: The names of the thumbs.

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Role
 from chatcli.errors import ChatcliError, StorageError, UsageError
-from chatcli.feedback.guideline import short, version_of
 from chatcli.feedback.reasons import DOWN, UP
 from chatcli.feedback.records import Thumb
 from chatcli.session.answering import EDITS
 from chatcli.session.judgement_words import HIGHEST, THUMBS, JudgementWords, rating_words, read_judgement
 from chatcli.session.judging import seen_by
+from chatcli.storage.feedback.guideline import short, version_of
 from chatcli.terminal.ballot.question import TRIED_AGAIN
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.conversation import last_answer, message_at, messages_of
