@@ -176,9 +176,9 @@ def _parts(memory: dict[str, Any]) -> str:
 
 def _shown(value: Any) -> str:
     """A value of the header in one line; of a long list its length."""
-    from chatcli.engine.gguf import Array
+    from chatcli.engine.gguf import MetadataArray
 
-    if isinstance(value, Array):
+    if isinstance(value, MetadataArray):
         if len(value) > 16:
             return f"{len(value)} x {value.type.name.lower()}"
         return ", ".join(map(str, value))

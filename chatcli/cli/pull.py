@@ -2,19 +2,19 @@
 
 import contextlib
 import difflib
-from collections.abc import Iterator
-from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chatcli.cli.invocation import Invocation
-from chatcli.errors import InvalidModel, ModelNotFound, UsageError
+from chatcli.cli.models_shelf import Shelf
+from chatcli.errors import InvalidModel, ModelError, ModelNotFound, UsageError
 from chatcli.library.checksums import Checksums
-from chatcli.library.names import files_at, find_model, meaning
+from chatcli.library.names import Located, files_at, find_model, meaning
 from chatcli.library.reference import Reference, is_model, parse_reference
 from chatcli.library.stores import Places
+from chatcli.settings import Settings
 
 if TYPE_CHECKING:
     from chatcli.library.hub.place import Place
@@ -25,6 +25,7 @@ _ENDED = "complete, checksum verified"
 
 
 def pull(
+    context: typer.Context,
     names: Annotated[
         list[str] | None,
         typer.Argument(
@@ -56,22 +57,33 @@ def pull(
     """Fetch models into the cache that huggingface_hub and llama.cpp use; goes on where it was stopped."""
     from chatcli.library.hub.place import Place
 
-    invocation = Invocation.from_process()
+    shelf = Shelf.of(context)
+    invocation, settings = shelf.invocation, shelf.settings
     place = Place.of(invocation.environ, offline=offline)
-    places = Places.of(invocation.environ, invocation.paths)
+    places = shelf.places
     wanted = [*(names or ()), *(models or ())]
     if not wanted:
         raise UsageError("name what to fetch, such as user/repo; chatcli models recommend names what suits")
     references = list(dict.fromkeys(_meant(name, place.endpoint, places) for name in wanted))
     pulled = _fetched(invocation, place, places, references, projector, jobs, retries, quiet)
-    problems = {model.reference: problem for model in pulled if (problem := _problem(model))}
+    problems: dict[Reference, str] = {}
+    remarks: list[str] = []
+    for model in pulled:
+        try:
+            remarks += _tried(invocation, settings, model, quiet=quiet)
+        except ModelError as error:
+            reason = error.problem if isinstance(error, InvalidModel) else str(error)
+            problems[model.reference] = _useless(model, reason)
     if as_json:
         invocation.write_json({"files": _records(pulled)})
     else:
         sound = [model for model in pulled if model.reference not in problems]
         for model in sound:
             invocation.write(f"{model.path}\n")
-        for line in _remarks(sound, offline=place.offline) if not quiet else ():
+        ready = [model for model in sound if is_model(model.path.name)]
+        if ready and not place.offline:
+            remarks.append(f"chat with it: chatcli -m {quote(_shortest(ready[0]))}")
+        for line in remarks if not quiet else ():
             invocation.note(f"chatcli: {line}")
     if problems:
         raise InvalidModel("; ".join(problems.values()))
@@ -120,41 +132,43 @@ def _fetched(
     return pulled
 
 
-def _problem(model: "Pulled") -> str:
-    """Why a file that came cannot be used, though it is as the hub has it; '' if it can."""
-    from chatcli.engine.gguf import check, read_header
+def _tried(invocation: Invocation, settings: Settings, model: "Pulled", *, quiet: bool) -> list[str]:
+    """Try a model that came, in a child process, as its first chat would.
 
-    try:
-        header = read_header(model.path)
-        if is_model(model.path.name):
-            check(header)
-    except InvalidModel as error:
-        return (
-            f"{model.reference} came as the hub has it, and cannot be used: {error.problem}; "
-            f"name another file of it; chatcli models rm {quote(str(model.reference))} removes this one"
-        )
-    return ""
+    Returns:
+        What to say of its projector.
 
-
-def _remarks(pulled: "list[Pulled]", *, offline: bool) -> Iterator[str]:
-    """What came with the models, and what to do with them."""
-    for model in pulled:
-        if model.projector is not None:
-            yield from _eyes(model, model.projector)
-    ready = [model for model in pulled if is_model(model.path.name)]
-    if ready and not offline:
-        yield f"chat with it: chatcli -m {quote(_shortest(ready[0]))}"
-
-
-def _eyes(model: "Pulled", projector: Path) -> Iterator[str]:
-    """What a projector is good for."""
+    Raises:
+        ModelError: it cannot be used, though it is as the hub has it.
+    """
     from chatcli.engine.gguf import read_header
-    from chatcli.library.projector import sane_projector
+    from chatcli.library.eyes import NO_PICTURES
+    from chatcli.library.opening import try_model
 
-    reasons: list[str] = []
-    if sane_projector(projector, read_header(model.path), reasons.append) is not None:
-        yield f"with {projector.name}, which lets {model.reference} see pictures"
-    yield from (f"{model.reference} cannot see pictures: {reason}" for reason in reasons)
+    if not is_model(model.path.name):
+        read_header(model.path)
+        return []
+    projector = model.projector
+    files = tuple(file.path for file in model.files if file.path != projector)
+    remarks: list[str] = []
+
+    def on_trial() -> None:
+        if not quiet:
+            invocation.note(f"chatcli: trying {model.path.name} in a child process")
+
+    found = Located(str(model.reference), files, projector=projector)
+    try_model(found, settings, invocation.paths, remarks.append, on_trial)
+    if remarks or projector is None:
+        reasons = (remark.removeprefix(NO_PICTURES) for remark in remarks)
+        return [f"{model.reference} cannot see pictures: {reason}" for reason in reasons]
+    return [f"with {projector.name}, which lets {model.reference} see pictures"]
+
+
+def _useless(model: "Pulled", reason: str) -> str:
+    return (
+        f"{model.reference} came as the hub has it, and cannot be used: {reason}; "
+        f"name another file of it; chatcli models rm {quote(str(model.reference))} removes this one"
+    )
 
 
 def _instead(name: str, places: Places) -> str:

@@ -8,8 +8,8 @@ from typing import Protocol, Self
 from chatcli.chat.message import Generation, Message, ModelRef
 from chatcli.sampling import SamplingParams
 
-#: Called while a model loads with the share that is done, 0 to 1.
-Progress = Callable[[float], None]
+#: Called while a model loads with the share that is done, 0 to 1; None: an unknown file is tried first.
+Progress = Callable[[float | None], None]
 
 
 class Cancellation:

@@ -6,7 +6,7 @@ Measured against llama.cpp's own figures by ``benchmarks/memory.py``.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from chatcli.engine.dimensions import Block, dimensions
+from chatcli.engine.dimensions import LayerShape, dimensions
 from chatcli.engine.gguf import Header
 from chatcli.engine.gguf.formats import TENSOR_FORMATS
 from chatcli.engine.loading import DEFAULT_CONTEXT_SIZE, KV_TYPES, LoadOptions
@@ -104,7 +104,7 @@ def _rounded(cells: int) -> int:
     return -(-cells // _CELLS) * _CELLS
 
 
-def _cache(block: Block, cells: int, options: LoadOptions) -> int:
+def _cache(block: LayerShape, cells: int, options: LoadOptions) -> int:
     keys = _bytes(options.kv_type_k, block.key)
     return cells * (keys + _bytes(options.kv_type_v, block.value)) + 4 * block.state
 

@@ -1,8 +1,8 @@
 """Tries a model that is new to this machine in a child process first, and remembers what came of it.
 
-llama.cpp may kill the process that loads a damaged or hostile file, and some virtual machines advertise AMX
-and fault on it. The child finds out; where it dies with weight repacking and lives without, the answer is
-``use_extra_bufts=False``, for this file and from then on for every new one.
+The child is the defence against damaged and hostile files: llama.cpp may kill the process that loads one.
+Some virtual machines advertise AMX and fault on it. Where the child dies with weight repacking and lives
+without, the answer is ``use_extra_bufts=False``, for this file and from then on for every new one.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,14 +20,14 @@ import msgspec
 
 import chatcli
 from chatcli.engine.base import Cancellation
-from chatcli.engine.gguf import Header, check, read_header, read_shards
+from chatcli.engine.gguf import Header, check, read_header
 from chatcli.engine.loading import LoadOptions
 from chatcli.engine.trial import encode_task
-from chatcli.engine.verdict import Outcome, Verdict
+from chatcli.engine.verdict import TrialOutcome, TrialVerdict
 from chatcli.engine.verdict_cache import VerdictCache, file_identity, machine_identity, verdict_key
-from chatcli.errors import InvalidModel, ModelError
+from chatcli.errors import ModelError
 
-_PATIENCE = 300.0  # seconds a trial may take, and one more for each _SLOW_DISK bytes of the model
+_PATIENCE = 120.0  # seconds a trial may take, and one more for each _SLOW_DISK bytes of the model
 _SLOW_DISK = 20_000_000
 _POLL = 0.05  # seconds
 _KEPT_VARIABLES = {"PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"}
@@ -38,70 +38,47 @@ def probe(
     cache_file: Path,
     options: LoadOptions | None = None,
     *,
+    on_trial: Callable[[], None] | None = None,
     cancel: Cancellation | None = None,
     shards: Sequence[Header] = (),
-) -> Verdict:
+) -> TrialVerdict:
     """Say whether a model can be loaded here and how; a model that is known is not tried again.
 
     A trial costs about half a second and one reading of the file, which the system then has in its cache for
-    the real load. It may take 300 seconds, and 50 more for each GB of the model.
+    the real load. It may take 120 seconds, and 50 more for each GB of the model. The child is dead when this
+    returns or raises, also when Ctrl-C interrupts it.
 
     Args:
         path: a GGUF file, the first one of a split model.
         cache_file: JSON file of verdicts; it is made, and a damaged one is replaced.
         options: as for the real load, its projector included; context size and threads do not matter.
+        on_trial: called when a trial begins.
         cancel: set it, from any thread, to give up.
         shards: the headers of all its files, if they were read and checked just now.
 
     Raises:
         ModelNotFound: no such file.
+        InvalidModel: its header tells that it is another kind of file, or incomplete.
         ModelError: it cannot be read, or ``cancel`` was set.
-
-    The child is dead when this returns or raises, also when Ctrl-C interrupts it.
     """
     path, options = Path(path), options or LoadOptions()
-    try:
-        shards = shards or _checked(path)
-    except InvalidModel as error:
-        return Verdict(Outcome.INVALID, reason=str(error), file=path.name)
+    shards = shards or check(read_header(path))
+    files = [*(shard.path for shard in shards), *([options.projector] if options.projector else [])]
     cache, machine = VerdictCache(cache_file), machine_identity()
-    key = verdict_key(machine, file_identity(_files(shards, options)), options)
+    key = verdict_key(machine, file_identity(files), options)
     found = cache.find(key)
     if found is not None:
         return replace(found, file=path.name)
+    if on_trial is not None:
+        on_trial()
     verdict, faulted = _try_both_ways(path, options, cache.avoids_extra_bufts(machine), cancel)
     cache.remember(key, verdict, machine if faulted else None)
     return verdict
 
 
-def known(
-    path: str | os.PathLike[str], cache_file: Path, options: LoadOptions | None = None
-) -> Verdict | None:
-    """The remembered verdict on a model, or None; tries nothing.
-
-    Raises:
-        ModelNotFound, InvalidModel, ModelError: as ``probe`` or its verdict.
-    """
-    path, options = Path(path), options or LoadOptions()
-    files = _files(read_shards(read_header(path)), options)
-    key = verdict_key(machine_identity(), file_identity(files), options)
-    found = VerdictCache(cache_file).find(key)
-    return replace(found, file=path.name) if found else None
-
-
-def _files(shards: Sequence[Header], options: LoadOptions) -> list[Path]:
-    return [*(shard.path for shard in shards), *([options.projector] if options.projector else [])]
-
-
-def _checked(path: Path) -> tuple[Header, ...]:
-    header = read_header(path)
-    check(header)
-    return read_shards(header)
-
-
 def _try_both_ways(
     path: Path, options: LoadOptions, avoid: bool, cancel: Cancellation | None
-) -> tuple[Verdict, bool]:
+) -> tuple[TrialVerdict, bool]:
     """Try with weight repacking unless it is known to be bad here, and without it where that fails.
 
     Returns:
@@ -109,15 +86,15 @@ def _try_both_ways(
     """
     wanted = options.use_extra_bufts and not avoid
     verdict = try_model(path, replace(options, use_extra_bufts=wanted), cancel=cancel)
-    if not wanted or verdict.outcome not in (Outcome.CRASHED, Outcome.NONSENSE):
+    if not wanted or verdict.outcome not in (TrialOutcome.CRASHED, TrialOutcome.NONSENSE):
         return verdict, False
     second = try_model(path, replace(options, use_extra_bufts=False), cancel=cancel)
-    if second.outcome is Outcome.CRASHED:
+    if second.outcome is TrialOutcome.CRASHED:
         return verdict, False
-    return second, second.outcome is Outcome.OK and verdict.is_cpu_fault
+    return second, second.outcome is TrialOutcome.OK and verdict.is_cpu_fault
 
 
-def try_model(path: Path, options: LoadOptions, *, cancel: Cancellation | None = None) -> Verdict:
+def try_model(path: Path, options: LoadOptions, *, cancel: Cancellation | None = None) -> TrialVerdict:
     """Try a model once in a child process, with exactly these options; no header check, no memory of it.
 
     Raises:
@@ -127,12 +104,12 @@ def try_model(path: Path, options: LoadOptions, *, cancel: Cancellation | None =
     python = interpreter()
     if python is None:
         reason = "no Python was found that could try the model first"
-        return Verdict(Outcome.UNTRIED, use_extra_bufts=False, reason=reason, file=path.name)
+        return TrialVerdict(TrialOutcome.UNTRIED, use_extra_bufts=False, reason=reason, file=path.name)
     try:
         end = _run_child(python, path, options, cancel)
     except OSError as error:
         reason = f"{python} could not be started: {error.strerror or error}"
-        return Verdict(Outcome.UNTRIED, use_extra_bufts=False, reason=reason, file=path.name)
+        return TrialVerdict(TrialOutcome.UNTRIED, use_extra_bufts=False, reason=reason, file=path.name)
     verdict = _judge(end, options.use_extra_bufts)
     return replace(verdict, file=path.name, seconds=round(time.monotonic() - started, 3))
 
@@ -192,18 +169,19 @@ def _wait(
     return None
 
 
-def _judge(end: _ChildEnd, extra_bufts: bool) -> Verdict:
+def _judge(end: _ChildEnd, extra_bufts: bool) -> TrialVerdict:
     if end.code is None:
-        reason = f"a trial load took longer than {end.patience:.0f} seconds"
-        return Verdict(Outcome.ERROR, extra_bufts, reason)
+        reason = f"a trial load did not end within {end.patience:.0f} seconds"
+        return TrialVerdict(TrialOutcome.ERROR, extra_bufts, reason)
     try:
         said = msgspec.json.decode(end.answer, type=dict[str, str])
-        return Verdict(Outcome(said["outcome"]), extra_bufts, said["reason"])
+        return TrialVerdict(TrialOutcome(said["outcome"]), extra_bufts, said["reason"])
     except (msgspec.DecodeError, KeyError, ValueError):
         last = _telling_line(end.errors)
     if end.code < 0 or end.code >= 0x80000000:  # a signal; an exception code of Windows
-        return Verdict(Outcome.CRASHED, extra_bufts, last, signal=abs(end.code))
-    return Verdict(Outcome.ERROR, extra_bufts, f"the trial load failed: {last or f'exit code {end.code}'}")
+        return TrialVerdict(TrialOutcome.CRASHED, extra_bufts, last, signal=abs(end.code))
+    reason = f"the trial load failed: {last or f'exit code {end.code}'}"
+    return TrialVerdict(TrialOutcome.ERROR, extra_bufts, reason)
 
 
 def _telling_line(errors: str) -> str:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from chatcli.engine.gguf import Header, check, read_header, read_shards
+from chatcli.engine.gguf import Header, check, read_header
 from chatcli.engine.gguf.formats import FILE_TYPES
 from chatcli.engine.native import Native, load
 from chatcli.engine.part_file import part_of
@@ -72,9 +72,7 @@ def quantize(
         StorageError: the disk has not enough room, or another process writes this target.
     """
     kind = kind.upper()
-    header = read_header(source)
-    check(header)
-    shards = read_shards(header)
+    shards = check(read_header(source))
     _refuse_nonsense(shards, target, kind, requantize=requantize, overwrite=overwrite)
     _require_room(shards, target, kind)
     try:

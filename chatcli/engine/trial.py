@@ -10,22 +10,33 @@ import ctypes
 import json
 import math
 import os
+import signal
 import struct
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from chatcli.chat.message import Picture
+from chatcli.chat.message import Message, Picture, Role
+from chatcli.engine.gguf import read_header
 from chatcli.engine.loading import Loaded, LoadOptions, load_model
-from chatcli.errors import ModelError
+from chatcli.errors import ModelError, TemplateError
 
 CONTEXT_SIZE = 256
 _PROMPT_TOKENS = 40  # a prompt and a single token take different kernels: the choice is made by batch size
 _ORPHANED = 75
+_TEMPLATE_SECONDS = 20  # of the processor, for rendering the chat template; a rendering stops itself at 10
+_TEMPLATE_MEMORY = 2 << 30  # bytes; Python and jinja2 take a tenth of it
 # Letters outside any one vocabulary, so that the fall back to bytes runs too.
 _TEXT = "Hello, world! Grüße, 你好, \U0001f44b\u200d\U0001f9d1 <b>1 + 1 = 2</b>\n\n\tdef f(x):\r\n\x00"
+_DIALOGUE = (
+    Message(Role.SYSTEM, "Answer briefly."),
+    Message(Role.USER, "What is 1 + 1?"),
+    Message(Role.ASSISTANT, "2"),
+    Message(Role.USER, "Thank you!"),
+)
 
 
 class Nonsense(ModelError):
@@ -46,13 +57,15 @@ def _decode_task(line: bytes) -> tuple[Path, LoadOptions]:
 
 
 def attempt(path: Path, options: LoadOptions) -> None:
-    """Load a model, tokenize a text, read a short prompt, make one step, and look at what was predicted; with
-    a projector look at a picture, too.
+    """Render the chat template, load the model, tokenize a text, read a short prompt, make one step, and look
+    at what was predicted. With a projector look at a picture, too.
 
     Raises:
         Nonsense: no prediction came out (not a number, or all tokens equally likely).
+        Runaway: the chat template takes too long or makes too much.
         ModelError: llama.cpp refuses the model, with its reason.
     """
+    _render_template(path)
     loaded = load_model(path, replace(options, context_size=CONTEXT_SIZE))
     try:
         _read_vocabulary(loaded)
@@ -65,6 +78,51 @@ def attempt(path: Path, options: LoadOptions) -> None:
             loaded.vision.look_at(Picture("", "a picture", lambda: _bitmap(48, 32)))
     finally:
         loaded.free()
+
+
+def _render_template(path: Path) -> None:
+    """Render the chat template once, with little memory and time.
+
+    A template that fails in another way is no reason to refuse the model: opening it says what is wrong.
+
+    Raises:
+        Runaway: it takes too long or makes too much.
+    """
+    from chatcli.engine.template import ChatTemplate
+    from chatcli.engine.template_sandbox import Runaway
+
+    source = read_header(path).chat_template
+    if not source:
+        return
+    try:
+        with _little_memory_and_time():
+            ChatTemplate(source).render(_DIALOGUE)
+    except Runaway:
+        raise
+    except TemplateError:
+        pass
+
+
+@contextlib.contextmanager
+def _little_memory_and_time() -> Iterator[None]:
+    """Bound what the block takes: too much memory is a MemoryError, too much time the end of this process."""
+    if sys.platform == "win32":
+        yield
+        return
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    least = min((limit for limit in before if limit >= 0), default=_TEMPLATE_MEMORY)
+    with contextlib.suppress(OSError, ValueError):  # macOS does not have it
+        resource.setrlimit(resource.RLIMIT_AS, (min(least, _TEMPLATE_MEMORY), before[1]))
+    signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_VIRTUAL, _TEMPLATE_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def _read_vocabulary(loaded: Loaded) -> None:
@@ -133,7 +191,9 @@ def finding(path: Path, options: LoadOptions) -> dict[str, Any]:
 
 
 def _die_quietly() -> None:
-    """No core file of a model's size, no crash window."""
+    """No core file of a model's size, no crash window; if memory runs out, this process is killed first."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 

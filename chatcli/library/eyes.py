@@ -7,7 +7,7 @@ from pathlib import Path
 from chatcli.engine.base import Cancellation
 from chatcli.engine.gguf import Header
 from chatcli.engine.loading import LoadOptions
-from chatcli.engine.verdict import Outcome, Verdict
+from chatcli.engine.verdict import TrialOutcome, TrialVerdict
 from chatcli.errors import ModelCrashed, ModelError
 from chatcli.library.fit import Plan
 from chatcli.library.names import Located
@@ -16,6 +16,8 @@ from chatcli.settings import AUTO_PROJECTOR, NO_PROJECTOR, Settings
 
 #: Told one line about what the user should know of a model that loads.
 Tell = Callable[[str], None]
+#: Begins the line about a projector that cannot be used.
+NO_PICTURES = "no pictures: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Eyes:
         verdicts: Path,
         tell: Tell,
         cancel: Cancellation | None,
+        on_trial: Callable[[], None] | None = None,
     ) -> Tried:
         """Try a model with its projector in a child process, and without it where that fails.
 
@@ -76,14 +79,15 @@ class Eyes:
             verdicts: file of what is known of trials.
             tell: called with the reason where a projector that was found is left out.
             cancel: set it to give up.
+            on_trial: called when a trial begins.
 
         Raises:
             ModelError: the model cannot be loaded, or not with the projector that the user named.
         """
         from chatcli.engine.probe import probe
 
-        def verdict(way: LoadOptions) -> Verdict:
-            return probe(path, verdicts, way, cancel=cancel, shards=shards)
+        def verdict(way: LoadOptions) -> TrialVerdict:
+            return probe(path, verdicts, way, on_trial=on_trial, cancel=cancel, shards=shards)
 
         if self.projector is not None:
             seeing = replace(options, projector=self.projector.path, projector_on_gpu=self.on_gpu)
@@ -96,8 +100,8 @@ class Eyes:
         if self.projector is not None:  # it is the projector's fault, then
             blindness = _fault(self.projector.path, with_it)
             if self.named:
-                raise (ModelCrashed if with_it.outcome is Outcome.CRASHED else ModelError)(blindness)
-            tell(f"no pictures: {blindness}")
+                raise (ModelCrashed if with_it.outcome is TrialOutcome.CRASHED else ModelError)(blindness)
+            tell(f"{NO_PICTURES}{blindness}")
         return Tried(replace(options, use_extra_bufts=alone.use_extra_bufts), blindness)
 
 
@@ -116,7 +120,7 @@ def eyes_of(found: Located, settings: Settings, model: Header, tell: Tell) -> Ey
     reasons: list[str] = []
     header = projector_of(found, settings, model, reasons.append)
     for reason in reasons:
-        tell(f"no pictures: {reason}")
+        tell(f"{NO_PICTURES}{reason}")
     if header is not None:
         return Eyes(header, named=settings.projector != AUTO_PROJECTOR)
     if settings.projector == NO_PROJECTOR:
@@ -124,8 +128,8 @@ def eyes_of(found: Located, settings: Settings, model: Header, tell: Tell) -> Ey
     return Eyes(None, reasons[0] if reasons else "it reads text only: no projector (mmproj) is with it")
 
 
-def _fault(projector: Path, verdict: Verdict) -> str:
-    if verdict.outcome is not Outcome.CRASHED:
+def _fault(projector: Path, verdict: TrialVerdict) -> str:
+    if verdict.outcome is not TrialOutcome.CRASHED:
         return verdict.reason
     why = f": {verdict.reason}" if verdict.reason else ""
     return (

@@ -17,7 +17,7 @@ from chatcli.library.names import Located, find_model, locate
 from chatcli.library.stores import Places
 from chatcli.settings import AUTO_PROJECTOR, Paths, Settings
 
-__all__ = ["locate", "open_engine", "wanted_options"]
+__all__ = ["locate", "open_engine", "try_model", "wanted_options"]
 
 
 def open_engine(
@@ -33,13 +33,13 @@ def open_engine(
 
     Args:
         environ: environment variables, which say where other programs keep models.
-        on_progress: called in this thread while the weights load.
+        on_progress: called in this thread while the model is tried and while its weights load.
         cancel: set it, from any thread, to give up.
         tell: called in this thread with what should be known, as that a name stands for another file now.
 
     Raises:
         ModelNotFound: no such model.
-        InvalidModel: the file is not a sane GGUF.
+        InvalidModel: the file is of another kind, or incomplete.
         ModelCrashed: llama.cpp dies of it.
         ModelError: it cannot be loaded, or ``cancel`` was set.
         UsageError: a ``scripted:`` option makes no sense.
@@ -58,11 +58,15 @@ def open_engine(
     eyes = eyes.fitted(fitted)
     eyes_hashing = Hashing(checksums, eyes.files, cancel)
 
+    def on_trial() -> None:
+        if on_progress is not None:
+            on_progress(None)
+
     def open_with(layers: int) -> Engine:
         from chatcli.engine.llama import LlamaEngine
 
         options = replace(fitted.options, gpu_layers=layers)
-        seen = eyes.tried(found.path, options, shards, paths.probe_verdicts, tell, cancel)
+        seen = eyes.tried(found.path, options, shards, paths.probe_verdicts, tell, cancel, on_trial)
         return LlamaEngine.open(
             found.path,
             seen.options,
@@ -82,8 +86,33 @@ def open_engine(
     return engine
 
 
+def try_model(
+    found: Located, settings: Settings, paths: Paths, tell: Tell, on_trial: Callable[[], None]
+) -> None:
+    """Try a model that is new to this machine, as opening it would; not one too large for the memory.
+
+    Args:
+        found: the model.
+        tell: called with the reason where its projector cannot be used.
+        on_trial: called when a trial begins.
+
+    Raises:
+        InvalidModel: the file is of another kind, or incomplete.
+        ModelCrashed: llama.cpp dies of it.
+        ModelError: it cannot be loaded.
+    """
+    shards = _checked(found)
+    eyes = eyes_of(found, settings, shards[0], tell)
+    try:
+        fitted = _fitted(found, shards, settings, eyes.projector)
+    except ModelError:
+        return
+    eyes = eyes.fitted(fitted)
+    eyes.tried(found.path, fitted.options, shards, paths.probe_verdicts, tell, None, on_trial)
+
+
 def _tell_nobody(_line: str) -> None:
-    """Nobody wants to know."""
+    """No-op."""
 
 
 def _open_fitted(
@@ -106,13 +135,11 @@ def _checked(found: Located) -> Sequence[Header]:
     """The headers of the model's files, read once: of a large vocabulary that takes a tenth of a second.
 
     Raises:
-        InvalidModel: they make no sense.
+        InvalidModel: the file is of another kind, or incomplete.
     """
-    from chatcli.engine.gguf import check, read_header, read_shards
+    from chatcli.engine.gguf import check, read_header
 
-    header = read_header(found.path)
-    check(header)
-    return read_shards(header)
+    return check(read_header(found.path))
 
 
 def _fitted(found: Located, shards: Sequence[Header], settings: Settings, projector: Header | None) -> Plan:
