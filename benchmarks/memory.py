@@ -16,7 +16,8 @@ from pathlib import Path
 from benchmarks.shapes import SHAPES, write
 from chatcli.engine.estimate import estimate
 from chatcli.engine.gguf import read_header, read_shards
-from chatcli.engine.loading import LoadOptions, load_model
+from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.loading import load_model
 from chatcli.engine.native import load
 from chatcli.errors import ModelError
 from chatcli.library.bundled import bundled_model

@@ -149,40 +149,41 @@ class Settings:
         personas: name -> what it sets, all those of config.toml.
     """
 
-    model: str = _setting("lkjsxclm", "model to chat with: a path, a name, or scripted:")
+    model: str = _setting("lkjsxclm", "model to chat with: a file, a name, or scripted:")
     system: str | None = _setting(None, "system prompt")
-    assistant_name: str = _setting("lkjsxclm", "tag of the assistant in transcripts")
+    assistant_name: str = _setting("lkjsxclm", "name of the assistant in transcripts")
     ctx_size: int | None = _setting(
-        None, "context size in tokens, or auto: the largest that fits; default: the model's, up to 8192"
+        None, "context size in tokens; auto: the largest that fits; default: the model's own, at most 8192"
     )
-    gpu_layers: str = _setting("auto", "layers on the GPU: auto, all or a number")
-    kv_cache: str = _setting("f16", "type of the KV cache: f16, or q8_0, which takes half of the memory")
-    check_memory: bool = _setting(True, "refuse a model that would not fit the memory")
+    gpu_layers: str = _setting("auto", "number of layers on the GPU, auto or all")
+    kv_cache: str = _setting("f16", "type of the KV cache, such as f16, or q8_0 for half the memory")
+    check_memory: bool = _setting(True, "refuse a model that does not fit into memory")
     projector: str = _setting(
-        AUTO_PROJECTOR, "file (mmproj) that lets the model see; auto: the one that lies with it; none: none"
+        AUTO_PROJECTOR,
+        "projector (mmproj file) for pictures; auto: the one next to the model; none: no pictures",
     )
     picture_tokens: int | None = _setting(
-        None, "the most tokens a picture may take, where the model scales; default: as its maker says"
+        None, "most tokens per picture, for models that scale pictures; default: the model's own"
     )
-    threads: int | None = _setting(None, "CPU threads; default: the physical cores")
+    threads: int | None = _setting(None, "number of CPU threads; default: the physical cores")
     log: bool = _setting(True, "keep transcripts")
     state_cache_mb: int = _setting(
-        2048, "MiB on disk for what models have read of the last chats, so that they resume at once; 0: none"
+        2048, "MiB on disk for saved model states, with which recent chats resume at once; 0: save none"
     )
-    color: bool = _setting(True, "use colours on a terminal (NO_COLOR switches them off too)")
+    color: bool = _setting(True, "use colours on a terminal; NO_COLOR turns them off too")
     thinking: bool | None = _setting(
-        None, "let the model reason first, where its template can; default: its own"
+        None, "let the model reason before it answers, if its template can; default: the model's own"
     )
-    markdown: bool = _setting(True, "show answers as markdown; otherwise as the model wrote them")
-    plain: bool = _setting(False, "whole lines only, no styles, nothing that moves: for screen readers")
-    show_thinking: bool = _setting(True, "show the model's reasoning, not only that there is some")
-    keys: str = _setting("emacs", "keys of the line editor: emacs or vi")
-    key_good: str = _setting("f2", "key that calls the last answer good: f1 to f24, alt-KEY or none")
-    key_bad: str = _setting("f3", "key that calls the last answer bad: f1 to f24, alt-KEY or none")
+    markdown: bool = _setting(True, "format the Markdown of answers; false: print the raw text")
+    plain: bool = _setting(False, "print whole lines without styles and motion, for screen readers")
+    show_thinking: bool = _setting(True, "show the reasoning of the model; false: show only that it reasons")
+    keys: str = _setting("emacs", "key bindings of the line editor: emacs or vi")
+    key_good: str = _setting("f2", "key that rates the last answer good: f1 to f24, alt-KEY or none")
+    key_bad: str = _setting("f3", "key that rates the last answer bad: f1 to f24, alt-KEY or none")
     titles: str = _setting(
-        "first-message", "titles of chats: first-message, or model: written by it while you are idle"
+        "first-message", "titles of chats: first-message, or model: the model writes them while you are idle"
     )
-    persona: str | None = _setting(None, "persona to begin with, one of the [personas.NAME] tables")
+    persona: str | None = _setting(None, "persona at the start, one of the [personas.NAME] tables")
     sampling: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     personas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -1,8 +1,10 @@
-"""Writes the generated parts of the documentation; ``tests/test_docs.py`` holds them to the code.
+"""Writes the generated parts of the documentation; ``tests/test_docs.py`` compares them with the code.
 
-A generated part stands between ``<!-- NAME -->`` and ``<!-- end of NAME -->``. Usage: python docs/generate.py
+A generated part stands between ``<!-- NAME -->`` and ``<!-- end of NAME -->``. It has texts of this project,
+none of a library, so every version of the libraries gives the same text. Usage: python -m docs.generate
 """
 
+import inspect
 import re
 import typing
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from typing import Any
 
 import typer
 
+from chatcli.cli.lazy import LazyGroup
 from chatcli.cli.main import app
 from chatcli.errors import ChatcliError, ExitCode
 from chatcli.sampling import SamplingParams
@@ -19,6 +22,8 @@ from chatcli.settings import Settings, setting_help
 from chatcli.terminal.commands.table import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
+# Options that typer adds, with texts of its own. docs/commands.md describes them by hand.
+_NOT_OURS = {"help", "install_completion", "show_completion"}
 
 
 def command_reference() -> str:
@@ -26,21 +31,28 @@ def command_reference() -> str:
     return "\n".join(_command(["chatcli"], typer.main.get_command(app)))
 
 
+def subcommands(command: Any) -> dict[str, Any]:
+    """The commands of a group by name, imported; {} for a command that is no group."""
+    if isinstance(command, LazyGroup):
+        return {name: command.load(name) for name in command.sources}
+    return dict(getattr(command, "commands", {}))
+
+
 def _command(words: list[str], command: Any) -> Iterator[str]:
-    yield f"### `{' '.join(words)}`\n\n{command.help}\n"
+    yield f"### `{' '.join(words)}`\n\n{inspect.cleandoc(command.help)}\n"
     rows = [
         (", ".join(p.opts + p.secondary_opts), p.metavar or "", p.help)
         for p in command.params
-        if p.param_type_name == "option" and not p.hidden and p.help
+        if p.param_type_name == "option" and p.name not in _NOT_OURS
     ]
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     if arguments:
-        yield "".join(f"- `{p.metavar or p.name}`: {p.help}\n" for p in arguments)
+        yield "".join(f"- `{p.metavar}`: {p.help}\n" for p in arguments)
     if rows:
         yield "| option | | |\n|---|---|---|"
         yield from (f"| `{names}` | {_cell(metavar)} | {_cell(help)} |" for names, metavar, help in rows)
         yield ""
-    for name, sub in sorted(getattr(command, "commands", {}).items()):
+    for name, sub in sorted(subcommands(command).items()):
         yield from _command([*words, name], sub)
 
 

@@ -11,11 +11,12 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "chatcli"
 # A room may import itself and the rooms named after it.
 ALLOWED = {
+    "words": set(),
     "errors": set(),
     "sampling": {"errors"},
     "settings": {"errors", "sampling"},
     "chat": {"errors", "sampling"},
-    "engine": {"errors", "sampling", "chat"},
+    "engine": {"errors", "sampling", "settings", "chat"},
     "feedback": {"errors", "sampling", "chat"},
     "library": {"errors", "sampling", "settings", "chat", "engine"},
     "storage": {"errors", "sampling", "settings", "chat", "feedback"},
@@ -88,6 +89,8 @@ def test_imports_run_one_way(path: Path) -> None:
     for name, _ in _imports(path):
         parts = name.split(".")
         if parts[0] == "chatcli" and len(parts) > 1 and parts[1] not in {room, "__version__"}:
+            if parts[1] == "words":  # numbers and lists as people read them; every room may say something
+                continue
             assert parts[1] in ALLOWED[room], f"{path} imports {name}"
 
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,14 @@ import typer
 
 from chatcli.cli.main import app
 from chatcli.terminal.commands.table import COMMANDS
-from docs.generate import PARTS, ROOT, filled
+from docs.generate import PARTS, ROOT, filled, subcommands
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("[bm]*/README.md")])
 
 
 @pytest.mark.parametrize("name", PARTS)
 def test_generated_parts_are_up_to_date(name: str) -> None:
-    """What is generated from the code is as the code says; else run ``python docs/generate.py``."""
+    """What is generated from the code is as the code says; else run ``python -m docs.generate``."""
     text = (ROOT / name).read_text(encoding="utf-8")
     assert filled(text, PARTS[name]) == text
 
@@ -37,7 +38,7 @@ def test_every_command_and_option_has_help() -> None:
         assert command.help, command.name
         for parameter in command.params:
             assert getattr(parameter, "help", None), f"{command.name}: {parameter.name}"
-        pending += getattr(command, "commands", {}).values()
+        pending += subcommands(command).values()
 
 
 def test_slash_commands_are_declared_once() -> None:
@@ -58,3 +59,17 @@ def test_ci_runs_readmes_own_command() -> None:
     assert done.stdout.strip() in (ROOT / "README.md").read_text(encoding="utf-8")
     assert "pytest" in done.stdout
     assert "readme_command.py tests" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_every_declared_dependency_is_pinned() -> None:
+    """constraints.txt pins every dependency of pyproject.toml; else run ``bash .ci/versions pin``."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        declared = tomllib.load(file)
+    project = declared["project"]
+    wanted = [*project["dependencies"], *declared["build-system"]["requires"]]
+    for more in (*project["optional-dependencies"].values(), *declared["dependency-groups"].values()):
+        wanted += more
+    names = {re.split(r"[\[<>=]", requirement)[0] for requirement in wanted}
+    pins = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    assert all(re.match(r"[a-z0-9-]+==\d", pin) for pin in pins)
+    assert names <= {pin.partition("==")[0] for pin in pins}

@@ -53,7 +53,7 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts of one answer.
+    """Token counts of one answer; all 0 if the engine does not count tokens.
 
     Attributes:
         prompt_tokens: length of the whole prompt.
@@ -67,6 +67,11 @@ class Usage:
     cached_tokens: int = 0
     decoded_tokens: int = 0
     completion_tokens: int = 0
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the engine counted tokens: no prompt is empty."""
+        return self.prompt_tokens > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""``chatcli arena``: blind duels over a file of prompts, and the standings they lead to."""
+"""``chatcli arena``: blind duels over a file of prompts, and the leaderboard that follows from them."""
 
 import shlex
 from collections.abc import Sequence
@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from chatcli.cli.invocation import Invocation
-from chatcli.cli.leaving import leaves_on_signals
-from chatcli.cli.options import ChatOptions
+from chatcli.cli.invocation import Invocation, exit_on_signals
+from chatcli.cli.options import invoked
 from chatcli.errors import ExitCode, UsageError
 from chatcli.settings import Settings
 
@@ -19,27 +18,21 @@ if TYPE_CHECKING:
     from chatcli.session.arena import Arena
     from chatcli.session.contenders import Contender
     from chatcli.terminal.ballot_arena import Outcome
-    from chatcli.terminal.screen import Screen
 
-#: The command that a file of prompts stands for.
 _DUELS = "duels"
 
 
 class _DuelsUnlessNamed(TyperGroup):
-    """``chatcli arena FILE`` is ``chatcli arena duels FILE``."""
+    """A group in which ``chatcli arena FILE`` means ``chatcli arena duels FILE``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the command where none is named."""
+        """Insert the name of the default command."""
         if args and args[0] not in {*self.commands, "-h", "--help"}:
             args = [_DUELS, *args]
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(
-    help="Blind duels between models, adapters or settings: arena FILE --contender ... --contender ...",
-    cls=_DuelsUnlessNamed,
-    no_args_is_help=True,
-)
+app = typer.Typer(cls=_DuelsUnlessNamed, no_args_is_help=True)
 
 
 @app.command(_DUELS)
@@ -48,7 +41,8 @@ def duels(
     prompts: Annotated[
         Path,
         typer.Argument(
-            metavar="PROMPTS", help="A prompt a line; JSON Lines with prompt or messages; or a transcript."
+            metavar="PROMPTS",
+            help="Text with one prompt per line, JSON Lines with prompt or messages, or a transcript.",
         ),
     ],
     contender: Annotated[
@@ -56,26 +50,25 @@ def duels(
         typer.Option(
             "--contender",
             metavar="SPEC",
-            help="'MODEL', 'MODEL NAME=VALUE ...', 'NAME=VALUE' or an adapter's path. Twice or more.",
+            help="'MODEL', 'MODEL NAME=VALUE ...', 'NAME=VALUE' or the path of an adapter. At least two.",
         ),
     ] = [],  # noqa: B006  (typer copies it)
     most: Annotated[
-        int | None, typer.Option("--duels", metavar="N", min=1, help="Stop after so many duels.")
+        int | None, typer.Option("--duels", metavar="N", min=1, help="Stop after N duels.")
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a summary as JSON; the duels are shown on stderr.")
+        bool, typer.Option("--json", help="Print a summary as JSON; show the duels on stderr.")
     ] = False,
 ) -> None:
-    """Judge blind duels: read two answers, press a key. The same command goes on where it stopped."""
+    """Judge blind duels: read two answers, press a key. Run the command again to continue."""
     from chatcli.session.arena import Arena
     from chatcli.session.arena_prompts import read_prompts
 
-    invocation = Invocation.from_process()
-    settings = (context.find_root().obj or ChatOptions()).settings(invocation.environ, invocation.paths)
+    invocation, settings = invoked(context)
     arena = Arena(read_prompts(prompts, settings.system), _contenders(contender, settings, invocation))
     shown_on = invocation.stderr if as_json else invocation.stdout
     if not (invocation.stdin.isatty() and shown_on.isatty()):
-        raise UsageError("an arena needs a terminal: somebody must read the answers and press a key")
+        raise UsageError("an arena needs a terminal, on which you read the answers and press a key")
     outcome = _hold(arena, settings, invocation, most, as_json=as_json)
     _conclude(arena, outcome, settings, invocation, as_json=as_json)
     if outcome.interrupted:
@@ -86,19 +79,24 @@ def duels(
 def leaderboard(
     context: typer.Context,
     run: Annotated[
-        str, typer.Option("--run", metavar="RUN", help="Only this run of the arena; its beginning is enough.")
+        str,
+        typer.Option(
+            "--run",
+            metavar="RUN",
+            help="Count only this run of the arena; the beginning of its id is enough.",
+        ),
     ] = "",
-    everything: Annotated[bool, typer.Option("--all", help="Count /compare of chats too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Count /compare in chats too.")] = False,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write a page, complete in itself.")
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a web page in one file.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show the standings: Bradley-Terry strengths with 95% intervals, who beat whom, position bias."""
+    """Show the leaderboard: Bradley-Terry strengths with 95% intervals, wins by pair, position bias."""
     from chatcli.session.arena_board import board_of, board_record, comparisons
     from chatcli.storage.feedback_log import FeedbackLog
 
-    invocation = Invocation.from_process()
+    invocation, settings = invoked(context)
     log = FeedbackLog(invocation.paths.feedback_log)
     found = comparisons(log.live(), run=run, everything=everything)
     if run and not found:
@@ -109,27 +107,25 @@ def leaderboard(
         from chatcli.storage.durable import atomic_write
 
         atomic_write(html, [board_page(board).encode()])
-        invocation.note(f"chatcli: wrote {html}")
+        invocation.say(f"wrote {html}")
     if as_json:
         invocation.write_json(board_record(board))
     elif html is None:
         from chatcli.terminal.ballot_board import board_lines
 
-        settings = (context.find_root().obj or ChatOptions()).settings(invocation.environ, invocation.paths)
-        screen = _screen(invocation, settings)
+        screen = invocation.screen(settings)
         lines = board_lines(board, screen.width, unicode=screen.abilities.unicode)
         invocation.write("".join(f"{line}\n" for line in lines))
 
 
 def _contenders(specs: Sequence[str], settings: Settings, invocation: Invocation) -> "list[Contender]":
-    """What the specifications mean; every model is on this disk.
+    """Parse the specifications and check that each model is on this disk.
 
     Raises:
-        UsageError: one of them makes no sense.
-        ModelNotFound: there is no such model.
+        UsageError: a specification is invalid.
+        ModelNotFound: a model does not exist.
     """
-    from chatcli.engine.scripted import PREFIX as SCRIPTED
-    from chatcli.library.names import find_model
+    from chatcli.library.opening import check_model
     from chatcli.library.stores import Places
     from chatcli.session.contenders import Contender, parse_contender
 
@@ -139,10 +135,9 @@ def _contenders(specs: Sequence[str], settings: Settings, invocation: Invocation
         try:
             words = shlex.split(spec)
         except ValueError as error:
-            raise UsageError(f"--contender {spec}: {error}; put what holds spaces in quotes") from None
+            raise UsageError(f"--contender {spec}: {error}; put values with spaces in quotes") from None
         contender = parse_contender(words, base, "--contender")
-        if not contender.settings.model.startswith(SCRIPTED):
-            find_model(contender.settings.model, Places.of(invocation.environ, invocation.paths))
+        check_model(contender.settings, Places.of(invocation.environ, invocation.paths))
         found.append(contender)
     return found
 
@@ -150,8 +145,7 @@ def _contenders(specs: Sequence[str], settings: Settings, invocation: Invocation
 def _hold(
     arena: "Arena", settings: Settings, invocation: Invocation, most: int | None, *, as_json: bool
 ) -> "Outcome":
-    """Hold the session."""
-    from chatcli.cli.wiring import judge_of, opener
+    """Run the duels."""
     from chatcli.session.arena_answers import AnswerWriter, answers_file
     from chatcli.storage.feedback_log import FeedbackLog
     from chatcli.terminal.ballot import drawn_on
@@ -160,22 +154,22 @@ def _hold(
     log = FeedbackLog(invocation.paths.feedback_log)
     arena.take_records(log.of_transcript(arena.name))
     file = answers_file(invocation.paths.arena, arena) if settings.log else None
-    screen = _screen(invocation, settings, on_stderr=as_json)
+    screen, sessions = invocation.screen(settings, on_stderr=as_json), invocation.sessions
     output = drawn_on(invocation.stderr) if as_json else None
     with (
-        leaves_on_signals(),
-        AnswerWriter(arena, opener(invocation), file) as writer,
-        closing(judge_of(settings, invocation)) as judge,
+        exit_on_signals(),
+        AnswerWriter(arena, sessions.opener(), file) as writer,
+        closing(sessions.judge(settings)) as judge,
     ):
         if arena.done:
-            screen.note(f"(going on: {arena.done} of {arena.planned} duels are judged)")
+            screen.note(f"(continuing: {arena.done} of {arena.planned} duels are judged)")
         return ArenaSession(arena, writer, judge, screen, most=most, output=output).hold()
 
 
 def _conclude(
     arena: "Arena", outcome: "Outcome", settings: Settings, invocation: Invocation, *, as_json: bool
 ) -> None:
-    """Say what was done, and who is who: the standings of this run."""
+    """Show the result: counts, the names of the contenders, the leaderboard of this run."""
     from chatcli.session.arena_board import board_of, board_record, comparisons
     from chatcli.storage.feedback_log import FeedbackLog
 
@@ -196,12 +190,12 @@ def _conclude(
         return
     from chatcli.terminal.ballot_board import board_lines
 
-    screen = _screen(invocation, settings)
+    screen = invocation.screen(settings)
     screen.note(f"{arena.done} of {arena.planned} duels are judged (run {arena.run})")
     for count, what in (
-        (outcome.skipped, "skipped; they come again with the next run of this command"),
-        (outcome.same, "not shown, since both answers have the same words"),
-        (len(outcome.unanswered), "not shown, since a contender cannot answer"),
+        (outcome.skipped, "skipped; the next run of this command shows them again"),
+        (outcome.same, "not shown, because both answers are the same"),
+        (len(outcome.unanswered), "not shown, because a contender cannot answer"),
     ):
         if count:
             screen.note(f"{count} {what}")
@@ -209,16 +203,3 @@ def _conclude(
         screen.note(f"  {reason}")
     for line in board_lines(board, screen.width, unicode=screen.abilities.unicode):
         screen.text(line)
-
-
-def _screen(invocation: Invocation, settings: Settings, *, on_stderr: bool = False) -> "Screen":
-    from chatcli.terminal.screen import Screen
-
-    return Screen(
-        invocation.stderr if on_stderr else invocation.stdout,
-        invocation.environ,
-        color=settings.color,
-        markdown=settings.markdown,
-        plain=settings.plain,
-        keys=invocation.stdin,
-    )

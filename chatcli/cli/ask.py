@@ -1,50 +1,57 @@
-"""``chatcli ask`` and piped text: one question, the answer on stdout, nothing else there."""
+"""``chatcli ask`` and text from a pipe: one question; stdout carries the answer and nothing else."""
 
+import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chatcli.chat.message import FinishReason, Generation
-from chatcli.cli.invocation import Invocation
+from chatcli.chat.message import FinishReason, Generation, Picture
+from chatcli.chat.pictures import caption
+from chatcli.cli.invocation import Invocation, available_signals
 from chatcli.cli.options import ChatOptions, takes_model_options
-from chatcli.cli.prompt_output import prompt_page, prompt_record
-from chatcli.engine.base import Finished, LeftOut, ReasoningDelta, TextDelta, Unseen
+from chatcli.engine.base import Finished, LeftOut, Prompt, PromptToken, ReasoningDelta, TextDelta, Unseen
 from chatcli.errors import ExitCode, UsageError
 from chatcli.session.attachments import STDIN, enclose, read_files, read_pictures
-from chatcli.session.background import BackgroundAnswer
+from chatcli.terminal.sanitize import sanitize_line
+from chatcli.words import counted
+
+if TYPE_CHECKING:
+    from chatcli.session.background import BackgroundAnswer
 
 
 @takes_model_options
 def ask(
     context: typer.Context,
     prompt: Annotated[
-        list[str] | None, typer.Argument(metavar="[PROMPT]...", help="The question; piped text follows it.")
+        list[str] | None,
+        typer.Argument(metavar="[PROMPT]...", help="The question; text from a pipe is added after it."),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object instead of the text.")
+        bool, typer.Option("--json", help="Print the answer and its details as JSON.")
     ] = False,
     json_schema: Annotated[
         str | None,
         typer.Option(
-            "--json-schema", metavar="FILE|TEXT", help="The answer is JSON that follows this schema."
+            "--json-schema", metavar="FILE|TEXT", help="Make the answer JSON that follows this schema."
         ),
     ] = None,
     grammar: Annotated[
-        Path | None, typer.Option("--grammar", metavar="FILE", help="The answer follows this GBNF grammar.")
+        Path | None,
+        typer.Option("--grammar", metavar="FILE", help="Make the answer follow this GBNF grammar."),
     ] = None,
     show_prompt: Annotated[
-        bool, typer.Option("--show-prompt", help="Print what the model would read; generate nothing.")
+        bool, typer.Option("--show-prompt", help="Print the prompt and its tokens; generate nothing.")
     ] = False,
     options: ChatOptions = ChatOptions(),  # noqa: B008  (frozen)
 ) -> None:
-    """Answer one question and end."""
+    """Answer one question and exit."""
     answer_once(
         Invocation.from_process(),
         options.over(context.obj or ChatOptions()),
@@ -66,11 +73,13 @@ def answer_once(
     grammar: Path | None = None,
     show_prompt: bool = False,
 ) -> None:
-    """Answer the question made of ``words`` and the piped text (words, blank line, text) and of pictures.
+    """Answer a question and print the answer.
+
+    The question is ``words``, the piped text and the attached files, joined by blank lines, with pictures.
 
     Raises:
-        UsageError: there is no question, or options contradict each other.
-        ChatcliError: whatever keeps the model from answering.
+        UsageError: the question is empty, or options exclude each other.
+        ChatcliError: the model cannot answer.
     """
     constraint = _constraint(json_schema, grammar)
     settings = options.settings(invocation.environ, invocation.paths)
@@ -81,12 +90,11 @@ def answer_once(
     question = "\n\n".join(part for part in (" ".join(words), piped, files) if part)
     if not (question or pictures):
         raise UsageError("there is no question; give one as an argument or through a pipe")
-    from chatcli.cli.wiring import background_engine, new_session
-
+    sessions, tell = invocation.sessions, None if invocation.interactive else invocation.say
     with (
-        background_engine(settings, invocation) as engine,
+        sessions.engine(settings, tell) as engine,
         closing(
-            new_session(settings, invocation, engine, resume=options.conversation, grammar=constraint)
+            sessions.session(settings, engine, resume=options.conversation, grammar=constraint)
         ) as session,
     ):
         if show_prompt:
@@ -96,21 +104,22 @@ def answer_once(
             else:
                 invocation.write(prompt_page(prompt))
             return
-        engine()  # a model that cannot be loaded leaves no transcript behind
+        engine()  # wait: a model that fails to load must leave no transcript
         answer = session.send(question, pictures)
-        with _interrupts(answer):
+        with _stop_on_signals(answer):
             finished, text, reasoning = _stream(invocation, answer, silent=as_json)
         if as_json:
-            record = _as_json(finished, text, reasoning)
-            invocation.write_json(record, indent=None)
+            invocation.write_json(_answer_record(finished, text, reasoning), indent=None)
         elif text and not text.endswith("\n"):
             invocation.write("\n")
     if finished.finish_reason is FinishReason.INTERRUPTED:
         raise KeyboardInterrupt
 
 
-def _stream(invocation: Invocation, answer: BackgroundAnswer, *, silent: bool) -> tuple[Generation, str, str]:
-    """Print the answer as it comes; returns how it came to be, its text and its reasoning."""
+def _stream(
+    invocation: Invocation, answer: "BackgroundAnswer", *, silent: bool
+) -> tuple[Generation, str, str]:
+    """Print the answer while it is generated; return its details, its text and its reasoning."""
     text: list[str] = []
     reasoning: list[str] = []
     try:
@@ -122,29 +131,30 @@ def _stream(invocation: Invocation, answer: BackgroundAnswer, *, silent: bool) -
             elif isinstance(event, ReasoningDelta):
                 reasoning.append(event.text)
             elif isinstance(event, LeftOut):
-                invocation.note(f"chatcli: {len(event.indices)} oldest messages did not fit the context")
+                invocation.say(f"{counted(len(event.indices), 'oldest message')} did not fit the context")
             elif isinstance(event, Unseen):
-                invocation.note(f"chatcli: {event}")
+                invocation.say(str(event))
             elif isinstance(event, Finished):
                 generation = event.generation
     except BrokenPipeError:
         answer.cancel()
-        for _ in answer:  # let what came be saved
+        for _ in answer:  # lets the session save the part that came
             pass
         raise
     return generation, "".join(text), "".join(reasoning)
 
 
 @contextmanager
-def _interrupts(answer: BackgroundAnswer) -> Iterator[None]:
-    """The first Ctrl-C stops the answer and keeps what came; the second ends the program at once."""
+def _stop_on_signals(answer: "BackgroundAnswer") -> Iterator[None]:
+    """Stop the answer at the first Ctrl-C and keep the part that came; exit at once at the second."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         if answer.cancelled:
             os._exit(ExitCode.INTERRUPTED)
         answer.cancel()
 
-    former = {number: signal.signal(number, stop) for number in _stopping_signals()}
+    numbers = available_signals("SIGINT", "SIGTERM", "SIGHUP")
+    former = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:
@@ -152,13 +162,8 @@ def _interrupts(answer: BackgroundAnswer) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _stopping_signals() -> list[signal.Signals]:
-    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
-    return [getattr(signal, name) for name in names if hasattr(signal, name)]
-
-
 def _constraint(json_schema: str | None, grammar: Path | None) -> str | None:
-    """The GBNF grammar the answer must follow, or None."""
+    """Return the GBNF grammar that the answer must follow, or None."""
     if json_schema is not None and grammar is not None:
         raise UsageError("--json-schema and --grammar exclude each other")
     if grammar is not None:
@@ -175,17 +180,52 @@ def _read(path: Path, option: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise UsageError(f"{option} {path}: {reason}") from None
 
 
-def _as_json(generation: Generation, text: str, reasoning: str) -> dict[str, Any]:
+def _answer_record(generation: Generation, text: str, reasoning: str) -> dict[str, Any]:
     return {
         "answer": text,
         "reasoning": reasoning or None,
         "finish_reason": str(generation.finish_reason),
         "model": generation.model.name,
         "seed": generation.parameters.seed,
-        "usage": asdict(generation.usage),
+        "usage": asdict(generation.usage) if generation.usage.is_counted else None,
         "timings": {name: round(seconds, 6) for name, seconds in asdict(generation.timings).items()},
     }
+
+
+def prompt_record(prompt: Prompt) -> dict[str, Any]:
+    """Return a prompt as data, with every token."""
+    return {
+        "text": prompt.text,
+        "tokens": [asdict(token) for token in prompt.tokens],
+        "left_out": list(prompt.left_out),
+    }
+
+
+def prompt_page(prompt: Prompt) -> str:
+    """Return the text of a prompt, a blank line, and one line per token: id, ``*`` for a control token, text.
+
+    All tokens of a picture share one line.
+    """
+    header = f"{len(prompt.tokens)} tokens (id, * for a control token, text):"
+    return "\n".join([prompt.text, "", header, *_token_lines(prompt.tokens), ""])
+
+
+def _token_lines(tokens: Sequence[PromptToken]) -> Iterator[str]:
+    width = max((len(str(token.id)) for token in tokens), default=1)
+    picture, parts = "", 0
+    for token in (*tokens, None):
+        if parts and (token is None or token.id >= 0 or token.text):
+            shown = caption(Picture("", f"{sanitize_line(picture)}, {parts} tokens"))
+            yield f"{'':>{width}} * {shown}"
+            parts = 0
+        if token is None:
+            return
+        if token.id < 0:  # a part of a picture; the first part carries its name
+            picture, parts = picture if parts else token.text, parts + 1
+        else:
+            text = json.dumps(token.text, ensure_ascii=False)
+            yield f"{token.id:>{width}} {'*' if token.special else ' '} {text}"

@@ -5,10 +5,8 @@ from contextlib import closing, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from chatcli import __version__
-from chatcli.cli.invocation import Invocation
-from chatcli.cli.leaving import leaves_on_signals
+from chatcli.cli.invocation import Invocation, exit_on_signals
 from chatcli.cli.options import ChatOptions
-from chatcli.cli.wiring import background_engine, judge_of, new_session, transcript_store
 from chatcli.errors import AmbiguousReference, UsageError
 from chatcli.settings import Settings
 
@@ -18,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def chat(invocation: Invocation, options: ChatOptions) -> None:
-    """Chat until the person leaves. The prompt appears at once; the model loads behind it.
+    """Run a chat until the user leaves. The prompt appears at once; the model loads in the background.
 
     Raises:
-        ChatcliError: a setting or a file makes no sense, or the conversation to go on with cannot be.
+        ChatcliError: a setting or an attached file is invalid, or the conversation cannot be continued.
     """
     from chatcli.session.attachments import read_files, read_pictures
     from chatcli.terminal.chat import Chat, Surroundings
@@ -29,33 +27,24 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
     from chatcli.terminal.commands.conversation import show_where_it_stands
     from chatcli.terminal.commands.judging import key_hint
     from chatcli.terminal.loop import run
-    from chatcli.terminal.screen import Screen
     from chatcli.terminal.status import status_line, waiting_for
 
     paths = invocation.paths
     settings = options.settings(invocation.environ, paths)
     files, pictures = read_files(options.file or []), read_pictures(options.image or [])
-    screen = Screen(
-        invocation.stdout,
-        invocation.environ,
-        color=settings.color,
-        markdown=settings.markdown,
-        plain=settings.plain,
-        show_thinking=settings.show_thinking,
-        keys=invocation.stdin,
-    )
+    screen, sessions = invocation.screen(settings), invocation.sessions
     held = nullcontext() if _reads_lines(settings, invocation) else screen.keyboard.held()
     screen.note(f"chatcli {__version__} · {settings.model} · /help lists the commands")
     for line in _hint(settings, invocation):
         screen.note(line)
     notices: list[str] = []
-    with held, background_engine(settings, invocation, notices.append) as engine:
-        screen.keyboard.poll()  # before the terminal was held, Enter and Ctrl-J were the same
+    with held, sessions.engine(settings, notices.append) as engine:
+        screen.keyboard.poll()  # keys typed before the terminal was held: Enter and Ctrl-J are the same there
         screen.waiting = waiting_for(engine)
         resumed = _resumed(options, settings, invocation)
         if resumed == "":
             return
-        session = new_session(settings, invocation, engine, resume=resumed)
+        session = sessions.session(settings, engine, resume=resumed)
         surroundings = Surroundings(
             invocation.environ,
             invocation.stdout,
@@ -63,7 +52,7 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
             lambda name: options.settings(invocation.environ, paths, persona=name),
             notices,
         )
-        chat = Chat(session, screen, surroundings, judge_of(settings, invocation))
+        chat = Chat(session, screen, surroundings, sessions.judge(settings))
         keys = (settings.key_good, settings.key_bad)
         status = status_line(session, engine, verdict=lambda: attached_hint(chat) or key_hint(chat, keys))
         prompt = _prompt(chat, settings, invocation, status)
@@ -73,7 +62,7 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
         chat.attachments += files
         chat.pictures += pictures
         _say_attached(chat)
-        with leaves_on_signals(), closing(chat.judge), closing(session):
+        with exit_on_signals(), closing(chat.judge), closing(session):
             run(chat, prompt)
 
 
@@ -86,13 +75,13 @@ def _say_attached(chat: "Chat") -> None:
 
 
 def _resumed(options: ChatOptions, settings: Settings, invocation: Invocation) -> str | None:
-    """The conversation to go on with, chosen by the person where none, or more than one, is named.
+    """Return the name of the conversation to continue; the user chooses if the options leave it open.
 
     Returns:
-        Its name; None: a new one; empty: the person did not choose.
+        The name; None for a new conversation; '' if the user chose none.
 
     Raises:
-        UsageError: there is none that is meant.
+        UsageError: no conversation matches.
     """
     from chatcli.session.past_chats import PastChats
 
@@ -103,10 +92,10 @@ def _resumed(options: ChatOptions, settings: Settings, invocation: Invocation) -
         if named is None:
             return None
         with suppress(AmbiguousReference):
-            return transcript_store(settings, invocation).resolve(named)
+            return invocation.sessions.store(settings).resolve(named)
     with PastChats(invocation.paths) as chats:
         if not chats.find(""):
-            raise UsageError("there is no conversation yet to choose from")
+            raise UsageError("there is no conversation to choose from yet")
         text = options.resume or ""
         if _reads_lines(settings, invocation):
             from chatcli.terminal.plain_prompt import PlainPrompt
@@ -114,17 +103,17 @@ def _resumed(options: ChatOptions, settings: Settings, invocation: Invocation) -
             return PlainPrompt(invocation.stdin, invocation.stdout).choose(chats, text) or ""
         from chatcli.terminal.picker import pick
 
-        with leaves_on_signals():
+        with exit_on_signals():
             return pick(chats, text) or ""
 
 
 def _reads_lines(settings: Settings, invocation: Invocation) -> bool:
-    """Whether plain lines are read, because nothing may move on the screen."""
+    """Whether to read plain lines, because nothing may move on the screen."""
     return settings.plain or invocation.environ.get("TERM") == "dumb"
 
 
 def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Callable[[], str]) -> "Lines":
-    """The line editor, or plain lines."""
+    """Return the line editor, or the reader of plain lines."""
     if _reads_lines(settings, invocation):
         from chatcli.terminal.plain_prompt import PlainPrompt
 
@@ -150,7 +139,7 @@ def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Ca
 
 
 def _hint(settings: Settings, invocation: Invocation) -> list[str]:
-    """What newcomers should know: that the bundled model is a toy, and how to get a real one."""
+    """Return what to tell a user who has the bundled model only: how to get a better one."""
     from chatcli.library.bundled import NAME
     from chatcli.library.names import known_models
     from chatcli.library.stores import Places
@@ -161,9 +150,9 @@ def _hint(settings: Settings, invocation: Invocation) -> list[str]:
     from chatcli.library.catalog import entries
     from chatcli.library.recommend import measured, recommend
 
-    fitting = recommend(measured(places, gpu=False), entries())  # llama.cpp loads too slowly to ask it here
+    fitting = recommend(measured(places, gpu=False), entries())  # asking llama.cpp takes too long here
     fetch = f"chatcli pull {fitting[0].entry.name} (others:" if fitting else "see"
     return [
-        f"{NAME} is a tiny model that comes with the program; it knows little.",
-        f"A real one that fits: {fetch} chatcli models recommend{')' if fitting else ''}",
+        f"{NAME} is the tiny model that comes with chatcli; it knows little.",
+        f"A larger model for this machine: {fetch} chatcli models recommend{')' if fitting else ''}",
     ]

@@ -1,28 +1,33 @@
-"""What the shell offers at Tab: models, transcripts, personas. Quick, and never an error."""
+"""Shell completion of models, conversations, personas and pictures. Errors give no suggestions."""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from chatcli.errors import ChatcliError
-from chatcli.settings import Paths, load_settings
+from chatcli.settings import Paths, Settings, load_settings
 
-_MOST = 50
+_MOST = 50  # suggestions
 
 
 def models(incomplete: str) -> list[str]:
-    """Names of models that begin so."""
-    from chatcli.library.names import known_models
+    """Names of models with this beginning."""
+    from chatcli.library.opening import model_names
     from chatcli.library.stores import Places
 
-    return _beginning(incomplete, known_models(Places.of(os.environ, _paths())))
+    paths = Paths.locate(os.environ)
+    try:
+        settings = load_settings({}, {}, paths.config_file)
+    except ChatcliError:
+        settings = Settings()
+    return _beginning(incomplete, model_names(settings, Places.of(os.environ, paths)))
 
 
 def transcripts(incomplete: str) -> list[tuple[str, str]]:
-    """Names of the newest conversations that begin so, with their titles."""
+    """Ids of the newest conversations with this beginning, each with its title."""
     from chatcli.storage.index import TranscriptIndex
 
-    paths = _paths()
+    paths = Paths.locate(os.environ)
     try:
         index = TranscriptIndex(paths.transcripts, paths.index)
         found = index.newest(_MOST)
@@ -33,16 +38,15 @@ def transcripts(incomplete: str) -> list[tuple[str, str]]:
 
 
 def personas(incomplete: str) -> list[str]:
-    """Names of personas that begin so."""
+    """Names of personas with this beginning."""
     try:
-        known = load_settings({}, {}, _paths().config_file).personas
+        return _beginning(incomplete, load_settings({}, {}, Paths.locate(os.environ).config_file).personas)
     except ChatcliError:
         return []
-    return _beginning(incomplete, known)
 
 
 def pictures(incomplete: str) -> list[str]:
-    """Folders, and files named like pictures, that begin so."""
+    """Folders and picture files with this beginning."""
     from chatcli.session.attachments import is_picture_name
 
     folder, slash, beginning = incomplete.rpartition("/")
@@ -51,13 +55,9 @@ def pictures(incomplete: str) -> list[str]:
     except (OSError, ValueError):
         return []
     folders = {entry.name for entry in entries if entry.is_dir()}
-    found = [e.name for e in entries if e.name in folders or is_picture_name(e.name)]
-    begun = [name for name in found if name.startswith(beginning)][:_MOST]
-    return [f"{folder}{slash}{name}{'/' if name in folders else ''}" for name in begun]
-
-
-def _paths() -> Paths:
-    return Paths.locate(os.environ)
+    names = [e.name for e in entries if e.name in folders or is_picture_name(e.name)]
+    found = _beginning(beginning, names)[:_MOST]
+    return [f"{folder}{slash}{name}{'/' if name in folders else ''}" for name in found]
 
 
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:

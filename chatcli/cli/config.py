@@ -1,4 +1,4 @@
-"""``chatcli config``: where the settings are, what they are, and a file to begin with."""
+"""``chatcli config``: print the settings and their file, or write a commented config.toml."""
 
 import json
 import os
@@ -15,25 +15,25 @@ from chatcli.errors import UsageError
 from chatcli.sampling import SamplingParams
 from chatcli.settings import PERSONA_SETTINGS, Settings, setting_help
 
-app = typer.Typer(help="Settings: show them, or write a file to begin with.")
+app = typer.Typer()
 
 
 @app.command("path")
 def path() -> None:
-    """Print where config.toml is, or would be."""
+    """Print the path of config.toml, whether it exists or not."""
     invocation = Invocation.from_process()
     invocation.write(f"{invocation.paths.config_file}\n")
 
 
 @app.command("init")
 def init() -> None:
-    """Write a config.toml in which every setting stands, commented out, with its default."""
+    """Write a config.toml that lists every setting with its default, commented out."""
     from chatcli.storage.durable import atomic_write
 
     invocation = Invocation.from_process()
     file = invocation.paths.config_file
     if os.path.lexists(file):
-        raise UsageError(f"{file} is there already; edit it, or move it away first")
+        raise UsageError(f"{file} exists; edit it, or move it away first")
     atomic_write(file, commented_config().encode())
     invocation.write(f"{file}\n")
 
@@ -45,7 +45,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     options: ModelOptions = ModelOptions(),  # noqa: B008  (frozen)
 ) -> None:
-    """Print every setting, its value and where it came from."""
+    """Print every setting, its source and its value."""
     invocation = Invocation.from_process()
     options = options.over(context.find_root().obj or ModelOptions())
     settings = options.settings(invocation.environ, invocation.paths)
@@ -64,14 +64,17 @@ def show(
 
 
 def commented_config() -> str:
-    """The text of a new config.toml: all settings with their help and default, none of them in force."""
+    """Return the text of a new config.toml: all settings with help and default, commented out."""
     default = Settings()
-    lines = ["# Settings of chatcli. Flags and CHATCLI_... variables go before this file.", ""]
+    lines = ["# Settings of chatcli. Flags and CHATCLI_... variables override this file.", ""]
     for name, help in setting_help().items():
         value = getattr(default, name)
         example = _toml(value) if value is not None else _EXAMPLES[name]
         lines += [f"# {help}", f"#{name} = {example}", ""]
-    lines += ["# Sampling parameters, in place of those the model's maker recommends.", "#[sampling]"]
+    lines += [
+        "# Sampling parameters; they override those that the maker of the model recommends.",
+        "#[sampling]",
+    ]
     for field in fields(SamplingParams):
         value = getattr(SamplingParams(), field.name)
         example = _toml(value) if value not in (None, ()) else _EXAMPLES[field.name]
@@ -87,7 +90,7 @@ def commented_config() -> str:
     return "\n".join(lines)
 
 
-#: Examples for settings without a default.
+# Examples for settings without a default.
 _EXAMPLES = {
     "system": '"You are a helpful assistant."',
     "ctx_size": "8192",
@@ -103,7 +106,7 @@ _EXAMPLES = {
 
 
 def _rows(settings: Settings) -> Iterator[tuple[str, Any, str]]:
-    """Name, value and origin of every setting; a sampling parameter without a value is the model's."""
+    """Yield name, value and origin of every setting; an unset sampling parameter belongs to the model."""
     for name in setting_help():
         yield name, getattr(settings, name), settings.origins.get(name, "default")
     for name in typing.get_type_hints(SamplingParams):
@@ -111,10 +114,10 @@ def _rows(settings: Settings) -> Iterator[tuple[str, Any, str]]:
 
 
 def _toml(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)  # what a setting can be is written alike in TOML
+    return json.dumps(value, ensure_ascii=False)  # JSON and TOML write the values of settings alike
 
 
 def _shown(value: Any) -> str:
-    return (
-        "-" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    )
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

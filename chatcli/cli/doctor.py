@@ -1,4 +1,4 @@
-"""``chatcli doctor``: what this machine and the installed llama.cpp can do, and where things are."""
+"""``chatcli doctor``: what this machine and the installed llama.cpp can do, and where files are."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,21 +10,21 @@ from chatcli.cli.invocation import Invocation
 from chatcli.cli.options import ModelOptions, takes_model_options
 from chatcli.errors import ChatcliError
 from chatcli.settings import Paths, Settings
+from chatcli.words import binary_size
 
 if TYPE_CHECKING:
     from chatcli.engine.machine import Library, MachineReport
 
 _PLACES = ("config_file", "transcripts", "feedback_log", "models", "input_history", "cache")
-_GIB = 2**30
 
 
 @takes_model_options
 def doctor(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     options: ModelOptions = ModelOptions(),  # noqa: B008  (frozen)
 ) -> None:
-    """Tell what this machine can do, where things are, and whether the model runs here."""
+    """Show what this machine can do, where files are, and whether the model runs."""
     from chatcli.engine.machine import describe_machine
 
     invocation = Invocation.from_process()
@@ -49,19 +49,17 @@ def doctor(
 
 
 def _try(settings: Settings, paths: Paths, environ: Mapping[str, str]) -> dict[str, Any]:
-    """The first-load probe's verdict on the model of the settings; tried now if it is not known."""
-    from chatcli.engine.probe import probe
-    from chatcli.engine.scripted import PREFIX
-    from chatcli.library.opening import locate, wanted_options
+    """Return the result of the first load of the model; try it now if no result is cached."""
+    from chatcli.library.opening import try_model
     from chatcli.library.stores import Places
 
-    if settings.model.startswith(PREFIX):
-        return {"name": settings.model, "outcome": "ok", "reason": "needs no file"}
     try:
-        path = locate(settings.model, Places.of(environ, paths))
-        verdict = probe(path, paths.probe_verdicts, wanted_options(settings))
+        tried = try_model(settings, Places.of(environ, paths), paths.probe_verdicts)
     except ChatcliError as error:
         return {"name": settings.model, "outcome": "error", "reason": str(error)}
+    if tried is None:
+        return {"name": settings.model, "outcome": "ok", "reason": "needs no file"}
+    path, verdict = tried
     return {
         "name": settings.model,
         "file": str(path),
@@ -79,12 +77,12 @@ def _about_machine(report: "MachineReport") -> Iterator[tuple[str, str]]:
     cpu = report.cpu
     yield "cpu", f"{cpu.model}, {cpu.physical} cores ({cpu.logical} logical)"
     if cpu.advertises_amx:
-        yield "", "it advertises AMX; some virtual machines do and fault on it, the probe below finds out"
+        yield "", "advertises AMX; some virtual machines crash on it, the first load below tests it"
     memory = report.memory
-    limit = f", limited to {memory.limit / _GIB:.1f} GiB" if memory.limit else ""
-    yield "memory", f"{memory.available / _GIB:.1f} of {memory.total / _GIB:.1f} GiB available{limit}"
+    limit = f", limited to {binary_size(memory.limit)}" if memory.limit else ""
+    yield "memory", f"{binary_size(memory.available)} of {binary_size(memory.total)} available{limit}"
     for disk in report.disks:
-        yield "free disk", f"{disk.free / _GIB:.1f} of {disk.total / _GIB:.1f} GiB at {disk.path}"
+        yield "free disk", f"{binary_size(disk.free)} of {binary_size(disk.total)} at {disk.path}"
 
 
 def _about_library(library: "Library | None", error: str) -> Iterator[tuple[str, str]]:
@@ -95,14 +93,14 @@ def _about_library(library: "Library | None", error: str) -> Iterator[tuple[str,
     yield "built with", ", ".join(library.backends)
     yield "cpu features", " ".join(library.features)
     for device in library.devices:
-        size = f", {device.free_memory / _GIB:.1f} of {device.total_memory / _GIB:.1f} GiB free"
+        size = f", {binary_size(device.free_memory)} of {binary_size(device.total_memory)} free"
         yield (
             "device",
             f"{device.name} ({device.kind}): {device.description}{size if device.total_memory else ''}",
         )
     yield (
         "gpu offload",
-        "yes" if library.gpu_offload else "no: this build computes on the CPU only (docs/gpu.md)",
+        "yes" if library.gpu_offload else "no: this build uses the CPU only (docs/gpu.md)",
     )
     yield "pictures", "yes (libmtmd)" if library.mtmd else "no: this build of llama-cpp-python lacks libmtmd"
 
@@ -113,5 +111,5 @@ def _about_model(model: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "file", model["file"]
     verdict = model["outcome"] + (f": {model['reason']}" if model["reason"] else "")
     if model.get("use_extra_bufts") is False and model["outcome"] == "ok":
-        verdict += ", without weight repacking (this CPU faults on it)"
+        verdict += ", without weight repacking (this CPU crashes on it)"
     yield "first load", verdict + (" (remembered)" if model.get("remembered") else "")

@@ -15,6 +15,7 @@ from chatcli.cli.feedback_show import show
 from chatcli.cli.feedback_stats import stats
 from chatcli.cli.transcript_archive import local_time
 from chatcli.errors import DataError, UsageError
+from chatcli.words import counted
 
 if TYPE_CHECKING:
     from chatcli.cli.transcript_page import Page
@@ -177,12 +178,14 @@ def validate(
         else:
             counts["newer" if isinstance(item, NewerRecord) else "sound"] += 1
     newer = f", {counts['newer']:,} of a newer version" if counts["newer"] else ""
-    journal.invocation.note(f"chatcli: {log.path}: {counts['sound']:,} records{newer}")
+    journal.invocation.note(f"chatcli: {log.path}: {counted(counts['sound'], 'record')}{newer}")
     if counts["damaged"] and repair:
         moved = log.repair()
-        journal.invocation.note(f"chatcli: moved {moved:,} damaged lines to {log.damaged_path}")
+        journal.invocation.note(f"chatcli: moved {counted(moved, 'damaged line')} to {log.damaged_path}")
     elif counts["damaged"]:
-        raise DataError(f"{log.path}: {counts['damaged']:,} damaged lines; --repair moves them aside")
+        raise DataError(
+            f"{log.path}: {counted(counts['damaged'], 'damaged line')}; --repair moves them aside"
+        )
 
 
 @app.command("path")

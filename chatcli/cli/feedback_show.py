@@ -6,6 +6,7 @@ import typer
 
 from chatcli.cli.feedback_journal import Journal, kind_of, record_json, verdict_of
 from chatcli.cli.transcript_archive import local_time
+from chatcli.words import counted
 
 if TYPE_CHECKING:
     from chatcli.cli.transcript_page import Page
@@ -127,7 +128,7 @@ def _origin(answer: "Answer") -> str:
         facts.append(f"projector {model.projector[:8]}")
     facts += [f"{name} {value}" for name, value in (provenance.parameters or {}).items() if name in _SHOWN]
     if usage is not None and usage.completion_tokens is not None:
-        facts.append(f"{usage.completion_tokens} tokens")
+        facts.append(counted(usage.completion_tokens, "token"))
     if provenance.finish_reason:
         facts.append(f"ended: {provenance.finish_reason}")
     return ", ".join(fact for fact in facts if fact)

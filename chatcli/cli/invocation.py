@@ -1,28 +1,34 @@
-"""The streams, the environment and the paths of one run, passed in instead of looked up."""
+"""The streams, the environment, the paths and the exit signals of one run, passed in instead of looked up."""
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO, Any, TextIO
+from types import FrameType
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from chatcli.chat.formats.json_text import json_text
 from chatcli.errors import StorageError, UsageError
-from chatcli.settings import Paths
+from chatcli.settings import Paths, Settings
 from chatcli.terminal.sanitize import sanitize
+
+if TYPE_CHECKING:
+    from chatcli.cli.wiring import SessionBuilder
+    from chatcli.terminal.screen import Screen
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What one run of the program may read and write.
+    """What one run of the program reads and writes.
 
     Attributes:
-        stdin: bytes, since a pipe may carry anything.
-        stdout: answers and data only.
-        stderr: everything else.
+        stdin: bytes, since a pipe may carry any data.
+        stdout: for answers and data only.
+        stderr: for everything else.
         environ: environment variables.
-        paths: where user data lives.
+        paths: where user data is kept.
     """
 
     stdin: IO[bytes]
@@ -33,52 +39,77 @@ class Invocation:
 
     @classmethod
     def from_process(cls) -> "Invocation":
-        """The real streams and environment of this process."""
+        """Return the streams and the environment of this process."""
         return cls(sys.stdin.buffer, sys.stdout, sys.stderr, os.environ, Paths.locate(os.environ))
 
     @property
     def interactive(self) -> bool:
-        """Both ends are a terminal, so that a person can chat."""
+        """Whether stdin and stdout are a terminal, so that a person can chat."""
         return self.stdin.isatty() and self.stdout.isatty()
 
+    @property
+    def sessions(self) -> "SessionBuilder":
+        """What builds sessions here; warnings go to stderr."""
+        from chatcli.cli.wiring import SessionBuilder
+
+        return SessionBuilder(self.paths, self.environ, self.say)
+
+    def screen(self, settings: Settings, *, on_stderr: bool = False) -> "Screen":
+        """Return a screen on stdout, or on stderr, in the style of the settings."""
+        from chatcli.terminal.screen import Screen
+
+        return Screen(
+            self.stderr if on_stderr else self.stdout,
+            self.environ,
+            color=settings.color,
+            markdown=settings.markdown,
+            plain=settings.plain,
+            show_thinking=settings.show_thinking,
+            keys=self.stdin,
+        )
+
     def piped_text(self) -> str:
-        """Everything on standard input if it is not a terminal, else ''; one final newline is dropped.
+        """Return the text from a pipe without its last newline; '' if stdin is a terminal.
 
         Raises:
-            UsageError: it is binary.
+            UsageError: the data is binary.
         """
         if self.stdin.isatty():
             return ""
         data = self.stdin.read()
         if b"\0" in data:
-            raise UsageError("standard input is binary, not text; convert it first (a picture: -i -)")
+            raise UsageError("standard input is binary, not text; pass a picture with -i -")
         return data.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
 
     def write(self, text: str) -> None:
-        """Write an answer's text to stdout at once, harmless for a terminal.
+        """Write text to stdout at once, made harmless for a terminal.
 
         Raises:
-            BrokenPipeError: nobody reads any more.
+            BrokenPipeError: the reader closed the pipe.
         """
         self._write_safely(self.stdout, sanitize(text))
 
     def write_data(self, text: str) -> None:
-        """Write machine-readable text, already safe by its own format (JSON), to stdout."""
+        """Write text that is safe by its format, such as JSON, to stdout."""
         self._write_safely(self.stdout, text)
 
     def write_json(self, record: Any, *, indent: int | None = 2) -> None:
-        """Write a value as JSON in UTF-8, whatever the locale, to stdout; see ``json_text``."""
+        """Write a value as JSON to stdout, in UTF-8 in every locale; see ``json_text``."""
         self.write_bytes(json_text(record, indent=indent).encode())
 
     def write_bytes(self, data: bytes) -> None:
-        """Write a file's content to stdout exactly, for a pipe; not for a terminal unless it is harmless."""
+        """Write bytes to stdout unchanged; they must be harmless if stdout is a terminal."""
         with _writing():
             self.stdout.buffer.write(data)
             self.stdout.buffer.flush()
 
     def note(self, text: str) -> None:
-        """Tell the person something, on stderr."""
+        """Write a line to stderr."""
         self._write_safely(self.stderr, sanitize(text) + "\n")
+
+    def say(self, text: str) -> None:
+        """Write a message of the program to stderr."""
+        self.note(f"chatcli: {text}")
 
     @staticmethod
     def _write_safely(stream: TextIO, text: str) -> None:
@@ -90,12 +121,38 @@ class Invocation:
 
 @contextlib.contextmanager
 def _writing() -> Iterator[None]:
-    """Turn the failure of a file that output is redirected to into one line."""
+    """Turn an error of the file that receives the output into a ``StorageError``."""
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise StorageError(
-            f"the output cannot be written: {(error.strerror or str(error)).lower()}"
-        ) from None
+        reason = (error.strerror or str(error)).lower()
+        raise StorageError(f"the output cannot be written: {reason}") from None
+
+
+@contextlib.contextmanager
+def exit_on_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise ``SystemExit``, so that a chat is saved and the terminal is restored.
+
+    The exit code is 128 plus the number of the signal, as in shells. Later signals are ignored, since a
+    closing terminal may send both kinds; Ctrl-C still works.
+    """
+    numbers = available_signals("SIGTERM", "SIGHUP")
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        for other in numbers:
+            signal.signal(other, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    former = {number: signal.signal(number, leave) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def available_signals(*names: str) -> list[signal.Signals]:
+    """Return the signals of these names that the platform has; Windows has no SIGHUP."""
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]

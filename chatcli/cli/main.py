@@ -1,4 +1,4 @@
-"""The program: ``chatcli`` and its commands; the one place where an error becomes a line and an exit code."""
+"""The program ``chatcli``: its commands, and how errors become one line and an exit code."""
 
 import os
 import signal
@@ -8,20 +8,62 @@ from typing import Annotated, NoReturn
 import typer
 
 from chatcli import __version__
-from chatcli.cli import arena, config, feedback, models, transcripts
-from chatcli.cli.ask import ask
-from chatcli.cli.doctor import doctor
 from chatcli.cli.invocation import Invocation
+from chatcli.cli.lazy import CommandSource, LazyGroup
 from chatcli.cli.options import ChatOptions, takes_model_options
-from chatcli.cli.pull import pull
-from chatcli.cli.rate import rate
 from chatcli.errors import ChatcliError, ExitCode
 from chatcli.terminal.sanitize import sanitize_line
 
-_SHOWN = 200  # characters of a name in a message
+_LONGEST_NAME = 200  # characters of a file name in a message
+
+
+class Commands(LazyGroup):
+    """The commands of ``chatcli``, in alphabetical order."""
+
+    sources = {  # noqa: RUF012  (a ClassVar in the base class)
+        "arena": CommandSource(
+            "chatcli.cli.arena",
+            "app",
+            "Compare models, adapters or settings in blind duels: arena FILE --contender A --contender B",
+        ),
+        "ask": CommandSource("chatcli.cli.ask", "ask", "Answer one question and exit."),
+        "config": CommandSource(
+            "chatcli.cli.config", "app", "Show the settings, or write a commented config.toml."
+        ),
+        "doctor": CommandSource(
+            "chatcli.cli.doctor",
+            "doctor",
+            "Show what this machine can do, where files are, and whether the model runs.",
+        ),
+        "feedback": CommandSource(
+            "chatcli.cli.feedback", "app", "List, edit, count, export and import judgements."
+        ),
+        "models": CommandSource(
+            "chatcli.cli.models", "app", "List, show, recommend, download, check, name and remove models."
+        ),
+        "pull": CommandSource(
+            "chatcli.cli.pull",
+            "pull",
+            "Download models into the cache that huggingface_hub and llama.cpp share. "
+            "An interrupted download continues.",
+        ),
+        "rate": CommandSource(
+            "chatcli.cli.rate",
+            "rate",
+            "Rate past answers with single keys, unrated answers first.\n\n"
+            'With --last, rate the last answer without questions: chatcli rate --last good "to the point".',
+        ),
+        "transcripts": CommandSource(
+            "chatcli.cli.transcripts",
+            "app",
+            "List, show, search, rename, remove, export and import conversations.",
+        ),
+    }
+
 
 app = typer.Typer(
     name="chatcli",
+    cls=Commands,
     no_args_is_help=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -40,16 +82,17 @@ def _show_version(wanted: bool) -> None:
 def chat(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version and exit."),
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     options: ChatOptions = ChatOptions(),  # noqa: B008  (frozen)
 ) -> None:
-    """Chat with a model on this machine. With text piped in, answer it and end."""
-    invocation = Invocation.from_process()
+    """Chat with a model on this machine. With text from a pipe: answer it and exit."""
     context.obj = options
     if context.invoked_subcommand is not None:
         return
+    invocation = Invocation.from_process()
     if invocation.interactive:
         from chatcli.cli.chat import chat as interactive_chat
 
@@ -60,47 +103,35 @@ def chat(
         answer_once(invocation, options, words=[])
 
 
-app.command("ask")(ask)
-app.command("doctor")(doctor)
-app.command("pull")(pull)
-app.command("rate")(rate)
-app.add_typer(arena.app, name="arena")
-app.add_typer(config.app, name="config")
-app.add_typer(feedback.app, name="feedback")
-app.add_typer(models.app, name="models")
-app.add_typer(transcripts.app, name="transcripts")
-
-
 def main() -> NoReturn:
-    """Run the program and exit with the code of errors.py. Never a traceback without ``--debug``."""
+    """Run the program and exit with a code of ``ExitCode``. Tracebacks appear only with ``--debug``."""
     debug = "--debug" in sys.argv[1:]
-    _open_streams()
+    _replace_closed_streams()
     try:
         ended = app(prog_name="chatcli", standalone_mode=False)  # a number for Exit and Ctrl-C
         code = ended if isinstance(ended, int) else int(ExitCode.OK)
     except ChatcliError as error:
         if debug:
             raise
-        code = _complain(str(error), error.exit_code)
-    except typer.Abort:
-        code = ExitCode.INTERRUPTED
-    except KeyboardInterrupt:
+        code = _report(str(error), error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:
-        code = ExitCode.OK  # whoever read the answer has enough
+        code = ExitCode.OK  # the reader of the pipe has what it wants
     except typer.TyperException as error:
-        code = _complain(f"{error.format_message()} (--help lists the options)", ExitCode.USAGE)
+        message = error.format_message()  # '' if a group without a command printed its help
+        code = _report(f"{message} (--help lists the options)", ExitCode.USAGE) if message else ExitCode.USAGE
     except Exception as error:
         if debug:
             raise
-        code = _complain(_unforeseen(error), ExitCode.FAILED)
-    _leave(code)
+        code = _report(_describe_unexpected(error), ExitCode.FAILED)
+    _exit(code)
 
 
-def _open_streams() -> None:
-    """Where a standard stream is closed, open nothing in its place.
+def _replace_closed_streams() -> None:
+    """Open /dev/null in place of each closed standard stream.
 
-    Else the next file that is opened gets its number, and with it what C code writes to stderr.
+    Otherwise the next opened file gets the number of the stream, and C code writes its messages into it.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
@@ -113,21 +144,20 @@ def _open_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
 
 
-def _unforeseen(error: Exception) -> str:
-    """What to say of an error that is no ChatcliError: the locale's, or ours."""
+def _describe_unexpected(error: Exception) -> str:
     if isinstance(error, UnicodeEncodeError) and sys.getfilesystemencoding() != "utf-8":
-        name = error.object[:_SHOWN]
+        name = error.object[:_LONGEST_NAME]
         return f"this locale cannot name the file {name!r}; set PYTHONUTF8=1, or LC_ALL=C.UTF-8"
     return f"internal error: {type(error).__name__}: {error} (run with --debug and report it)"
 
 
-def _complain(message: str, code: int) -> int:
+def _report(message: str, code: int) -> int:
     print(f"chatcli: {sanitize_line(message)}", file=sys.stderr)
     return code
 
 
-def _leave(code: int) -> NoReturn:
-    """Exit without Python complaining about a closed pipe or a second Ctrl-C."""
+def _exit(code: int) -> NoReturn:
+    """Exit without messages of Python about a closed pipe or a second Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         sys.stdout.flush()

@@ -11,13 +11,14 @@ from chatcli.cli import completing
 from chatcli.cli.models_make import import_, quantize
 from chatcli.cli.models_recommend import recommend
 from chatcli.cli.models_rm import rm
-from chatcli.cli.models_shelf import AsJson, Shelf, gigabytes, table, tokens
+from chatcli.cli.models_shelf import AsJson, Shelf, table, tokens
 from chatcli.cli.models_show import show
 from chatcli.cli.models_verify import verify
 from chatcli.cli.pull import pull
 from chatcli.errors import ChatcliError, UsageError
 from chatcli.library.bundled import NAME as BUNDLED
 from chatcli.library.bundled import bundled_model
+from chatcli.words import byte_size
 
 if TYPE_CHECKING:
     from chatcli.library.stores import LocalModel
@@ -54,7 +55,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     rows = [
         (
             f"{'*' if r['default'] else ' '} {r['name']}",
-            gigabytes(r["size"]),
+            byte_size(r["size"]),
             r["quantization"] or "",
             r["architecture"] or "",
             tokens(r["context"]) if r["context"] else "",
@@ -67,7 +68,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     for alias, target in aliases.items():
         page.line((f"  {alias} is {target}", ()))
     for repo, size in _by_repository(unfinished).items():
-        page.line((f"  {repo}: {gigabytes(size)} of unfinished downloads", ()))
+        page.line((f"  {repo}: {byte_size(size)} of unfinished downloads", ()))
     page.show()
     if unfinished:
         shelf.note("chatcli pull goes on with a download; chatcli models rm --unfinished frees its space")

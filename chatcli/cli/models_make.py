@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chatcli.cli.models_shelf import Name, Shelf, gigabytes
+from chatcli.cli.models_shelf import Name, Shelf
 from chatcli.errors import ModelNotFound, StorageError, UsageError
 from chatcli.library.stores.local_model import size_of
+from chatcli.words import byte_size
 
 if TYPE_CHECKING:
     from chatcli.engine.gguf import Header
@@ -131,7 +132,7 @@ def _copied(shelf: Shelf, files: tuple[Path, ...], called: str, projector: Path 
     nearest = next(p for p in (folder, *folder.parents) if p.exists())
     free = shutil.disk_usage(nearest).free
     if size > free:
-        raise StorageError(f"{gigabytes(size)} do not fit the {gigabytes(free)} that are free in {folder}")
+        raise StorageError(f"{byte_size(size)} do not fit the {byte_size(free)} that are free in {folder}")
     try:
         make_private_folder(folder)
         with shelf.progress() as view:
@@ -176,5 +177,5 @@ def quantize(
     before = size_of(found.files)
     with shelf.progress() as view, Reading.of(view, found.path, before) as reading:
         header = run(found.path, target, kind, requantize=requantize, overwrite=force, on_progress=reading)
-    smaller = f"{gigabytes(before)} became {gigabytes(header.file_size)}"
+    smaller = f"{byte_size(before)} became {byte_size(header.file_size)}"
     shelf.note(f"{target}: {header.describe()}, {smaller}; chatcli -m {shlex.quote(str(target))}")

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chatcli.chat.formats.json_text import json_text
-from chatcli.cli.models_shelf import AsJson, Shelf, gigabytes, table, tokens
+from chatcli.cli.models_shelf import AsJson, Shelf, table, tokens
 from chatcli.errors import ExitCode
+from chatcli.words import byte_size
 
 if TYPE_CHECKING:
     from chatcli.library.catalog import CatalogEntry
@@ -56,16 +57,16 @@ def recommend(
         }
         shelf.invocation.write_bytes(json_text(record, indent=2).encode())
         return
-    gpu = f", {gigabytes(facts.gpu)} on the GPU" if facts.gpu else ", no GPU llama.cpp could use"
+    gpu = f", {byte_size(facts.gpu)} on the GPU" if facts.gpu else ", no GPU llama.cpp could use"
     shelf.note(
-        f"{gigabytes(facts.available)} of memory are free{gpu}, {gigabytes(facts.disk)} of disk, "
+        f"{byte_size(facts.available)} of memory are free{gpu}, {byte_size(facts.disk)} of disk, "
         f"{facts.cores} cores"
     )
     page = shelf.page()
     for p in proposals:
         from chatcli.terminal.rows import BOLD, DIM, PLAIN
 
-        size = "on this machine" if p.present else f"{gigabytes(p.entry.size)} to fetch"
+        size = "on this machine" if p.present else f"{byte_size(p.entry.size)} to fetch"
         sees = ", sees pictures" if p.entry.vision else ""
         page.line((p.entry.name, BOLD), (f"  {p.entry.title}, {size}, {p.entry.license}{sees}", DIM))
         page.line((f"  {p.reason}", PLAIN))
@@ -109,7 +110,7 @@ def _list_all(shelf: Shelf, facts: "Facts", present: list[str], *, as_json: bool
         shelf.invocation.write_bytes(json_text(records, indent=2).encode())
         return
     rows = [
-        (e.name, gigabytes(e.size), tokens(e.context), e.license, state[e.name], _good_for(e))
+        (e.name, byte_size(e.size), tokens(e.context), e.license, state[e.name], _good_for(e))
         for e in entries
     ]
     page = shelf.page()

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chatcli.cli import completing
-from chatcli.cli.models_shelf import Shelf, gigabytes
+from chatcli.cli.models_shelf import Shelf
 from chatcli.errors import ExitCode, ModelNotFound, UsageError
 from chatcli.library.bundled import NAME as BUNDLED
 from chatcli.library.bundled import bundled_model
+from chatcli.words import byte_size, listed
 
 if TYPE_CHECKING:
     from chatcli.library.removal import Removal
@@ -65,7 +66,7 @@ def rm(
         remove(plan)
         if str(plan.model.store) == "registered":
             _forget(shelf, plan.model.name)
-        freed = "the file stays where it is" if plan.forget else f"{gigabytes(plan.freed)} are free again"
+        freed = "the file stays where it is" if plan.forget else f"{byte_size(plan.freed)} are free again"
         shelf.note(f"removed {plan.model.name}; {freed}")
         if default == plan.model.path:
             shelf.note(
@@ -102,7 +103,7 @@ def _rm_unfinished(shelf: Shelf, names: list[str], *, yes: bool) -> None:
             raise ModelNotFound(f"there is no unfinished download of {repo}")
     wanted = {parse_reference(name).repo.lower() for name in names}
     found = [leftover for leftover in found if not names or leftover.cache.repo.lower() in wanted]
-    lines = [f"{one.cache.repo}  {gigabytes(one.size)}  {one.path}" for one in found]
+    lines = [f"{one.cache.repo}  {byte_size(one.size)}  {one.path}" for one in found]
     if found and not yes and not _agreed(shelf, [one.cache.repo for one in found], lines):
         raise typer.Exit(ExitCode.FAILED)
     freed = 0
@@ -111,15 +112,15 @@ def _rm_unfinished(shelf: Shelf, names: list[str], *, yes: bool) -> None:
         if one.remove():
             freed += size
         else:
-            shelf.note(f"{one.cache.repo} is being fetched; its {gigabytes(size)} stay")
-    shelf.note(f"{gigabytes(freed)} are free again" if found else "there is no unfinished download")
+            shelf.note(f"{one.cache.repo} is being fetched; its {byte_size(size)} stay")
+    shelf.note(f"{byte_size(freed)} are free again" if found else "there is no unfinished download")
 
 
 def _confirmed(shelf: Shelf, plans: "list[Removal]") -> bool:
     lines = []
     for plan in plans:
         shared = "; other programs use this cache, too" if str(plan.model.store) == "hugging face" else ""
-        lines.append(f"{plan.model.name}  {gigabytes(plan.freed)}  {plan.model.store}{shared}")
+        lines.append(f"{plan.model.name}  {byte_size(plan.freed)}  {plan.model.store}{shared}")
         lines += [f"  {path}" for path in plan.names]
     return _agreed(shelf, [plan.model.name for plan in plans], lines)
 
@@ -127,7 +128,7 @@ def _confirmed(shelf: Shelf, plans: "list[Removal]") -> bool:
 def _agreed(shelf: Shelf, names: list[str], lines: list[str]) -> bool:
     """Whether the person wants to remove what these lines say."""
     if not shelf.invocation.stdin.isatty():
-        raise UsageError(f"nobody can be asked whether to remove {', '.join(names[:5])}; give --yes")
+        raise UsageError(f"nobody can be asked whether to remove {listed(names, most=5)}; give --yes")
     for line in lines:
         shelf.invocation.note(line)
     if typer.confirm("Remove for good?", err=True):

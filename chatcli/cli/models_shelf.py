@@ -103,11 +103,6 @@ def table(page: "Page", rows: Sequence[Sequence[str]], *, numbers: Sequence[int]
         page.line(*pieces, clip=True)
 
 
-def gigabytes(size: int) -> str:
-    """A size for people: ``5.4 MB``, ``4.92 GB``."""
-    return f"{size / 1e9:.2f} GB" if size >= 10**9 else f"{size / 1e6:.1f} MB"
-
-
 def tokens(count: int) -> str:
     """A context for people: ``512``, ``8k``, ``128k``."""
     return f"{count // 1024}k" if count >= 1024 else str(count)

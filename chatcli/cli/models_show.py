@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chatcli.chat.formats.json_text import json_text
-from chatcli.cli.models_shelf import AsJson, Name, Shelf, gigabytes, table
+from chatcli.cli.models_shelf import AsJson, Name, Shelf, table
 from chatcli.errors import ModelError
+from chatcli.words import byte_size, excerpt
 
 if TYPE_CHECKING:
     from chatcli.engine.gguf import Header
@@ -43,11 +44,11 @@ def show(
     facts += _about_projector(record["projector"])
     table(page, facts)
     page.text("\ntensors")
-    rows = [(f"  {form}", str(t["count"]), gigabytes(t["bytes"])) for form, t in record["tensors"].items()]
+    rows = [(f"  {form}", str(t["count"]), byte_size(t["bytes"])) for form, t in record["tensors"].items()]
     table(page, rows, numbers=(1, 2))
     page.text("\nestimated memory (weights + cache + compute)")
     rows = [
-        (f"  {m['context']} tokens, {m['cache_type']}", gigabytes(m["total"]), _parts(m))
+        (f"  {m['context']} tokens, {m['cache_type']}", byte_size(m["total"]), _parts(m))
         for m in record["memory"]
     ]
     table(page, rows, numbers=(1,))
@@ -98,7 +99,7 @@ def _record(shelf: Shelf, found: "Located", shards: "Sequence[Header]") -> dict[
         "store": str(model.store) if model else None,
         "repo": model.repo or None if model else None,
         "size": size,
-        "size_text": gigabytes(size),
+        "size_text": byte_size(size),
         "sha256": Checksums(shelf.invocation.paths.checksums).known(found.files),
         "files": [str(file) for file in found.files],
         "projector": _projector(found, header),
@@ -144,10 +145,10 @@ def _about_projector(record: dict[str, Any] | None) -> Iterator[tuple[str, str]]
     if record["problem"]:
         yield "", f"cannot be used: {record['problem']}"
         return
-    yield "", f"{record['kind']} {record['quantization']}, {gigabytes(record['size'])}"
+    yield "", f"{record['kind']} {record['quantization']}, {byte_size(record['size'])}"
     memory = record["memory"]
-    parts = " + ".join(gigabytes(memory[part]) for part in ("weights", "compute"))
-    yield "", f"estimated memory {gigabytes(memory['total'])} ({parts})"
+    parts = " + ".join(byte_size(memory[part]) for part in ("weights", "compute"))
+    yield "", f"estimated memory {byte_size(memory['total'])} ({parts})"
     sides = (
         f"trained on {record['image_size']} x {record['image_size']} pixels, " if record["image_size"] else ""
     )
@@ -157,7 +158,7 @@ def _about_projector(record: dict[str, Any] | None) -> Iterator[tuple[str, str]]
 def _memory(shards: "Sequence[Header]", trained: int) -> list[dict[str, Any]]:
     """Estimates at 4k, 16k and the full context, with a plain and a quantized cache."""
     from chatcli.engine.estimate import estimate
-    from chatcli.engine.loading import LoadOptions
+    from chatcli.engine.load_options import LoadOptions
 
     contexts = [*(c for c in _CONTEXTS if not trained or c < trained), *([trained] if trained else [])]
     found = []
@@ -171,7 +172,7 @@ def _memory(shards: "Sequence[Header]", trained: int) -> list[dict[str, Any]]:
 
 
 def _parts(memory: dict[str, Any]) -> str:
-    return " + ".join(gigabytes(memory[part]) for part in ("weights", "cache", "compute"))
+    return " + ".join(byte_size(memory[part]) for part in ("weights", "cache", "compute"))
 
 
 def _shown(value: Any) -> str:
@@ -183,4 +184,4 @@ def _shown(value: Any) -> str:
             return f"{len(value)} x {value.type.name.lower()}"
         return ", ".join(map(str, value))
     text = str(value)
-    return text if len(text) <= 200 else text[:197] + "..."
+    return excerpt(text, 200)

@@ -1,175 +1,137 @@
-"""The options that every command which talks to a model takes, declared once."""
+"""The options of every command that talks to a model, declared once."""
 
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import wraps
+from functools import partial, wraps
 from typing import Annotated, Any, Self, get_type_hints
 
 import typer
 
 from chatcli.cli import completing
+from chatcli.cli.invocation import Invocation
 from chatcli.errors import UsageError
 from chatcli.settings import Paths, Settings, load_settings
 
-#: The conversation that was written last, as ``TranscriptStore.resolve`` knows it.
+#: Names the conversation with the newest change, as ``TranscriptStore.resolve`` takes it.
 LAST = "last"
-_CHAT, _MODEL, _SAMPLING, _OUTPUT = "Conversation", "Model", "Sampling", "Output"
+_chat = partial(typer.Option, rich_help_panel="Conversation")
+_model = partial(typer.Option, rich_help_panel="Model")
+_sampling = partial(typer.Option, rich_help_panel="Sampling")
+_output = partial(typer.Option, rich_help_panel="Output")
+# Options with a meaning of their own; every other one is the flag of the setting with its name.
+_NOT_SETTINGS = {"option", "no_log", "no_color", "continue_last", "resume", "pick", "file", "image"}
 
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """Options of a command that talks to a model; None means not given."""
+    """Options of a command that talks to a model; None if not given."""
 
     model: Annotated[
         str | None,
-        typer.Option(
-            "-m",
-            "--model",
-            "-hf",
+        _model(
+            *("-m", "--model", "-hf"),
             metavar="NAME|PATH",
-            rich_help_panel=_MODEL,
-            help="Model to use. -hf is how llama.cpp spells it.",
+            help="Model to use: a file or a name of `chatcli models list`. -hf is the llama.cpp spelling.",
             autocompletion=completing.models,
         ),
     ] = None
     persona: Annotated[
         str | None,
-        typer.Option(
-            "-p",
-            "--persona",
+        _model(
+            *("-p", "--persona"),
             metavar="NAME",
-            rich_help_panel=_MODEL,
-            help="System prompt, model and parameters under one name, from config.toml.",
+            help="Use the system prompt, model and parameters of a persona of config.toml.",
             autocompletion=completing.personas,
         ),
     ] = None
-    system: Annotated[
-        str | None,
-        typer.Option("-s", "--system", metavar="TEXT", rich_help_panel=_MODEL, help="System prompt."),
-    ] = None
+    system: Annotated[str | None, _model("-s", "--system", metavar="TEXT", help="System prompt.")] = None
     ctx_size: Annotated[
         str | None,
-        typer.Option(
-            "--ctx-size", metavar="TOKENS|auto", rich_help_panel=_MODEL, help="Context size; auto: what fits."
-        ),
+        _model("--ctx-size", metavar="TOKENS|auto", help="Context size; auto: the largest that fits."),
     ] = None
     gpu_layers: Annotated[
         str | None,
-        typer.Option(
-            "-ngl",
-            "--gpu-layers",
-            metavar="auto|all|N",
-            rich_help_panel=_MODEL,
-            help="Layers to put on the GPU.",
-        ),
+        _model("-ngl", "--gpu-layers", metavar="auto|all|N", help="Number of layers on the GPU."),
     ] = None
     projector: Annotated[
         str | None,
-        typer.Option(
+        _model(
             "--mmproj",
             metavar="FILE|none|auto",
-            rich_help_panel=_MODEL,
-            help="Projector that lets the model see; auto: the one that lies with it.",
+            help="Projector (mmproj file) for pictures; auto: the one next to the model.",
         ),
     ] = None
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", metavar="N", rich_help_panel=_MODEL, help="CPU threads."),
-    ] = None
+    threads: Annotated[int | None, _model("--threads", metavar="N", help="Number of CPU threads.")] = None
     thinking: Annotated[
         bool | None,
-        typer.Option(
-            "--think/--no-think", rich_help_panel=_MODEL, help="Let the model reason first, or not."
-        ),
+        _model("--think/--no-think", help="Ask for reasoning before the answer, or for none."),
     ] = None
     temperature: Annotated[
         float | None,
-        typer.Option(
-            "-t",
-            "--temperature",
-            metavar="X",
-            rich_help_panel=_SAMPLING,
-            help="0 always takes the likeliest.",
-        ),
+        _sampling("-t", "--temperature", metavar="X", help="Randomness; 0: always the most likely token."),
     ] = None
     top_p: Annotated[
-        float | None, typer.Option("--top-p", metavar="P", rich_help_panel=_SAMPLING, help="Nucleus.")
+        float | None,
+        _sampling("--top-p", metavar="P", help="Keep the most likely tokens that sum to P; 1: off."),
     ] = None
     top_k: Annotated[
-        int | None, typer.Option("--top-k", metavar="K", rich_help_panel=_SAMPLING, help="0 is off.")
+        int | None, _sampling("--top-k", metavar="K", help="Keep the K most likely tokens; 0: off.")
     ] = None
     min_p: Annotated[
-        float | None, typer.Option("--min-p", metavar="P", rich_help_panel=_SAMPLING, help="0 is off.")
+        float | None,
+        _sampling("--min-p", metavar="P", help="Drop tokens below P times the most likely one; 0: off."),
     ] = None
     seed: Annotated[
-        int | None,
-        typer.Option("--seed", metavar="N", rich_help_panel=_SAMPLING, help="Makes an answer repeatable."),
+        int | None, _sampling("--seed", metavar="N", help="Seed; the same seed repeats an answer.")
     ] = None
     max_tokens: Annotated[
-        int | None,
-        typer.Option("--max-tokens", metavar="N", rich_help_panel=_SAMPLING, help="Longest answer."),
+        int | None, _sampling("--max-tokens", metavar="N", help="Longest answer, in tokens.")
     ] = None
     stop: Annotated[
         list[str] | None,
-        typer.Option(
-            "--stop", metavar="TEXT", rich_help_panel=_SAMPLING, help="End the answer here. Repeatable."
-        ),
+        _sampling("--stop", metavar="TEXT", help="End the answer before this text. Repeatable."),
     ] = None
     option: Annotated[
         list[str] | None,
-        typer.Option(
-            "-o",
-            "--option",
+        _sampling(
+            *("-o", "--option"),
             metavar="KEY=VALUE",
-            rich_help_panel=_SAMPLING,
             help="Any other setting or sampling parameter. Repeatable.",
         ),
     ] = None
-    no_log: Annotated[
-        bool | None,
-        typer.Option("-n", "--no-log", rich_help_panel=_OUTPUT, help="Leave no trace of this chat on disk."),
-    ] = None
-    no_color: Annotated[
-        bool | None, typer.Option("--no-color", rich_help_panel=_OUTPUT, help="No colours.")
-    ] = None
+    no_log: Annotated[bool | None, _output("-n", "--no-log", help="Keep nothing of this chat on disk.")] = (
+        None
+    )
+    no_color: Annotated[bool | None, _output("--no-color", help="Use no colours.")] = None
     markdown: Annotated[
         bool | None,
-        typer.Option(
-            "--markdown/--no-markdown", rich_help_panel=_OUTPUT, help="In a chat, lay answers out, or not."
-        ),
+        _output("--markdown/--no-markdown", help="In a chat: format answers, or print the raw text."),
     ] = None
     show_thinking: Annotated[
-        bool | None,
-        typer.Option(
-            "--show-thinking/--hide-thinking", rich_help_panel=_OUTPUT, help="Show reasoning, or hide it."
-        ),
+        bool | None, _output("--show-thinking/--hide-thinking", help="Show the reasoning, or hide it.")
     ] = None
     plain: Annotated[
         bool | None,
-        typer.Option(
-            "--plain", rich_help_panel=_OUTPUT, help="Whole lines, no styles, no motion: for screen readers."
-        ),
+        _output("--plain", help="Print whole lines without styles and motion, for screen readers."),
     ] = None
 
     def over(self, other: "ModelOptions") -> Self:
-        """These options where given, else the ``other``'s (``chatcli -m X ask`` is ``chatcli ask -m X``)."""
+        """Return these options, completed by ``other``: ``chatcli -m X ask`` is ``chatcli ask -m X``."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return type(self)(
-            **{name: getattr(other, name, None) if value is None else value for name, value in values.items()}
-        )
+        return type(self)(**{n: getattr(other, n, None) if v is None else v for n, v in values.items()})
 
     def settings(self, environ: Any, paths: Paths, *, persona: str | None = None) -> Settings:
-        """The settings of this run, with these options as the flags.
+        """Return the settings of this run; these options are the flags.
 
         Args:
             environ: environment variables.
             paths: where config.toml is.
-            persona: in place of the one these options name.
+            persona: overrides the persona of these options.
 
         Raises:
-            UsageError: an option makes no sense.
-            DataError: config.toml is damaged.
+            UsageError: an option has an invalid value.
+            DataError: config.toml is not valid TOML.
         """
         flags: dict[str, Any] = {}
         for pair in self.option or []:
@@ -177,9 +139,8 @@ class ModelOptions:
             if not equals:
                 raise UsageError(f"-o takes KEY=VALUE, not {pair!r}")
             flags[name.strip().replace("-", "_")] = value
-        special = {"option", "no_log", "no_color", "continue_last", "resume", "pick", "file", "image"}
         for f in fields(self):
-            if f.name not in special and getattr(self, f.name) is not None:
+            if f.name not in _NOT_SETTINGS and getattr(self, f.name) is not None:
                 flags[f.name] = getattr(self, f.name)
         if self.no_log:
             flags["log"] = False
@@ -195,53 +156,42 @@ class ChatOptions(ModelOptions):
     """Options of a command that holds a conversation."""
 
     continue_last: Annotated[
-        bool | None,
-        typer.Option("-c", "--continue", rich_help_panel=_CHAT, help="Go on with the last conversation."),
+        bool | None, _chat("-c", "--continue", help="Continue the last conversation.")
     ] = None
     resume: Annotated[
         str | None,
-        typer.Option(
-            "-r",
-            "--resume",
+        _chat(
+            *("-r", "--resume"),
             metavar="ID|TITLE",
-            rich_help_panel=_CHAT,
-            help="Go on with this conversation; the beginning of its id is enough.",
+            help="Continue this conversation; the beginning of its id is enough.",
             autocompletion=completing.transcripts,
         ),
     ] = None
-    pick: Annotated[
-        bool | None,
-        typer.Option("--pick", rich_help_panel=_CHAT, help="Choose the conversation to go on with."),
-    ] = None
+    pick: Annotated[bool | None, _chat("--pick", help="Choose a conversation from a list.")] = None
     file: Annotated[
         list[str] | None,
-        typer.Option(
-            "-f",
-            "--file",
+        _chat(
+            *("-f", "--file"),
             metavar="FILE",
-            rich_help_panel=_CHAT,
-            help="Put a text file, a folder or a pattern into the (first) message. Repeatable.",
+            help="Add a text file, a folder or a pattern such as *.py to the first message. Repeatable.",
         ),
     ] = None
-
     image: Annotated[
         list[str] | None,
-        typer.Option(
-            "-i",
-            "--image",
+        _chat(
+            *("-i", "--image"),
             metavar="FILE",
-            rich_help_panel=_CHAT,
-            help="Show the model a picture with the (first) message; - is stdin. Repeatable.",
+            help="Add a picture to the first message; - is stdin. Repeatable.",
             autocompletion=completing.pictures,
         ),
     ] = None
 
     @property
     def conversation(self) -> str | None:
-        """The conversation to go on with; None: a new one.
+        """The conversation to continue, or None for a new one.
 
         Raises:
-            UsageError: two are named, or it is to be chosen by a person.
+            UsageError: two conversations are named, or ``--pick`` is given without a terminal.
         """
         if self.pick:
             raise UsageError("--pick needs a chat on a terminal; name the conversation with -r")
@@ -250,8 +200,19 @@ class ChatOptions(ModelOptions):
         return LAST if self.continue_last else self.resume
 
 
+def invoked(context: typer.Context) -> tuple[Invocation, Settings]:
+    """Return the streams and paths of this run, and the settings with the options before the command.
+
+    Raises:
+        ChatcliError: a setting is invalid.
+    """
+    invocation = Invocation.from_process()
+    options = context.find_root().obj or ChatOptions()
+    return invocation, options.settings(invocation.environ, invocation.paths)
+
+
 def takes_model_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a typer command all fields of the type of its argument ``options`` as options."""
+    """Replace the argument ``options`` of a typer command by the fields of its type, one option each."""
     own = inspect.signature(command)
     kind = own.parameters["options"].annotation
     hints = get_type_hints(kind, include_extras=True)

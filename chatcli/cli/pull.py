@@ -143,7 +143,7 @@ def _tried(invocation: Invocation, settings: Settings, model: "Pulled", *, quiet
     """
     from chatcli.engine.gguf import read_header
     from chatcli.library.eyes import NO_PICTURES
-    from chatcli.library.opening import try_model
+    from chatcli.library.opening import try_files
 
     if not is_model(model.path.name):
         read_header(model.path)
@@ -157,7 +157,7 @@ def _tried(invocation: Invocation, settings: Settings, model: "Pulled", *, quiet
             invocation.note(f"chatcli: trying {model.path.name} in a child process")
 
     found = Located(str(model.reference), files, projector=projector)
-    try_model(found, settings, invocation.paths, remarks.append, on_trial)
+    try_files(found, settings, invocation.paths, remarks.append, on_trial)
     if remarks or projector is None:
         reasons = (remark.removeprefix(NO_PICTURES) for remark in remarks)
         return [f"{model.reference} cannot see pictures: {reason}" for reason in reasons]

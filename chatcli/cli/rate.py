@@ -1,4 +1,4 @@
-"""``chatcli rate``: judge past answers one by one with single keys, or the last one from a script."""
+"""``chatcli rate``: rate past answers one by one with single keys, or the last answer from a script."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -6,19 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chatcli.cli.invocation import Invocation
-from chatcli.cli.leaving import leaves_on_signals
-from chatcli.cli.options import LAST, ChatOptions
+from chatcli.cli.invocation import Invocation, exit_on_signals
+from chatcli.cli.options import LAST, invoked
 from chatcli.errors import ChatcliError, UsageError
 from chatcli.settings import Settings
+from chatcli.words import counted, excerpt
 
 if TYPE_CHECKING:
     from chatcli.chat.conversation import Conversation, Node
     from chatcli.storage.feedback_log import FeedbackLog
     from chatcli.storage.transcripts import TranscriptStore
     from chatcli.terminal.ballot_rating import Item
-
-_EXCERPT = 60
 
 
 def rate(
@@ -27,39 +25,33 @@ def rate(
         list[str] | None,
         typer.Argument(
             metavar="[TRANSCRIPT] | --last VERDICT [REASON]...",
-            help="A conversation, else all; with --last: good, bad or 1 to 10, and why.",
+            help="A conversation; default: all. With --last: good, bad or 1 to 10, and reasons.",
         ),
     ] = None,
     last: Annotated[
-        bool, typer.Option("--last", help="Judge the last answer of the last conversation; asks nothing.")
+        bool, typer.Option("--last", help="Rate the last answer of the last conversation without questions.")
     ] = False,
 ) -> None:
-    """Rate past answers with single keys, those that are not rated first; the keys are shown.
-
-    With --last nothing is asked: chatcli rate --last good "to the point".
-    """
-    invocation = Invocation.from_process()
-    options = context.find_root().obj or ChatOptions()
-    settings = options.settings(invocation.environ, invocation.paths)
+    """Rate past answers, or with ``--last`` the last answer."""
+    invocation, settings = invoked(context)
     if not settings.log:
-        raise UsageError("nothing is to be kept (--no-log, or log = false), so there is nothing to rate")
+        raise UsageError("ratings are not kept with --no-log or log = false; run rate without it")
     given = list(words or [])
     if last:
         if not given:
-            raise UsageError("--last takes the judgement: good, bad or 1 to 10, and perhaps why")
+            raise UsageError("--last needs a rating: good, bad or 1 to 10, and reasons if you like")
         _rate_last(given[0], " ".join(given[1:]), settings, invocation)
         return
     if len(given) > 1:
-        raise UsageError("rate takes one conversation; a judgement is given with --last")
+        raise UsageError("rate takes one conversation; to give a rating, add --last")
     if not invocation.interactive:
         raise UsageError("rating needs a terminal; in a script: chatcli rate --last good|bad|1-10 [REASON]")
     _rate_one_by_one(given, settings, invocation)
 
 
 def _rate_last(word: str, reason: str, settings: Settings, invocation: Invocation) -> None:
-    """Judge the newest answer, and say on stderr which one that is."""
+    """Rate the newest answer, and name it on stderr."""
     from chatcli.chat.message import Role
-    from chatcli.cli.wiring import judge_of
     from chatcli.session.verdict_words import read_verdict
     from chatcli.terminal.ballot_rating import question_of
     from chatcli.terminal.verdicts import verdict_of
@@ -69,7 +61,7 @@ def _rate_last(word: str, reason: str, settings: Settings, invocation: Invocatio
     node = next((n for n in reversed(conversation.path()) if n.message.role is Role.ASSISTANT), None)
     if node is None:
         raise UsageError(f"there is no answer in the last conversation, {conversation.id}")
-    with closing(judge_of(settings, invocation)) as judge:
+    with closing(invocation.sessions.judge(settings)) as judge:
         said = verdict.after(judge.rating(conversation, node.id))
         rating = judge.rate(
             conversation,
@@ -80,45 +72,35 @@ def _rate_last(word: str, reason: str, settings: Settings, invocation: Invocatio
             comment=said.comment,
             origin="rate",
         )
-    question = _excerpt(question_of(conversation, node))
-    hint = f" (the words are a comment; was {verdict.hint} meant?)" if verdict.hint else ""
-    invocation.note(f"chatcli: {verdict_of(rating)}: the answer to {question!r} in {conversation.id}{hint}")
+    question = excerpt(question_of(conversation, node))
+    hint = f" (kept as a comment; did you mean {verdict.hint}?)" if verdict.hint else ""
+    invocation.say(f"{verdict_of(rating)}: the answer to {question!r} in {conversation.id}{hint}")
 
 
 def _rate_one_by_one(given: Sequence[str], settings: Settings, invocation: Invocation) -> None:
-    from chatcli.cli.wiring import judge_of
     from chatcli.storage.feedback_log import FeedbackLog
     from chatcli.storage.index import TranscriptIndex
     from chatcli.terminal.ballot_rating import RatingSession
-    from chatcli.terminal.screen import Screen
 
     paths = invocation.paths
     store = _store(invocation)
     index = TranscriptIndex(paths.transcripts, paths.index)
     names = [store.resolve(given[0])] if given else [summary.name for summary in index.newest(None)]
-    screen = Screen(
-        invocation.stdout,
-        invocation.environ,
-        color=settings.color,
-        markdown=settings.markdown,
-        plain=settings.plain,
-        keys=invocation.stdin,
-    )
+    screen = invocation.screen(settings)
     items = _items(store, names, _rated(FeedbackLog(paths.feedback_log)), invocation)
-    with leaves_on_signals(), closing(judge_of(settings, invocation)) as judge:
+    with exit_on_signals(), closing(invocation.sessions.judge(settings)) as judge:
         session = RatingSession(items, judge, screen)
         session.hold()
     if not session.seen:
         screen.note("(there is no answer to rate yet)")
     else:
-        count = len(session.rated)
-        screen.note(f"({count} answer{'' if count == 1 else 's'} rated)")
+        screen.note(f"({counted(len(session.rated), 'answer')} rated)")
 
 
 def _items(
     store: "TranscriptStore", names: Sequence[str], rated: set[tuple[str, int | str]], invocation: Invocation
 ) -> "Iterator[Item]":
-    """All answers, those that are not rated first; a conversation is read when its turn comes."""
+    """Yield all answers, unrated answers first; each conversation is read when its turn comes."""
     from chatcli.terminal.ballot_rating import Item
 
     for wanted in (False, True):
@@ -129,7 +111,7 @@ def _items(
                 conversation = store.read(name, repair=True).conversation
             except ChatcliError as error:
                 if not wanted:
-                    invocation.note(f"chatcli: {error}; passed over")
+                    invocation.say(f"{error}; skipped")
                 continue
             for node in _answers(conversation):
                 if ((name, node.id) in rated) == wanted:
@@ -137,7 +119,7 @@ def _items(
 
 
 def _answers(conversation: "Conversation") -> "Iterator[Node]":
-    """The answers of models on all branches: no edits by hand, no beginnings that were continued."""
+    """Yield the answers of models on all branches, without corrections and without continued beginnings."""
     from chatcli.chat.message import Role
     from chatcli.session.answering import CONTINUES, EDITS
 
@@ -149,7 +131,7 @@ def _answers(conversation: "Conversation") -> "Iterator[Node]":
 
 
 def _rated(log: "FeedbackLog") -> set[tuple[str, int | str]]:
-    """The answers that are rated: conversation and message."""
+    """Return the rated answers, each as conversation and message."""
     from chatcli.feedback.records import Rating
 
     found: set[tuple[str, int | str]] = set()
@@ -165,8 +147,3 @@ def _store(invocation: Invocation) -> "TranscriptStore":
 
     paths = invocation.paths
     return TranscriptStore(paths.transcripts, TranscriptIndex(paths.transcripts, paths.index).titled)
-
-
-def _excerpt(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _EXCERPT else line[: _EXCERPT - 1] + "…"

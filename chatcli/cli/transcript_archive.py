@@ -11,6 +11,7 @@ from chatcli.cli.invocation import Invocation
 from chatcli.cli.options import ChatOptions
 from chatcli.errors import DataError, TranscriptError
 from chatcli.settings import Settings
+from chatcli.words import counted
 
 if TYPE_CHECKING:
     from chatcli.chat.transcript_reader import Loaded
@@ -54,7 +55,7 @@ class Archive:
         def tell(_done: int, total: int) -> None:
             if total >= _LONG_WORK and not told:
                 told.append(total)
-                invocation.note(f"chatcli: reading {total} transcripts into the search index")
+                invocation.note(f"chatcli: reading {counted(total, 'transcript')} into the search index")
 
         index = TranscriptIndex(paths.transcripts, paths.index, feedback=paths.feedback_log, on_progress=tell)
         store = TranscriptStore(paths.transcripts, index.titled)

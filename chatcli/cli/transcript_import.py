@@ -22,6 +22,7 @@ from chatcli.chat.formats.importing import READERS, Imported, Unreadable, read_c
 from chatcli.cli.transcript_archive import Archive
 from chatcli.errors import ExitCode, TranscriptError, UsageError
 from chatcli.terminal.sanitize import sanitize_line
+from chatcli.words import binary_size
 
 #: Largest file that is read, in bytes: a chat export of many years is some hundred megabytes.
 MOST_BYTES = 512 * 2**20
@@ -124,7 +125,7 @@ class _Import:
             yield name, f"cannot be read: {(error.strerror or str(error)).lower()}"
             return
         if len(data) > MOST_BYTES:
-            yield name, f"it is larger than {MOST_BYTES >> 20} MiB; split it"
+            yield name, f"it is larger than {binary_size(MOST_BYTES)}; split it"
         elif data.startswith(b"PK\x03\x04"):
             yield from _unpacked(name, data)
         else:
@@ -262,7 +263,7 @@ def _unpacked(name: str, data: bytes) -> Iterator[tuple[str, bytes | str]]:
             for info in found:
                 label = f"{name}/{info.filename}"
                 if info.file_size > MOST_BYTES:
-                    yield label, f"it is larger than {MOST_BYTES >> 20} MiB; split it"
+                    yield label, f"it is larger than {binary_size(MOST_BYTES)}; split it"
                 else:
                     yield label, archive.read(info)
             if not found:

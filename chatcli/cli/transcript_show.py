@@ -13,6 +13,7 @@ from chatcli.chat.transcript_writer import tag_of
 from chatcli.cli import completing
 from chatcli.cli.transcript_archive import Archive, local_time
 from chatcli.errors import UsageError
+from chatcli.words import counted
 
 if TYPE_CHECKING:
     from chatcli.cli.transcript_page import Page
@@ -83,7 +84,7 @@ def _head(page: "Page", conversation: Conversation, name: str) -> None:
     from chatcli.terminal.rows import BOLD, DIM
 
     here, all_ = len(conversation.path()), len(conversation)
-    counts = f"{all_} messages" if here == all_ else f"{here} of {all_} messages"
+    counts = counted(all_, "message") if here == all_ else f"{here} of {counted(all_, 'message')}"
     began = local_time(conversation.started) if conversation.started > EPOCH else ""
     if conversation.title:
         page.line((conversation.title, BOLD))

@@ -13,6 +13,7 @@ from chatcli.cli.transcript_import import import_
 from chatcli.cli.transcript_show import show
 from chatcli.errors import ExitCode, UsageError
 from chatcli.terminal.sanitize import sanitize_line
+from chatcli.words import counted, listed
 
 if TYPE_CHECKING:
     from chatcli.storage.index import Hit, Summary
@@ -179,7 +180,7 @@ def rm(
         raise typer.Exit(ExitCode.FAILED)
     if feedback:  # first: without the conversations nobody could ask for it again
         count = remove_judgements(invocation.paths.feedback_log, names)
-        invocation.note(f"chatcli: removed {count} record{'' if count == 1 else 's'} of the feedback log")
+        invocation.note(f"chatcli: removed {counted(count, 'record')} of the feedback log")
     states = StateCache(invocation.paths.kv_states, 0)
     for name in names:
         archive.store.remove(name)
@@ -191,7 +192,7 @@ def rm(
 def _confirmed(archive: Archive, names: list[str]) -> bool:
     invocation = archive.invocation
     if not invocation.stdin.isatty():
-        raise UsageError(f"nobody can be asked whether to remove {', '.join(names[:5])}; give --yes")
+        raise UsageError(f"nobody can be asked whether to remove {listed(names, most=5)}; give --yes")
     titles = {s.name: s.title for s in archive.index.newest(None)}
     for name in names:
         invocation.note(f"{name}  {sanitize_line(titles.get(name, ''))}")

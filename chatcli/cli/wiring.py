@@ -1,119 +1,122 @@
-"""Puts a live chat together from the settings: model, transcript, session."""
+"""Builds sessions, engines and stores from settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chatcli.cli.invocation import Invocation
 from chatcli.engine.base import Cancellation, Engine, Progress
 from chatcli.session.engine_slot import EngineSlot, Open
 from chatcli.session.judging import Judge
 from chatcli.session.options import SessionOptions, Store
 from chatcli.session.session import Session
-from chatcli.settings import Settings
+from chatcli.settings import Paths, Settings
 
 if TYPE_CHECKING:
     from chatcli.storage.state_cache import StateCache
 
 
-def background_engine(
-    settings: Settings, invocation: Invocation, tell: Callable[[str], None] | None = None
-) -> EngineSlot:
-    """Load the model of the settings in a thread; close it, or use it as a context manager, to free it.
+@dataclass(frozen=True, slots=True)
+class SessionBuilder:
+    """Builds the parts of a live chat from the settings.
 
-    Args:
-        tell: called in that thread with what should be known of the model; None: said on stderr where no
-            screen could be disturbed.
-
-    Raises:
-        ChatcliError: by the call that waits for the engine, not here.
+    Attributes:
+        paths: where user data is kept.
+        environ: environment variables.
+        warn: called with each warning that the user should see.
     """
 
-    if tell is None and not invocation.interactive:
-        tell = lambda line: invocation.note(f"chatcli: {line}")  # noqa: E731
+    paths: Paths
+    environ: Mapping[str, str]
+    warn: Callable[[str], None]
 
-    return EngineSlot(opener(invocation, tell), settings)
+    def engine(self, settings: Settings, tell: Callable[[str], None] | None = None) -> EngineSlot:
+        """Start to load the model of the settings in a thread. A context manager that frees the model.
 
+        Args:
+            tell: called in that thread with notices about the model, if given.
 
-def opener(invocation: Invocation, tell: Callable[[str], None] | None = None) -> Open:
-    """What opens the model of some settings; ``tell`` as for ``background_engine``, None: nobody is told."""
+        Raises:
+            ChatcliError: not here, but by the call that waits for the engine.
+        """
+        return EngineSlot(self.opener(tell), settings)
 
-    def open_model(wanted: Settings, cancel: Cancellation, progress: Progress) -> Engine:
-        from chatcli.library.opening import open_engine
+    def opener(self, tell: Callable[[str], None] | None = None) -> Open:
+        """Return the function that opens the model of some settings; ``tell`` as for ``engine``."""
 
-        return open_engine(
-            wanted, invocation.paths, invocation.environ, on_progress=progress, cancel=cancel, tell=tell
-        )
+        def open_model(wanted: Settings, cancel: Cancellation, progress: Progress) -> Engine:
+            from chatcli.engine.registry import Opening
+            from chatcli.library.opening import open_engine
 
-    return open_model
-
-
-def new_session(
-    settings: Settings,
-    invocation: Invocation,
-    engine: EngineSlot,
-    *,
-    resume: str | None,
-    grammar: str | None = None,
-) -> Session:
-    """A session, kept as a transcript unless the settings say not to.
-
-    Args:
-        resume: the conversation to go on with, as ``TranscriptStore.resolve`` takes it; None: a new one.
-            Its own system prompt goes on, unless a flag gives another.
-
-    Raises:
-        ChatcliError: as ``Session.open``.
-    """
-    options = SessionOptions(
-        settings.system, settings.sampling, settings.thinking, grammar, settings.assistant_name
-    )
-    store = transcript_store(settings, invocation)
-    session = Session(engine, store, options, state_cache(settings, invocation))
-    if resume is not None:
-        opened = session.open(resume)
-        for problem in opened.problems:
-            invocation.note(
-                f"chatcli: {opened.conversation.id}:{problem.line}: {problem.problem}; passed over"
+            told = {} if tell is None else {"tell": tell}
+            return open_engine(
+                Opening(
+                    settings=wanted,
+                    paths=self.paths,
+                    environ=self.environ,
+                    on_progress=progress,
+                    cancel=cancel,
+                    **told,
+                )
             )
-        if settings.origins.get("system") == "flag":
-            session.options = options
-    return session
 
+        return open_model
 
-def transcript_store(settings: Settings, invocation: Invocation) -> Store:
-    """Where conversations are kept, or, if none are, only read."""
-    from chatcli.storage.index import TranscriptIndex
-    from chatcli.storage.transcripts import NoTranscripts, TranscriptStore
+    def session(
+        self, settings: Settings, engine: EngineSlot, *, resume: str | None, grammar: str | None = None
+    ) -> Session:
+        """Return a session, kept as a transcript unless the settings forbid it.
 
-    paths = invocation.paths
-    store = TranscriptStore(paths.transcripts, TranscriptIndex(paths.transcripts, paths.index).titled)
-    if not settings.log:
-        return NoTranscripts(store)
-    store.recover()
-    return store
+        Args:
+            resume: the conversation to continue, as ``TranscriptStore.resolve`` takes it; None for a new one.
+                Its own system prompt stays in force unless a flag sets another.
+            grammar: GBNF grammar that every answer follows.
 
+        Raises:
+            ChatcliError: see ``Session.open``.
+        """
+        options = SessionOptions(
+            settings.system, settings.sampling, settings.thinking, grammar, settings.assistant_name
+        )
+        session = Session(engine, self.store(settings), options, self._state_cache(settings))
+        if resume is not None:
+            opened = session.open(resume)
+            for problem in opened.problems:
+                self.warn(f"{opened.conversation.id}:{problem.line}: {problem.problem}; skipped")
+            if settings.origins.get("system") == "flag":
+                session.options = options
+        return session
 
-def judge_of(settings: Settings, invocation: Invocation) -> Judge:
-    """Who judges answers here: the person, by the labelling instructions, unless nothing shall be kept."""
-    from chatcli.storage.feedback_log import FeedbackLog
-    from chatcli.storage.guideline_file import GuidelineFile
+    def store(self, settings: Settings) -> Store:
+        """Return the store of conversations; it only reads if nothing shall be kept."""
+        from chatcli.storage.index import TranscriptIndex
+        from chatcli.storage.transcripts import NoTranscripts, TranscriptStore
 
-    paths = invocation.paths
-    if not settings.log:
-        return Judge(None)
-    guideline = GuidelineFile(paths.guideline, paths.former_guidelines)
-    return Judge(FeedbackLog(paths.feedback_log), guideline.version)
+        folder = self.paths.transcripts
+        store = TranscriptStore(folder, TranscriptIndex(folder, self.paths.index).titled)
+        if not settings.log:
+            return NoTranscripts(store)
+        store.recover()
+        return store
 
+    def judge(self, settings: Settings) -> Judge:
+        """Return the judge that records what the user says of answers; it keeps nothing without a log."""
+        from chatcli.storage.feedback_log import FeedbackLog
+        from chatcli.storage.guideline_file import GuidelineFile
 
-def state_cache(settings: Settings, invocation: Invocation) -> "StateCache | None":
-    """Where KV states are kept: at most so much as the settings say, and a tenth of what the disk has left.
+        if not settings.log:
+            return Judge(None)
+        guideline = GuidelineFile(self.paths.guideline, self.paths.former_guidelines)
+        return Judge(FeedbackLog(self.paths.feedback_log), guideline.version)
 
-    None: nowhere, since nothing shall be kept.
-    """
-    from chatcli.storage.state_cache import StateCache, room_for
+    def _state_cache(self, settings: Settings) -> "StateCache | None":
+        """Return the cache of KV states, or None if nothing shall be kept.
 
-    capacity = settings.state_cache_mb * 2**20
-    if not settings.log or not capacity:
-        return None
-    folder = invocation.paths.kv_states
-    return StateCache(folder, min(capacity, room_for(folder)))
+        Its size is limited by the settings and by a tenth of the free disk space.
+        """
+        from chatcli.storage.state_cache import StateCache, room_for
+
+        capacity = settings.state_cache_mb * 2**20
+        if not settings.log or not capacity:
+            return None
+        folder = self.paths.kv_states
+        return StateCache(folder, min(capacity, room_for(folder)))

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from chatcli.engine.loading import Loaded
+from chatcli.engine.loading import LoadedModel
 from chatcli.engine.verdict_cache import file_identity
 from chatcli.errors import ModelError, ModelNotFound
 
@@ -23,7 +23,7 @@ class Adapters:
         identity: tells the attached adapter and its scale from others; empty without one.
     """
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: LoadedModel) -> None:
         self.identity = ""
         self._loaded = loaded
         # By time and size too: the next training may write the file anew.

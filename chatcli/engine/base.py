@@ -1,22 +1,30 @@
-"""What every engine offers: a typed event stream for an answer, and the prompt it would read."""
+"""The engine protocol: what every engine does, and what only some engines can do.
+
+Every engine answers a conversation as a stream of typed events. Everything else is an optional capability
+with a protocol of its own, such as ``CountsTokens``. A caller asks ``isinstance(engine, CountsTokens)``
+and says what it does without.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from chatcli.chat.message import Generation, Message, ModelRef
 from chatcli.sampling import SamplingParams
 
 #: Called while a model loads with the share that is done, 0 to 1; None: an unknown file is tried first.
 Progress = Callable[[float | None], None]
+#: Called with one line that the user should know about a model that loads.
+Tell = Callable[[str], None]
 
 
 class Cancellation:
     """A flag that any thread or signal handler may set, and that C code can read without the GIL.
 
-    ``flag[0]`` becomes 1; the rest stays 0, so that the buffer is also a C string of length 0 or 1
-    (engine/decode.py hands it to llama.cpp's abort callback).
+    ``flag[0]`` becomes 1 and the rest stays 0, so the buffer is also a C string of length 0 or 1. ``Tape``
+    hands it to llama.cpp's abort callback.
     """
 
     __slots__ = ("flag",)
@@ -25,7 +33,7 @@ class Cancellation:
         self.flag = bytearray(2)
 
     def set(self) -> None:
-        """Ask the engine to stop; idempotent, safe in a signal handler."""
+        """Ask the engine to stop. Idempotent, and safe in a signal handler."""
         self.flag[0] = 1
 
     def is_set(self) -> bool:
@@ -38,10 +46,11 @@ class PromptToken:
     """One token of a prompt.
 
     Attributes:
-        id: its number in the vocabulary; negative: it is a part of a picture.
-        text: what it stands for; incomplete UTF-8 is shown with replacement characters. Of a picture's parts
-            the first has the picture's name, the others have none.
-        special: a control or user-defined token, or a part of a picture. Only the template can produce one.
+        id: number in the vocabulary; negative for a part of a picture.
+        text: text of the token, with replacement characters for incomplete UTF-8. The first part of a picture
+            has the picture's name, the other parts have no text.
+        special: whether it is a control or user-defined token, or a part of a picture. Only the template
+            produces these.
     """
 
     id: int
@@ -51,12 +60,12 @@ class PromptToken:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model would read.
+    """The prompt that a model would read.
 
     Attributes:
         text: the rendered template.
         tokens: its tokens, in order.
-        left_out: indices of the given messages that did not fit the context.
+        left_out: indices of the given messages that do not fit the context.
     """
 
     text: str
@@ -66,10 +75,10 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Some oldest messages do not fit the context and are not seen by the model.
+    """The oldest messages do not fit the context; the model does not read them.
 
     Attributes:
-        indices: their places in the sequence given to ``generate``.
+        indices: their indices in the sequence given to ``generate``.
     """
 
     indices: tuple[int, ...]
@@ -77,11 +86,11 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """The model is told the names of some pictures only, since it cannot see them.
+    """The model reads only the names of some pictures, because it cannot see them.
 
     Attributes:
-        names: of the pictures.
-        reason: why, as a clause.
+        names: names of the pictures.
+        reason: why it cannot see them, as a clause.
     """
 
     names: tuple[str, ...]
@@ -93,7 +102,7 @@ class Unseen:
 
 @dataclass(frozen=True, slots=True)
 class PromptProgress:
-    """How much of the prompt has been read, in tokens; ``cached`` of them needed no work."""
+    """How many tokens of the prompt have been read. ``cached`` of them were in memory already."""
 
     done: int
     total: int
@@ -102,7 +111,7 @@ class PromptProgress:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """The next piece of the answer. Whole characters only, never part of a stop string."""
+    """The next piece of the answer: whole characters, never part of a stop string."""
 
     text: str
 
@@ -116,48 +125,32 @@ class ReasoningDelta:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The last event of every answer, interrupted ones included."""
+    """The last event of every answer, also of one that was interrupted."""
 
     generation: Generation
 
 
-#: What comes of an answer before its end.
+#: Every event before the last one.
 Coming = LeftOut | Unseen | PromptProgress | TextDelta | ReasoningDelta
 Event = Coming | Finished
 
 
 class Engine(Protocol):
-    """A model that is ready to answer. One answer at a time; not thread-safe but for ``Cancellation``."""
+    """A model that is ready to answer. One answer at a time; only ``Cancellation`` is thread-safe."""
 
     @property
     def model(self) -> ModelRef:
-        """The model in use."""
+        """The model in use. Fields that the engine does not know stay empty."""
         ...
 
     @property
     def context_size(self) -> int:
-        """Tokens that prompt and answer share."""
+        """Tokens that prompt and answer share; 0 if unknown."""
         ...
 
     @property
     def recommended(self) -> SamplingParams:
-        """What the model's maker recommends (GGUF ``general.sampling.*``), else the defaults."""
-        ...
-
-    @property
-    def blindness(self) -> str:
-        """Why it cannot see pictures, as a clause; empty: it can."""
-        ...
-
-    def prompt(
-        self, messages: Sequence[Message], params: SamplingParams, *, thinking: bool | None = None
-    ) -> Prompt:
-        """The prompt ``generate`` would read for the same arguments; decodes nothing.
-
-        Raises:
-            ContextOverflow: as ``generate``.
-            TemplateError: as ``generate``.
-        """
+        """The sampling parameters that the model's maker recommends, or the defaults."""
         ...
 
     def generate(
@@ -170,39 +163,24 @@ class Engine(Protocol):
     ) -> Iterator[Event]:
         """Answer the last message, as a stream of events that ends with ``Finished``.
 
-        Args:
-            messages: the conversation, oldest first. If the last is an assistant's, its text is continued.
-            params: sampling parameters.
-            cancel: set it, from any thread, to stop; what came is valid and ``Finished`` says interrupted.
-            thinking: passed to templates that know ``enable_thinking``; None leaves their default.
+        Closing the iterator early stops the answer too. An engine that does not count tokens leaves
+        ``Generation.usage`` empty.
 
-        Closing the iterator early stops the answer too.
+        Args:
+            messages: the conversation, oldest first. If the last one is an assistant's, it is continued.
+            params: sampling parameters.
+            cancel: set it from any thread to stop. What came is valid, and ``Finished`` says interrupted.
+            thinking: for templates that know ``enable_thinking``; None leaves their default.
 
         Raises:
             ContextOverflow: the system prompt and the last message alone do not fit; nothing was decoded.
-            TemplateError: the template fails or exceeds its bounds.
-            ModelError: llama.cpp reports a failure.
-        """
-        ...
-
-    @property
-    def state_conditions(self) -> str:
-        """What a state must have been saved under to be loaded: model, settings, versions."""
-        ...
-
-    def save_state(self) -> memoryview | None:
-        """What the engine remembers of the last prompt and answer; None: nothing that could be saved."""
-        ...
-
-    def load_state(self, blob: bytes | memoryview) -> bool:
-        """Remember what was saved, in place of what is remembered; returns whether the blob is good for that.
-
-        A blob that is damaged or of other conditions changes nothing.
+            TemplateError: the chat template fails.
+            ModelError: the engine reports a failure.
         """
         ...
 
     def close(self) -> None:
-        """Free the model; idempotent."""
+        """Free the model. Idempotent."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -213,3 +191,119 @@ class Engine(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """An engine that builds the prompt itself, so that its tokens are known before anything is read."""
+
+    def prompt(
+        self, messages: Sequence[Message], params: SamplingParams, *, thinking: bool | None = None
+    ) -> Prompt:
+        """Build the prompt that ``generate`` would read for the same arguments; decode nothing.
+
+        Raises:
+            ContextOverflow: as ``generate``.
+            TemplateError: as ``generate``.
+        """
+        ...
+
+
+@runtime_checkable
+class KeepsState(Protocol):
+    """An engine whose memory of a conversation can be saved, so that resuming reads new messages only."""
+
+    @property
+    def state_conditions(self) -> str:
+        """Everything that a saved state depends on: model, settings, versions."""
+        ...
+
+    def save_state(self) -> memoryview | None:
+        """Copy the memory of the last prompt and answer. None if there is nothing that can be saved."""
+        ...
+
+    def load_state(self, blob: bytes | memoryview) -> bool:
+        """Replace the memory with a saved one; returns whether the blob is usable.
+
+        A damaged blob, or one saved under other conditions, changes nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class SeesPictures(Protocol):
+    """An engine that can show pictures to a model, if the model has a projector."""
+
+    @property
+    def no_vision_reason(self) -> str:
+        """Why the model cannot see pictures, as a clause; empty if it can."""
+        ...
+
+
+@runtime_checkable
+class ScoresText(Protocol):
+    """An engine that tells how likely a given text is."""
+
+    def score(
+        self, messages: Sequence[Message], continuation: str, *, thinking: bool | None = None
+    ) -> list[float]:
+        """Log-probabilities (natural logarithm) of the tokens of a continuation, after the prompt.
+
+        Args:
+            messages: the conversation before the continuation, oldest first.
+            continuation: the answer to score, or the rest of one if the last message is an assistant's.
+
+        Raises:
+            ContextOverflow: prompt and continuation do not fit the context together.
+            TemplateError: as ``generate``.
+            ModelError: as ``generate``.
+        """
+        ...
+
+
+@runtime_checkable
+class EmbedsText(Protocol):
+    """An engine that turns a text into a vector."""
+
+    def embed(self, text: str) -> list[float]:
+        """The embedding of a text: one vector of length 1, whose size depends on the model.
+
+        Raises:
+            ContextOverflow: the text does not fit the context.
+            ModelError: as ``generate``.
+        """
+        ...
+
+
+@runtime_checkable
+class TakesAdapter(Protocol):
+    """An engine that can put a LoRA adapter on top of the model's weights."""
+
+    def set_adapter(self, path: Path | None, *, scale: float = 1.0, sha256: str = "") -> None:
+        """Attach an adapter in place of the present one. None returns to the model's own weights.
+
+        Args:
+            path: a GGUF adapter made for this model.
+            scale: strength of the adapter; 1 as it was trained.
+            sha256: checksum of the file, for the records.
+
+        Raises:
+            ModelNotFound: no such file.
+            ModelError: the adapter cannot be used with this model; the present one stays.
+        """
+        ...
+
+
+@runtime_checkable
+class HasChatTemplate(Protocol):
+    """An engine whose chat template can be shown."""
+
+    @property
+    def chat_template(self) -> str:
+        """Source of the chat template; empty if the model continues a transcript instead."""
+        ...
+
+
+def no_vision_reason(engine: Engine) -> str:
+    """Why an engine cannot see pictures, as a clause; empty if it can. Most engines read text only."""
+    return engine.no_vision_reason if isinstance(engine, SeesPictures) else "this engine reads text only"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from chatcli.engine.dimensions import LayerShape, dimensions
 from chatcli.engine.gguf import Header
 from chatcli.engine.gguf.formats import TENSOR_FORMATS
-from chatcli.engine.loading import DEFAULT_CONTEXT_SIZE, KV_TYPES, LoadOptions
+from chatcli.engine.load_options import DEFAULT_CONTEXT_SIZE, KV_TYPES, LoadOptions
 
 _CELLS = 256  # llama.cpp rounds contexts up to this
 #: Of the process beside llama.cpp's buffers: Python, the library, and for each token of the vocabulary.

@@ -19,6 +19,7 @@ class ModelForm:
         source: the text of its chat template; blank where it has none.
 
     Attributes:
+        source: the text of the chat template.
         template: renders conversations.
         sha256: of the chat template, hex; empty without one.
         stops: strings that end every answer, besides the model's own end tokens.
@@ -28,6 +29,7 @@ class ModelForm:
     """
 
     def __init__(self, vocabulary: Vocabulary, source: str) -> None:
+        self.source = source
         self._vocabulary = vocabulary
         self._shown: dict[int, bytes] = {}
         self.template: Template

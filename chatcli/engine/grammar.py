@@ -11,6 +11,7 @@ from typing import Any
 
 from chatcli.engine.native import Native, load
 from chatcli.errors import UsageError
+from chatcli.words import excerpt
 
 _MAX_REASON = 120
 
@@ -144,5 +145,4 @@ def _reason(said: str, logged: list[str], grammar: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _MAX_REASON else line[:_MAX_REASON] + "..."
+    return excerpt(text, _MAX_REASON)

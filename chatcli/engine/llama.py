@@ -17,7 +17,8 @@ from chatcli.engine.cells import begins_chunk, is_cell
 from chatcli.engine.decode import Aborted, Tape
 from chatcli.engine.fitting import Fitting
 from chatcli.engine.form import ModelForm
-from chatcli.engine.loading import Loaded, LoadOptions, load_model, metadata
+from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.loading import LoadedModel, load_model, metadata
 from chatcli.engine.prompt import BuiltPrompt, PromptBuilder
 from chatcli.engine.recommended import recommended_sampling
 from chatcli.engine.reuse import reuse
@@ -43,16 +44,16 @@ class LlamaEngine:
         model: how records name it; what the file itself says is filled in.
         conditions: what its states depend on besides what the engine knows (``state.conditions_of``).
         defaults: sampling parameters recommended elsewhere than in the header, by name.
-        blindness: why it was loaded without a projector, as a clause.
+        no_vision_reason: why it was loaded without a projector, as a clause.
     """
 
     def __init__(
         self,
-        loaded: Loaded,
+        loaded: LoadedModel,
         model: ModelRef,
         conditions: str = "",
         defaults: Mapping[str, Any] | None = None,
-        blindness: str = "",
+        no_vision_reason: str = "",
     ) -> None:
         lib = loaded.native.lib
         self._loaded = loaded
@@ -60,8 +61,8 @@ class LlamaEngine:
         self._conditions = conditions
         self._vocabulary = Vocabulary(loaded.model)
         self._form = ModelForm(self._vocabulary, metadata(lib, loaded.model, "tokenizer.chat_template"))
-        self._blindness = "" if loaded.vision else blindness or "it reads text only"
-        sight = loaded.vision or Blind(self._blindness)
+        self._no_vision_reason = "" if loaded.vision else no_vision_reason or "it reads text only"
+        sight = loaded.vision or Blind(self._no_vision_reason)
         self._prompts = PromptBuilder(self._vocabulary, self._form.template, sight)
         self._tape = Tape(loaded.native, loaded.context, loaded.batch_size, loaded.vision)
         self._fitting = Fitting(loaded.context_size)
@@ -89,7 +90,7 @@ class LlamaEngine:
         name: str = "",
         sha256: str = "",
         projector_sha256: str = "",
-        blindness: str = "",
+        no_vision_reason: str = "",
         defaults: Mapping[str, Any] | None = None,
         on_progress: Callable[[float], None] | None = None,
         cancel: Cancellation | None = None,
@@ -101,7 +102,7 @@ class LlamaEngine:
             options: how to load it.
             name: what the user calls it; the file's name without suffix if empty.
             sha256, projector_sha256: of the files, where known, for the records.
-            blindness: why there is no projector in the options, as a clause; for messages.
+            no_vision_reason: why there is no projector in the options, as a clause; for messages.
             defaults: sampling parameters its maker recommends elsewhere than in the header, by name.
             on_progress: called with the share that is done, 0 to 1, in the calling thread.
             cancel: set it to give up.
@@ -115,7 +116,7 @@ class LlamaEngine:
         loaded = load_model(path, options, on_progress=on_progress, cancel=cancel)
         try:
             model = ModelRef(name or path.stem, path.name, sha256, projector=projector_sha256)
-            return cls(loaded, model, conditions_of(path, options), defaults, blindness)
+            return cls(loaded, model, conditions_of(path, options), defaults, no_vision_reason)
         except BaseException:
             loaded.free()
             raise
@@ -136,9 +137,14 @@ class LlamaEngine:
         return self._recommended
 
     @property
-    def blindness(self) -> str:
-        """Why it cannot see pictures; empty: it can."""
-        return self._blindness
+    def no_vision_reason(self) -> str:
+        """Why the model cannot see pictures, as a clause; empty if it can."""
+        return self._no_vision_reason
+
+    @property
+    def chat_template(self) -> str:
+        """Source of the chat template; empty if the model continues a transcript instead."""
+        return self._form.source
 
     def set_adapter(self, path: Path | None, *, scale: float = 1.0, sha256: str = "") -> None:
         """Attach a LoRA adapter in place of the present one; None: the model's own weights.

@@ -9,77 +9,16 @@ from typing import Any
 
 from chatcli.engine.base import Cancellation
 from chatcli.engine.cpu import physical_cores
+from chatcli.engine.load_options import DEFAULT_CONTEXT_SIZE, KV_TYPES, LoadOptions
 from chatcli.engine.native import Native, load
 from chatcli.engine.vision import Vision
-from chatcli.errors import ModelError, ModelNotFound, UsageError
+from chatcli.errors import ModelError, ModelNotFound
 
-DEFAULT_CONTEXT_SIZE = 8192
-#: Types the cache may have, by their number in ggml.
-KV_TYPES = {
-    "f32": 0,
-    "f16": 1,
-    "bf16": 30,
-    "q4_0": 2,
-    "q4_1": 3,
-    "q5_0": 6,
-    "q5_1": 7,
-    "q8_0": 8,
-}  # enum ggml_type
 _FLASH_ATTENTION = {None: -1, False: 0, True: 1}  # enum llama_flash_attn_type
 
 
 @dataclass(frozen=True, slots=True)
-class LoadOptions:
-    """How to load a model.
-
-    Attributes:
-        context_size: tokens that prompt and answer share; None: what the model was trained for, at most 8192.
-        gpu_layers: layers to offload, -1 for all; without a GPU in the library it has no effect.
-        threads: compute threads; None: one a physical core.
-        batch_size: prompt tokens a decode; None: 512 where layers are offloaded, else 256, which is as
-            fast on a CPU (benchmarks/LOG.md), reports progress more often and loses less of a prompt
-            that is interrupted.
-        use_extra_bufts: let llama.cpp repack weights for this CPU; off where the CPU promises what it
-            cannot do (``probe.py`` finds out).
-        flash_attention: None: llama.cpp decides.
-        kv_type_k, kv_type_v: types of the KV cache; a quantized V needs flash attention.
-        swa_full: keep all positions of layers with a sliding window. Costs memory; without it an older
-            turn cannot be returned to and the whole prompt is read again.
-        mmap: map the file instead of reading it.
-        projector: a file (mmproj) that lets the model see.
-        projector_on_gpu: let it run on a GPU where layers are offloaded.
-        picture_tokens: the most a picture may take, for projectors that scale; None: as its maker says.
-
-    Raises:
-        UsageError: a value that makes no sense.
-    """
-
-    context_size: int | None = None
-    gpu_layers: int = -1
-    threads: int | None = None
-    batch_size: int | None = None
-    use_extra_bufts: bool = True
-    flash_attention: bool | None = None
-    kv_type_k: str = "f16"
-    kv_type_v: str = "f16"
-    swa_full: bool = True
-    mmap: bool = True
-    projector: Path | None = None
-    projector_on_gpu: bool = True
-    picture_tokens: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("context_size", "threads", "batch_size", "picture_tokens"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < 2**31:
-                raise UsageError(f"{name.replace('_', ' ')} must be a positive number, not {value}")
-        for kind in (self.kv_type_k, self.kv_type_v):
-            if kind not in KV_TYPES:
-                raise UsageError(f"no KV cache type {kind}; there are {', '.join(KV_TYPES)}")
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedModel:
     """A model and one context on it, both alive until ``free``.
 
     Attributes:
@@ -114,7 +53,7 @@ def load_model(
     *,
     on_progress: Callable[[float], None] | None = None,
     cancel: Cancellation | None = None,
-) -> Loaded:
+) -> LoadedModel:
     """Load a model file and create a context; may take minutes, and runs in any thread.
 
     Args:
@@ -144,7 +83,7 @@ def load_model(
             vision.free()
         native.lib.llama_model_free(model)
         raise
-    return Loaded(
+    return LoadedModel(
         native,
         model,
         context,

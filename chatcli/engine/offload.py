@@ -5,9 +5,9 @@ from typing import TypeVar
 
 from chatcli.engine.base import Cancellation
 from chatcli.engine.estimate import Estimate
+from chatcli.engine.load_options import ALL_LAYERS
 from chatcli.errors import InvalidModel, ModelError, ModelNotFound, TemplateError
 
-ALL = -1
 #: Left free on a GPU: drivers and kernels take some, and the screen may be on it too.
 MARGIN = 512 * 2**20
 
@@ -22,14 +22,14 @@ def layers_that_fit(estimate: Estimate, free: int) -> int:
         free: bytes free on all GPUs together.
 
     Returns:
-        ``ALL``: everything; 0: nothing.
+        ``ALL_LAYERS``: everything; 0: nothing.
     """
     room = free - MARGIN - estimate.compute
     rest = estimate.weights - sum(estimate.blocks)
     if room < rest:
         return 0
     if estimate.weights + estimate.cache <= room:
-        return ALL
+        return ALL_LAYERS
     room -= rest
     layers = 1
     for weights, cache in zip(reversed(estimate.blocks), reversed(estimate.caches), strict=True):
@@ -45,7 +45,7 @@ def on_gpu(estimate: Estimate, layers: int) -> int:
     if layers == 0:
         return 0
     rest = estimate.weights - sum(estimate.blocks)
-    count = len(estimate.blocks) if layers == ALL else min(layers - 1, len(estimate.blocks))
+    count = len(estimate.blocks) if layers == ALL_LAYERS else min(layers - 1, len(estimate.blocks))
     first = len(estimate.blocks) - count
     return rest + sum(estimate.blocks[first:]) + sum(estimate.caches[first:])
 
@@ -56,7 +56,7 @@ def fewer(layers: int, count: int) -> int:
     Args:
         count: blocks of the model.
     """
-    present = count + 1 if layers == ALL else layers
+    present = count + 1 if layers == ALL_LAYERS else layers
     return present * 3 // 4 if present > 3 else 0
 
 
@@ -89,5 +89,5 @@ def stepping_down(
                 raise
             former, layers = layers, fewer(layers, count)
             if tell is not None:
-                shown = "all" if former == ALL else str(former)
+                shown = "all" if former == ALL_LAYERS else str(former)
                 tell(f"{shown} layers on the GPU failed ({error}); trying {layers or 'none'}")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from chatcli.chat.pictures import MOST_BYTES
 from chatcli.errors import ChatcliError, DataError
+from chatcli.words import binary_size
 
 #: The most that is unpacked.
 MOST_PIXELS = 80_000_000
@@ -108,7 +109,7 @@ def _opened(data: bytes, name: str) -> Any:
     from PIL import Image, UnidentifiedImageError
 
     if len(data) > MOST_BYTES:
-        raise DataError(f"{name} has more than {MOST_BYTES // 2**20} MiB; make it smaller")
+        raise DataError(f"{name} has more than {binary_size(MOST_BYTES)}; make it smaller")
     Image.init()
     known = [kind for kind in _SUFFIXES if kind in Image.OPEN]  # a build of Pillow may lack one
     with _damage_is_told(name), warnings.catch_warnings():

@@ -21,11 +21,12 @@ import msgspec
 import chatcli
 from chatcli.engine.base import Cancellation
 from chatcli.engine.gguf import Header, check, read_header
-from chatcli.engine.loading import LoadOptions
+from chatcli.engine.load_options import LoadOptions
 from chatcli.engine.trial import encode_task
 from chatcli.engine.verdict import TrialOutcome, TrialVerdict
 from chatcli.engine.verdict_cache import VerdictCache, file_identity, machine_identity, verdict_key
 from chatcli.errors import ModelError
+from chatcli.words import duration
 
 _PATIENCE = 120.0  # seconds a trial may take, and one more for each _SLOW_DISK bytes of the model
 _SLOW_DISK = 20_000_000
@@ -171,7 +172,7 @@ def _wait(
 
 def _judge(end: _ChildEnd, extra_bufts: bool) -> TrialVerdict:
     if end.code is None:
-        reason = f"a trial load did not end within {end.patience:.0f} seconds"
+        reason = f"a trial load did not end within {duration(end.patience)}"
         return TrialVerdict(TrialOutcome.ERROR, extra_bufts, reason)
     try:
         said = msgspec.json.decode(end.answer, type=dict[str, str])

@@ -12,6 +12,7 @@ from chatcli.engine.gguf.formats import FILE_TYPES
 from chatcli.engine.native import Native, load
 from chatcli.engine.part_file import part_of
 from chatcli.errors import ModelError, StorageError, UsageError
+from chatcli.words import byte_size
 
 #: Formats to quantize to, with the bits a weight then takes, roughly. Smaller ones need an importance matrix.
 TYPES: Mapping[str, float] = {
@@ -120,7 +121,7 @@ def _require_room(shards: Sequence[Header], target: Path, kind: str) -> None:
     free = shutil.disk_usage(target.parent).free
     if needed > free:
         raise StorageError(
-            f"{target.name} will have about {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free there; "
+            f"{target.name} will have about {byte_size(needed)}, and {byte_size(free)} are free there; "
             "free some space or name another disk"
         )
 

@@ -82,7 +82,7 @@ class ScriptedEngine:
             TranscriptError: the file is not a transcript.
         """
         paths, numbers = [], {"delay": 0.0, "context": float(DEFAULT_CONTEXT_SIZE)}
-        for part in filter(None, spec.removeprefix(PREFIX).split(",")):
+        for part in filter(None, spec.partition(":")[2].split(",")):
             key, equals, value = part.partition("=")
             if equals and key in numbers:
                 numbers[key] = _number(key, value)
@@ -114,8 +114,8 @@ class ScriptedEngine:
         return SamplingParams()
 
     @property
-    def blindness(self) -> str:
-        """It has seen everything."""
+    def no_vision_reason(self) -> str:
+        """Empty: it sees pictures."""
         return ""
 
     def prompt(

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from chatcli.engine.cells import is_cell
 from chatcli.engine.gguf.header import split_files
-from chatcli.engine.loading import LoadOptions
+from chatcli.engine.load_options import LoadOptions
 from chatcli.engine.verdict_cache import file_identity
 
 _MAGIC = b"chatcli tape 2\n\0"

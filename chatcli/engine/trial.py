@@ -21,7 +21,8 @@ from typing import Any, BinaryIO
 
 from chatcli.chat.message import Message, Picture, Role
 from chatcli.engine.gguf import read_header
-from chatcli.engine.loading import Loaded, LoadOptions, load_model
+from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.loading import LoadedModel, load_model
 from chatcli.errors import ModelError, TemplateError
 
 CONTEXT_SIZE = 256
@@ -125,7 +126,7 @@ def _little_memory_and_time() -> Iterator[None]:
             resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def _read_vocabulary(loaded: Loaded) -> None:
+def _read_vocabulary(loaded: LoadedModel) -> None:
     """Ask for every token's text: a malformed one kills the process that asks."""
     lib, room = loaded.native.lib, ctypes.create_string_buffer(256)
     count = lib.llama_vocab_n_tokens(loaded.vocab)
@@ -135,7 +136,7 @@ def _read_vocabulary(loaded: Loaded) -> None:
         lib.llama_token_to_piece(loaded.vocab, token, room, len(room), 0, True)
 
 
-def _prompt(loaded: Loaded) -> list[int]:
+def _prompt(loaded: LoadedModel) -> list[int]:
     lib, text = loaded.native.lib, _TEXT.encode()
     room = (ctypes.c_int32 * (2 * len(text) + 8))()
     count = lib.llama_tokenize(loaded.vocab, text, len(text), room, len(room), True, True)
@@ -143,7 +144,7 @@ def _prompt(loaded: Loaded) -> list[int]:
     return (ids * _PROMPT_TOKENS)[:_PROMPT_TOKENS]
 
 
-def _decode(loaded: Loaded, ids: list[int]) -> None:
+def _decode(loaded: LoadedModel, ids: list[int]) -> None:
     tokens = (ctypes.c_int32 * len(ids))(*ids)  # the batch keeps only a pointer
     code = loaded.native.lib.llama_decode(
         loaded.context, loaded.native.lib.llama_batch_get_one(tokens, len(ids))
@@ -155,7 +156,7 @@ def _decode(loaded: Loaded, ids: list[int]) -> None:
         )
 
 
-def _prediction(loaded: Loaded) -> int:
+def _prediction(loaded: LoadedModel) -> int:
     """The most likely next token. Minus infinity is a fair value for tokens that never come."""
     lib = loaded.native.lib
     logits = lib.llama_get_logits_ith(loaded.context, -1)

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from chatcli.engine.cache_file import read_cache, write_cache
-from chatcli.engine.loading import LoadOptions
+from chatcli.engine.load_options import LoadOptions
 from chatcli.engine.machine import cpu_identity, devices, library_build
 from chatcli.engine.verdict import TrialOutcome, TrialVerdict
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chatcli.engine.base import Cancellation
+from chatcli.engine.base import Cancellation, Tell
 from chatcli.engine.gguf import Header
-from chatcli.engine.loading import LoadOptions
+from chatcli.engine.load_options import LoadOptions
 from chatcli.engine.verdict import TrialOutcome, TrialVerdict
 from chatcli.errors import ModelCrashed, ModelError
 from chatcli.library.fit import Plan
@@ -14,8 +14,6 @@ from chatcli.library.names import Located
 from chatcli.library.projector import projector_of
 from chatcli.settings import AUTO_PROJECTOR, NO_PROJECTOR, Settings
 
-#: Told one line about what the user should know of a model that loads.
-Tell = Callable[[str], None]
 #: Begins the line about a projector that cannot be used.
 NO_PICTURES = "no pictures: "
 

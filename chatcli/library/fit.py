@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 from chatcli.engine.estimate import Estimate, estimate, largest_context
 from chatcli.engine.gguf import Header
-from chatcli.engine.loading import LoadOptions
+from chatcli.engine.load_options import ALL_LAYERS, LoadOptions
 from chatcli.engine.memory import Memory
-from chatcli.engine.offload import ALL, MARGIN, layers_that_fit, on_gpu
+from chatcli.engine.offload import MARGIN, layers_that_fit, on_gpu
 from chatcli.engine.projector_memory import projector_memory
 from chatcli.errors import ModelError
-from chatcli.library.hub.amount import amount
 from chatcli.settings import AUTO_CONTEXT, Settings
+from chatcli.words import byte_size
 
 _LEAST_CONTEXT = 1024  # a smaller one is no proposal
 # Bits a weight takes, roughly, in the formats people find on download pages.
@@ -99,14 +99,14 @@ def _without(machine: Machine, needed: int, *, on_gpu: bool) -> Machine:
 def _blind_note(needed: int, context: int) -> str:
     smaller = f"--ctx-size {context} leaves room for it, " if context >= _LEAST_CONTEXT else ""
     return (
-        f"it cannot see pictures now: its projector needs {needed / 1e9:.1f} GB, which do not fit beside it; "
+        f"it cannot see pictures now: its projector needs {byte_size(needed)}, which do not fit beside it; "
         f"{smaller}-o check_memory=false loads it all the same"
     )
 
 
 def _planned(shards: Sequence[Header], settings: Settings, machine: Machine, name: str) -> Plan:
     offloads = machine.gpu > 0 and settings.gpu_layers != "0"
-    options = wanted_options(settings)
+    options = LoadOptions.from_settings(settings)
     notes = []
     available = machine.memory.available
     if settings.ctx_size == AUTO_CONTEXT:
@@ -119,7 +119,7 @@ def _planned(shards: Sequence[Header], settings: Settings, machine: Machine, nam
     guess = estimate(shards, options, offloads=offloads)
     if offloads and settings.gpu_layers == "auto":
         layers = layers_that_fit(guess, machine.gpu)
-        if layers != ALL:
+        if layers != ALL_LAYERS:
             options = replace(options, gpu_layers=layers)
             count = max(layers - 1, 0)
             notes.append(f"{count} of {len(guess.blocks)} blocks go to the GPU, as many as fit")
@@ -128,19 +128,6 @@ def _planned(shards: Sequence[Header], settings: Settings, machine: Machine, nam
     if settings.check_memory and available and needed > available:
         raise ModelError(_too_big(shards, options, guess, machine, name, needed))
     return Plan(options, guess, offloads, tuple(notes))
-
-
-def wanted_options(settings: Settings) -> LoadOptions:
-    """How the settings want a model loaded, as far as they say."""
-    layers = {"auto": ALL, "all": ALL}.get(settings.gpu_layers)
-    return LoadOptions(
-        context_size=settings.ctx_size or None,
-        gpu_layers=int(settings.gpu_layers) if layers is None else layers,
-        threads=settings.threads,
-        picture_tokens=settings.picture_tokens,
-        kv_type_k=settings.kv_cache,
-        kv_type_v=settings.kv_cache,
-    )
 
 
 def _too_big(
@@ -167,7 +154,7 @@ def _too_big(
         )
     limit = " (the control group's limit counts)" if machine.memory.limit else ""
     return (
-        f"{name} needs about {amount(needed)} of memory for a context of {guess.context_size} tokens, "
-        f"and {amount(available)} are available{limit}; what would fit: {' or '.join(remedies)}; "
+        f"{name} needs about {byte_size(needed)} of memory for a context of {guess.context_size} tokens, "
+        f"and {byte_size(available)} are available{limit}; what would fit: {' or '.join(remedies)}; "
         "-o check_memory=false loads it all the same"
     )

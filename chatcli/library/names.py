@@ -24,6 +24,7 @@ from chatcli.library.registry import read_registry
 from chatcli.library.stores import LocalModel, Places, Store, local_models
 from chatcli.library.stores.beside import projector_beside
 from chatcli.library.stores.local_model import claimed_sha256, shards_beside, size_of, split_stem
+from chatcli.words import byte_size, listed
 
 _MOST_LISTED = 8
 
@@ -143,7 +144,9 @@ def files_at(name: str) -> tuple[Path, ...] | None:
     if split is not None and (not is_file or path in split[0]):
         files, missing = split
         if missing:
-            raise ModelNotFound(f"{name}: parts of the model are missing beside it: {_listed(missing)}")
+            raise ModelNotFound(
+                f"{name}: parts of the model are missing beside it: {listed(missing, most=_MOST_LISTED)}"
+            )
         return files
     return (path,) if is_file else None
 
@@ -253,8 +256,10 @@ def _choose(name: str, found: list[LocalModel]) -> LocalModel | None:
     """
     whole = [m for m in found if not m.missing] or found
     if not all(_same(whole[0], other) for other in whole[1:]):
-        listed = [f"{m.name} ({m.size / 1e9:.2f} GB, {m.store}, {m.path})" for m in whole]
-        raise ModelNotFound(f"{name} could be any of {_listed(listed)}; name one by its full name or path")
+        each = [f"{m.name} ({byte_size(m.size)}, {m.store}, {m.path})" for m in whole]
+        raise ModelNotFound(
+            f"{name} could be any of {listed(each, most=_MOST_LISTED)}; name one by its full name or path"
+        )
     return whole[0] if whole else None
 
 
@@ -271,7 +276,7 @@ def _not_here(
 ) -> ModelNotFound:
     called = name if wanted == name else f"{name} (an alias of {wanted})"
     if entry is not None:
-        size = f"{entry.size / 1e9:.2f} GB"
+        size = byte_size(entry.size)
         return ModelNotFound(
             f"{called} is not on this machine; `chatcli pull {entry.name}` fetches it ({size})"
         )
@@ -293,7 +298,8 @@ def _not_here(
         return ModelNotFound(f"no model file at {called}")
     known = known_models(places)
     return ModelNotFound(
-        f"there is no model {called!r}; known are {_listed(known)}; or give the path of a GGUF file"
+        f"there is no model {called!r}; known are {listed(known, most=_MOST_LISTED)}; "
+        "or give the path of a GGUF file"
     )
 
 
@@ -308,9 +314,4 @@ def _lacking(model: LocalModel) -> str:
     if model.store is Store.REGISTERED and not model.path.is_file():
         return f"{model.path} is gone; import it again, or `chatcli models rm {model.name}` forgets it"
     again = f"`chatcli pull {model.name}` fetches them" if model.repo else "copy them beside it"
-    return f"parts of the model are missing: {_listed(model.missing)}; {again}"
-
-
-def _listed(names: tuple[str, ...] | list[str]) -> str:
-    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
-    return ", ".join(names[:_MOST_LISTED]) + more
+    return f"parts of the model are missing: {listed(model.missing, most=_MOST_LISTED)}; {again}"

@@ -1,6 +1,6 @@
 """New names for models: none may hide a model that goes by it already, or never be reached itself."""
 
-from chatcli.engine.scripted import PREFIX as SCRIPTED
+from chatcli.engine.registry import kind_of
 from chatcli.errors import UsageError
 from chatcli.library import catalog
 from chatcli.library.bundled import NAME as BUNDLED
@@ -15,12 +15,13 @@ def is_reserved(name: str) -> bool:
 
 
 def _is_place(name: str) -> bool:
-    """Whether a name is read as a path, as something on the hub, or as a script."""
+    """Whether a name is read as a path, as something on the hub, or as another kind of engine."""
     lower = name.lower()
     return (
         bool(set(name) & set("/\\"))
         or name.startswith((".", "~"))
-        or lower.startswith((SCRIPTED, "hf:"))
+        or lower.startswith("hf:")
+        or kind_of(name) is not None
         or lower.endswith(".gguf")
     )
 

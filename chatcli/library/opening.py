@@ -1,55 +1,83 @@
-"""From a name the user gave to an engine that answers: find it, check it, try it in a child, load it."""
+"""Opens the model that a name means. The rest of the program asks here, whichever engine it gets.
+
+A name of a registered kind (``engine/registry.py``) is opened by that kind. Any other name is a model file:
+it is found, checked, tried in a child process, fitted to this machine and loaded by llama.cpp.
+"""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from chatcli.engine.base import Cancellation, Engine, Progress
+from chatcli.engine.base import Cancellation, Engine, Tell
 from chatcli.engine.gguf import Header
+from chatcli.engine.load_options import LoadOptions
 from chatcli.engine.offload import stepping_down
-from chatcli.engine.scripted import PREFIX as SCRIPTED
+from chatcli.engine.registry import Opening, kind_of, kinds
+from chatcli.engine.verdict import TrialVerdict
 from chatcli.errors import ModelError
 from chatcli.library.checksums import Checksums
-from chatcli.library.eyes import Tell, eyes_of
-from chatcli.library.fit import Machine, Plan, plan, wanted_options
-from chatcli.library.names import Located, find_model, locate
+from chatcli.library.eyes import eyes_of
+from chatcli.library.fit import Machine, Plan, plan
+from chatcli.library.names import Located, find_model, known_models
 from chatcli.library.stores import Places
 from chatcli.settings import AUTO_PROJECTOR, Paths, Settings
 
-__all__ = ["locate", "open_engine", "try_model", "wanted_options"]
 
-
-def open_engine(
-    settings: Settings,
-    paths: Paths,
-    environ: Mapping[str, str],
-    *,
-    on_progress: Progress | None = None,
-    cancel: Cancellation | None = None,
-    tell: Tell | None = None,
-) -> Engine:
-    """Open the model of the settings. A model new to this machine is tried in a child process first.
-
-    Args:
-        environ: environment variables, which say where other programs keep models.
-        on_progress: called in this thread while the model is tried and while its weights load.
-        cancel: set it, from any thread, to give up.
-        tell: called in this thread with what should be known, as that a name stands for another file now.
+def open_engine(opening: Opening) -> Engine:
+    """Open the model of the settings; may take minutes, and runs in any thread.
 
     Raises:
         ModelNotFound: no such model.
-        InvalidModel: the file is of another kind, or incomplete.
-        ModelCrashed: llama.cpp dies of it.
-        ModelError: it cannot be loaded, or ``cancel`` was set.
-        UsageError: a ``scripted:`` option makes no sense.
+        InvalidModel: the file is not a valid GGUF file.
+        ModelCrashed: llama.cpp crashes on it.
+        ModelError: it cannot be loaded, or ``opening.cancel`` was set.
+        UsageError: the name has an option that makes no sense.
     """
-    if settings.model.startswith(SCRIPTED):
-        from chatcli.engine.scripted import ScriptedEngine
+    kind = kind_of(opening.settings.model)
+    return kind.open(opening) if kind is not None else _open_file(opening)
 
-        return ScriptedEngine.open(settings.model)
-    tell = tell or _tell_nobody
-    found = find_model(settings.model, Places.of(environ, paths))
+
+def check_model(settings: Settings, places: Places) -> None:
+    """Refuse a model that cannot be opened, before the present one is let go. Opens nothing.
+
+    Raises:
+        ChatcliError: there is no such model.
+    """
+    kind = kind_of(settings.model)
+    if kind is not None:
+        kind.check(settings)
+    else:
+        find_model(settings.model, places)
+
+
+def model_names(settings: Settings, places: Places) -> list[str]:
+    """Names of all models that can be opened now, for completion and lists; the bundled one first."""
+    return [*known_models(places), *(name for kind in kinds() for name in kind.names(settings))]
+
+
+def try_model(settings: Settings, places: Places, verdicts: Path) -> tuple[Path, TrialVerdict] | None:
+    """The file of a model and the verdict of its trial, which runs now if the verdict is not known yet.
+
+    Returns:
+        None if the engine needs no file.
+
+    Raises:
+        ChatcliError: there is no such model.
+    """
+    from chatcli.engine.probe import probe
+
+    if kind_of(settings.model) is not None:
+        check_model(settings, places)
+        return None
+    path = find_model(settings.model, places).path
+    return path, probe(path, verdicts, LoadOptions.from_settings(settings))
+
+
+def _open_file(opening: Opening) -> Engine:
+    """Open a model file. A file that is new to this machine is tried in a child process first."""
+    settings, paths, cancel, tell = opening.settings, opening.paths, opening.cancel, opening.tell
+    found = find_model(settings.model, Places.of(opening.environ, paths))
     checksums = Checksums(paths.checksums)
     hashing = Hashing(checksums, found.files, cancel)
     shards = _checked(found)
@@ -59,8 +87,7 @@ def open_engine(
     eyes_hashing = Hashing(checksums, eyes.files, cancel)
 
     def on_trial() -> None:
-        if on_progress is not None:
-            on_progress(None)
+        opening.on_progress(None)
 
     def open_with(layers: int) -> Engine:
         from chatcli.engine.llama import LlamaEngine
@@ -73,9 +100,9 @@ def open_engine(
             name=found.name,
             sha256=hashing.result(),
             projector_sha256=eyes_hashing.result() if seen.options.projector else "",
-            blindness=seen.blindness,
+            no_vision_reason=seen.blindness,
             defaults=found.entry.recommended(thinking=settings.thinking) if found.entry else {},
-            on_progress=on_progress,
+            on_progress=opening.on_progress,
             cancel=cancel,
         )
 
@@ -86,7 +113,7 @@ def open_engine(
     return engine
 
 
-def try_model(
+def try_files(
     found: Located, settings: Settings, paths: Paths, tell: Tell, on_trial: Callable[[], None]
 ) -> None:
     """Try a model that is new to this machine, as opening it would; not one too large for the memory.
@@ -111,16 +138,12 @@ def try_model(
     eyes.tried(found.path, fitted.options, shards, paths.probe_verdicts, tell, None, on_trial)
 
 
-def _tell_nobody(_line: str) -> None:
-    """No-op."""
-
-
 def _open_fitted(
     open_with: Callable[[int], Engine],
     fitted: Plan,
     settings: Settings,
     tell: Tell,
-    cancel: Cancellation | None,
+    cancel: Cancellation,
 ) -> Engine:
     """Say what was decided and open; with fewer and fewer layers on the GPU where that is left to us."""
     for line in fitted.notes:

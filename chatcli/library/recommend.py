@@ -11,6 +11,7 @@ from chatcli.engine.machine import Device, devices
 from chatcli.engine.memory import memory
 from chatcli.library.catalog import CatalogEntry
 from chatcli.library.stores import Places
+from chatcli.words import byte_size
 
 _KEEP = 500_000_000  # bytes of main memory left to the rest of the machine, at least
 _SHARE = 0.85  # of what is available
@@ -154,9 +155,9 @@ def _merit(entry: CatalogEntry) -> float:
 
 def _best_reason(entry: CatalogEntry, facts: Facts, fluent: bool) -> str:
     into = (
-        f"the {facts.gpu / 1e9:.0f} GB of your GPU"
+        f"the {byte_size(facts.gpu)} of your GPU"
         if _where(entry, facts) == "GPU"
-        else f"the {facts.available / 1e9:.1f} GB of memory that are free"
+        else f"the {byte_size(facts.available)} of memory that are free"
     )
     pace = "the most capable that answers as fast as one reads" if fluent else "the quickest there is"
     return f"{pace} and fits {into}; {entry.good_for}"

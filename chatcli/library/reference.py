@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from chatcli.errors import ModelNotFound, UsageError
+from chatcli.words import listed
 
 #: Tried in this order where no quantization is named.
 PREFERRED_TAGS = ("Q4_K_M", "Q8_0")
@@ -326,13 +327,8 @@ def _bits(path: str) -> int:
 
 def _available(models: Collection[str]) -> str:
     known = sorted({quantization(model) or model for model in models})
-    return _shortened(known)
+    return _listed(known)
 
 
-def _listed(paths: Iterable[str]) -> str:
-    return _shortened(sorted(paths))
-
-
-def _shortened(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
-    return ", ".join(names[:_MOST_LISTED]) + more
+def _listed(names: Iterable[str]) -> str:
+    return listed(sorted(names), most=_MOST_LISTED)

@@ -9,6 +9,7 @@ from chatcli.chat.formats.message_lists import read_messages
 from chatcli.chat.message import Message, Role, system, user
 from chatcli.chat.transcript_reader import load
 from chatcli.errors import ChatcliError, DataError, TranscriptError, UsageError
+from chatcli.words import binary_size
 
 #: What an answer answers: a system prompt perhaps, earlier turns perhaps, a message of the user's.
 Prompt = tuple[Message, ...]
@@ -50,7 +51,7 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     if len(data) > _MOST_BYTES:
-        raise UsageError(f"{path} is larger than {_MOST_BYTES // 2**20} MiB; take fewer prompts")
+        raise UsageError(f"{path} is larger than {binary_size(_MOST_BYTES)}; take fewer prompts")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

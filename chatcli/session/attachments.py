@@ -16,6 +16,7 @@ from chatcli.chat import pictures
 from chatcli.chat.message import Picture
 from chatcli.engine import pictures as decoding
 from chatcli.errors import UsageError
+from chatcli.words import binary_size
 
 #: Limits of what one message takes from files.
 MOST_FILES = 200
@@ -175,7 +176,7 @@ def _text(path: str, most: int, *, named: bool) -> str | None:
     """The text of a file; None if it is none and was not named itself."""
     data = _read(path, most)
     if len(data) > most:
-        raise UsageError(f"{path} makes it more than {MOST_BYTES // 2**20} MiB; attach less")
+        raise UsageError(f"{path} makes it more than {binary_size(MOST_BYTES)}; attach less")
     try:
         return _decoded(data)
     except ValueError as error:

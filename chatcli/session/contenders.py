@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from chatcli.engine.base import Cancellation, Engine, Progress
-from chatcli.engine.scripted import PREFIX as SCRIPTED
+from chatcli.engine.base import Cancellation, Engine, KeepsState, Progress, TakesAdapter
+from chatcli.engine.registry import kind_of
 from chatcli.errors import ChatcliError, ModelError, ModelNotFound, UsageError
 from chatcli.sampling import SamplingParams
 from chatcli.session.engine_slot import EngineSlot, Open
@@ -125,7 +125,7 @@ def open_contender(contender: Contender, open_engine: Open, state: memoryview | 
         engine = open_engine(contender.settings, cancel, progress)
         try:
             _equip(engine, contender)
-            if state is not None:
+            if state is not None and isinstance(engine, KeepsState):
                 engine.load_state(state)
         except BaseException:
             engine.close()
@@ -145,7 +145,7 @@ class Twin:
 
     def __init__(self, own: EngineSlot, contender: Contender) -> None:
         self._own = own
-        state = own.engine.save_state() if own.engine is not None else None
+        state = own.engine.save_state() if isinstance(own.engine, KeepsState) else None
         self._second = open_contender(contender, own.open_engine, state)
 
     @property
@@ -174,7 +174,7 @@ def _names() -> set[str]:
 
 
 def _may_be_model(word: str) -> bool:
-    return word.startswith(SCRIPTED) or Path(word).expanduser().exists()
+    return kind_of(word) is not None or Path(word).expanduser().exists()
 
 
 def _is_adapter(word: str) -> bool:
@@ -216,9 +216,7 @@ def _changed(contender: Contender, name: str, value: str, where: str) -> Contend
 def _equip(engine: Engine, contender: Contender) -> None:
     if contender.adapter is None:
         return
-    from chatcli.engine.llama import LlamaEngine
-
-    if not isinstance(engine, LlamaEngine):
+    if not isinstance(engine, TakesAdapter):
         raise UsageError(f"{contender.settings.model} takes no adapter; only GGUF models do")
     try:
         with contender.adapter.open("rb") as file:

@@ -7,7 +7,7 @@ from chatcli.session.session import Session
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ContextPart:
     """One message of the context.
 
     Attributes:
@@ -34,7 +34,7 @@ class ContextView:
         size: tokens the context holds, for prompt and answer.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[ContextPart, ...]
     template: int
     total: int
     size: int
@@ -47,7 +47,7 @@ def view_context(session: Session) -> ContextView:
 
     Raises:
         ContextOverflow: not even the last message fits.
-        UsageError: nothing has been said yet.
+        UsageError: nothing has been said yet, or the engine does not count tokens.
     """
     messages = session.conversation.prompt_messages()
     prompt = session.preview(None)
@@ -61,7 +61,9 @@ def view_context(session: Session) -> ContextView:
         if index not in hidden and (message.content or message.pictures):
             alone = session.prompt_of([Message(Role.USER, message.content, pictures=message.pictures)])
             tokens = max(0, len(alone.tokens) - around)
-        parts.append(Part(0 if message.role is Role.SYSTEM else number, message, tokens, index in hidden))
+        parts.append(
+            ContextPart(0 if message.role is Role.SYSTEM else number, message, tokens, index in hidden)
+        )
     total = len(prompt.tokens)
     template = max(0, total - sum(part.tokens for part in parts))
     return ContextView(tuple(parts), template, total, session.engine().context_size)

@@ -26,6 +26,7 @@ from chatcli.feedback.records import (
 )
 from chatcli.session.answering import EDITS, LEFT_OUT
 from chatcli.storage.feedback_log import FeedbackLog
+from chatcli.words import counted
 
 _DIGITS = 9  # of a count of messages; more is no count
 R = TypeVar("R", bound=Record)
@@ -221,9 +222,7 @@ class Judge:
         try:
             self._log.retry()
         except StorageError as error:
-            count = self.unsaved
-            what = "a judgement" if count == 1 else f"{count} judgements"
-            raise StorageError(f"{what} could not be saved: {error}") from error
+            raise StorageError(f"{counted(self.unsaved, 'judgement')} could not be saved: {error}") from error
 
     # Knowing what was said
 

@@ -1,7 +1,7 @@
 """What the engine has read of a conversation, kept for the next time: resuming reads the new message only."""
 
 from chatcli.chat.message import Usage
-from chatcli.engine.base import Engine
+from chatcli.engine.base import Engine, KeepsState
 from chatcli.errors import ChatcliError
 from chatcli.storage.state_cache import StateCache
 
@@ -12,7 +12,8 @@ LEAST_TOKENS = 256
 class KeptState:
     """Saves the state of the engine when a conversation is left, and loads it before its next prompt.
 
-    Nothing here ever fails a chat: what cannot be saved or loaded is read again by the model.
+    Nothing here ever fails a chat: what cannot be saved or loaded is read again by the model. An engine that
+    does not keep state reads everything again.
 
     Args:
         cache: where states are; None: nothing is saved or loaded.
@@ -33,7 +34,7 @@ class KeptState:
         """Load the state of a conversation that was resumed, in the thread that uses the engine."""
         self.put_back(engine)
         name, self._resumed = self._resumed, ""
-        if self._cache is None or not name:
+        if self._cache is None or not name or not isinstance(engine, KeepsState):
             return
         blob = self._cache.load(name, engine.state_conditions)
         if blob is not None:
@@ -53,8 +54,10 @@ class KeptState:
         """Keep what the engine has read of the present conversation while it does something else.
 
         Returns:
-            Whether it is kept; otherwise the engine should not do anything else.
+            Whether nothing will be lost; otherwise the engine should not do anything else.
         """
+        if not isinstance(engine, KeepsState):
+            return True
         if self._aside is None and engine is self._engine:
             try:
                 self._aside = engine.save_state()
@@ -65,7 +68,7 @@ class KeptState:
     def put_back(self, engine: Engine) -> None:
         """Give the engine back what was set aside, if anything was."""
         blob, self._aside = self._aside, None
-        if blob is not None and engine is self._engine:
+        if blob is not None and engine is self._engine and isinstance(engine, KeepsState):
             engine.load_state(blob)
 
     def leave(self, name: str, engine: Engine | None) -> None:
@@ -74,9 +77,10 @@ class KeptState:
         Args:
             engine: the one in use; None: it is not there.
         """
-        answered, self._engine, self._resumed = self._engine, None, ""
+        worth_it = self._worth_it and engine is self._engine
         aside, self._aside = self._aside, None
-        if self._cache is None or engine is None or engine is not answered or not self._worth_it:
+        self._engine, self._resumed = None, ""
+        if engine is None or not isinstance(engine, KeepsState) or self._cache is None or not worth_it:
             return
         try:
             blob = engine.save_state() if aside is None else aside

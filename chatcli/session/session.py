@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import Generation, Message, Picture, Role
-from chatcli.engine.base import Prompt
+from chatcli.engine.base import CountsTokens, Prompt
 from chatcli.errors import StorageError, UsageError
 from chatcli.session.answering import CONTINUES, EDITS, FORK_OF, REFERENCES, Request
 from chatcli.session.background import BackgroundAnswer
@@ -127,6 +127,7 @@ class Session:
         Raises:
             ContextOverflow: it does not fit.
             ModelError: as ``send``.
+            UsageError: the engine does not count tokens.
         """
         if text is None:
             return self.prompt_of(self.conversation.prompt_messages())
@@ -137,8 +138,11 @@ class Session:
 
         Raises:
             ContextOverflow: they do not fit.
+            UsageError: the engine does not count tokens.
         """
         engine = self.engine()
+        if not isinstance(engine, CountsTokens):
+            raise UsageError(f"{engine.model.name} cannot show its prompt: this engine does not count tokens")
         return engine.prompt(messages, self.options.parameters(engine), thinking=self.options.thinking)
 
     # Moving in the tree

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from chatcli.chat.message import FinishReason, Message, Role
 from chatcli.chat.pictures import in_words
-from chatcli.engine.base import Cancellation, Engine, Finished, TextDelta
+from chatcli.engine.base import Cancellation, CountsTokens, Engine, Finished, TextDelta
 from chatcli.errors import ChatcliError
 from chatcli.sampling import SamplingParams
 from chatcli.session.background import Background
@@ -83,7 +83,7 @@ class Titler:
         if engine is None or exchange is None or not session.kept.set_aside(engine):
             return
         try:
-            if session.preview(None).left_out:
+            if isinstance(engine, CountsTokens) and session.preview(None).left_out:
                 return  # the engine would no longer know what it has left out of the chat
             answer = self._ask(engine, exchange, cancel)
             if answer is None:

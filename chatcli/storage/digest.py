@@ -7,6 +7,7 @@ from chatcli.chat.message import Message, Role
 from chatcli.chat.pictures import in_words
 from chatcli.chat.scanner import Damage, Torn
 from chatcli.chat.transcript_reader import MessageRead, Reader, Renamed, SessionRead
+from chatcli.words import excerpt
 
 _TITLE_LENGTH = 60
 
@@ -93,7 +94,4 @@ def beginning_of(message: Message) -> str:
 def title_from(content: str) -> str:
     """The title a conversation has from its first message: the first line that says something, shortened."""
     line = next((line for line in content.split("\n") if line.strip()), "")
-    words = " ".join(line[: 4 * _TITLE_LENGTH].split())
-    if len(words) <= _TITLE_LENGTH:
-        return words
-    return words[: _TITLE_LENGTH - 1].rsplit(" ", 1)[0] + "…"
+    return excerpt(line.lstrip(), _TITLE_LENGTH)

@@ -16,6 +16,7 @@ from chatcli.feedback.records import Judgement, Record
 from chatcli.storage.backwards import lines_backwards
 from chatcli.storage.durable import TailRepair, end_line, storage_error
 from chatcli.storage.records import LONGEST_LINE, DamagedLine, RecordLog
+from chatcli.words import listed
 
 T = TypeVar("T")
 
@@ -204,8 +205,9 @@ class FeedbackLog:
         if not found:
             raise UsageError(f"there is no judgement {ref!r}; chatcli feedback list shows them")
         if len(found) > 1:
-            names = ", ".join([*found][:_MOST_CANDIDATES])
-            raise UsageError(f"{ref!r} begins several ids: {names}; give more of it")
+            raise UsageError(
+                f"{ref!r} begins several ids: {listed(found, most=_MOST_CANDIDATES)}; give more of it"
+            )
         (line,) = found.values()
         try:
             return decode(line)

@@ -10,6 +10,7 @@ from typing import IO, Any
 from chatcli.errors import DataError, UsageError
 from chatcli.storage.durable import storage_error
 from chatcli.storage.records import LONGEST_LINE
+from chatcli.words import binary_size
 
 #: Largest JSON array that is read, in bytes: it is held in memory whole.
 MOST_BYTES = 512 * 2**20
@@ -63,7 +64,7 @@ def _json(stream: IO[bytes], file: str) -> Iterator[tuple[int, Any]]:
 
 def _array(data: bytes, file: str) -> list[Any]:
     if len(data) >= MOST_BYTES:
-        raise DataError(f"{file} is an array of more than {MOST_BYTES >> 20} MiB; make it JSON lines")
+        raise DataError(f"{file} is an array of more than {binary_size(MOST_BYTES)}; make it JSON lines")
     try:
         rows = json.loads(data)
     except (ValueError, RecursionError) as error:

@@ -18,6 +18,7 @@ from chatcli.storage.durable import AppendFile, Locked, remove_file, storage_err
 from chatcli.storage.partial import journal_path, journals, missing_node, read_part
 from chatcli.storage.pictures import PictureFolder
 from chatcli.storage.transcript_log import NoLog, TranscriptLog, asides, busy, mend_tail
+from chatcli.words import listed
 
 #: The reference to the conversation that was written last.
 LAST = "last"
@@ -204,10 +205,8 @@ class TranscriptStore:
         if not found:
             raise UsageError(f"there is no conversation {ref!r}; `chatcli transcripts list` shows them")
         found.sort(reverse=True)
-        more = f" and {len(found) - _MOST_CANDIDATES} more" if len(found) > _MOST_CANDIDATES else ""
         raise AmbiguousReference(
-            f"{ref!r} could be {len(found)} conversations: {', '.join(found[:_MOST_CANDIDATES])}{more}; "
-            "say which"
+            f"{ref!r} could be {len(found)} conversations: {listed(found, most=_MOST_CANDIDATES)}; say which"
         )
 
     def _is_open(self, name: str) -> bool:

@@ -6,6 +6,7 @@ from chatcli.feedback.bradley_terry import Standing
 from chatcli.session.arena_board import Board
 from chatcli.terminal.rows import Row, cells, pad, wrap
 from chatcli.terminal.sanitize import sanitize_line
+from chatcli.words import counted
 
 _WIDEST_NAME = 36
 _NARROWEST_CHART, _WIDEST_CHART = 12, 48
@@ -17,7 +18,7 @@ def board_lines(board: Board, width: int, *, unicode: bool = True) -> Iterator[s
     if not board.standings:
         yield "no duels yet"
         return
-    yield f"{board.duels} duel{'s' if board.duels != 1 else ''}, {board.both_bad} of them both bad"
+    yield f"{counted(board.duels, 'duel')}, {board.both_bad} of them both bad"
     yield "Elo, its 95% interval, and duels won-lost-tied:"
     yield ""
     yield from _chart(board, width, unicode=unicode)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from chatcli.errors import ChatcliError
+from chatcli.words import listed
 
 #: Longer sequences are dropped by some terminals (xterm's limit for OSC 52), in characters of base64.
 _LONGEST_SEQUENCE = 74_994
@@ -39,7 +40,7 @@ def copy_text(text: str, out: TextIO, environ: Mapping[str, str]) -> str:
         ways.append("the terminal")
     if not ways:
         raise ChatcliError("there is no way to a clipboard here; /save writes the answer to a file")
-    return " and ".join(ways)
+    return listed(ways)
 
 
 def _tool(environ: Mapping[str, str]) -> list[str] | None:

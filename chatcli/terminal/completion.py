@@ -93,9 +93,10 @@ def _commands() -> Iterator[Choice]:
 
 
 def _models(chat: Chat) -> Iterator[Choice]:
-    from chatcli.library.names import known_models
+    from chatcli.library.opening import model_names
 
-    return ((name, "") for name in known_models(chat.surroundings.places))
+    names = model_names(chat.session.engine.settings, chat.surroundings.places)
+    return ((name, "") for name in names)
 
 
 def _personas(chat: Chat) -> Iterator[Choice]:

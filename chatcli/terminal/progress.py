@@ -8,12 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol, Self, TextIO
 
-from chatcli.library.hub.amount import amount
 from chatcli.terminal.bars import BarView
 from chatcli.terminal.keyboard import Keyboard
 from chatcli.terminal.live import Abilities, LiveArea, size_of
 from chatcli.terminal.sanitize import sanitize_line
-from chatcli.terminal.work import Item, duration
+from chatcli.terminal.work import Item
+from chatcli.words import byte_size, duration
 
 _LINE_EVERY = 10.0  # seconds
 _LINE_EVERY_SHARE = 0.25
@@ -136,11 +136,11 @@ class LineView:
             if not self.ended:
                 return
             if 0 < have == file.size:
-                self._line(f"{file.path}: {amount(file.size)} are here already")
+                self._line(f"{file.path}: {byte_size(file.size)} are here already")
             elif have:
-                self._line(f"{file.path}: {amount(file.size)}, going on from {amount(have)}")
+                self._line(f"{file.path}: {byte_size(file.size)}, going on from {byte_size(have)}")
             else:
-                self._line(f"{file.path}: {amount(file.size)}")
+                self._line(f"{file.path}: {byte_size(file.size)}")
 
     def advance(self, file: Item, have: int) -> None:
         """Say how much there is, not too often."""
@@ -154,7 +154,7 @@ class LineView:
             rate = (have - before) / passed
             self._told[file] = (now, have)
             left = duration((file.size - have) / max(rate, 1.0))
-            self._line(f"{file.path}: {100 * have // file.size} %, {amount(int(rate))}/s, {left} left")
+            self._line(f"{file.path}: {100 * have // file.size} %, {byte_size(int(rate))}/s, {left} left")
 
     def end(self, file: Item) -> None:
         """Say that it is whole."""

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+from chatcli.chat.message import Generation, Usage
+from chatcli.engine.base import Engine
+from chatcli.engine.registry import is_local
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.session import Session
 from chatcli.terminal.answer import Waiting
@@ -42,22 +45,17 @@ def status_line(
         name, adapter = sanitize_line(engine.model.name), engine.model.adapter[:8]
         model = f"{name} + {adapter}" if adapter else name
         last = session.last
-        size = engine.context_size
-        if last is None:
-            context, brief, speed = f"context {size:,}", f"{size:,}", []
-        else:
-            used = last.usage.prompt_tokens + last.usage.completion_tokens
-            context, brief = f"context {used:,} of {size:,}", f"{used / max(1, size):.0%}"
-            seconds = last.timings.generation
-            speed = [f"{last.usage.completion_tokens / seconds:,.0f} tokens/s"] if seconds > 0 else []
+        where = [] if is_local(loading.settings.model) else ["not on this machine"]
+        context, brief = _gauge(engine, last.usage if last is not None else None)
+        speed = _speed(last) if last is not None else []
         said = [text] if (text := verdict()) else []
         forms = [
-            [model, context, *speed, *said],
-            [model, brief, *speed, *said],
-            [model, brief, *said],
-            [brief, *said],
-            [brief, *speed],
-            [brief],
+            [model, *where, *context, *speed, *said],
+            [model, *where, *brief, *speed, *said],
+            [model, *where, *brief, *said],
+            [*brief, *said],
+            [*brief, *speed],
+            brief or [model],
         ]
         return _fitted(forms, (columns or _prompt_columns)())
 
@@ -73,6 +71,24 @@ def _doing(loading: EngineSlot) -> tuple[str, float | None]:
     """What is done to the model, and the share of it that is done."""
     share = loading.progress
     return ("loading the model" if share is not None else "trying the model, which is new here"), share
+
+
+def _gauge(engine: Engine, usage: Usage | None) -> tuple[list[str], list[str]]:
+    """How full the context is, at length and in brief; nothing if the engine does not know."""
+    size = engine.context_size
+    if usage is not None and not usage.is_counted:
+        return [], []
+    if usage is None:
+        return ([f"context {size:,}"], [f"{size:,}"]) if size else ([], [])
+    used = usage.prompt_tokens + usage.completion_tokens
+    if not size:
+        return [f"{used:,} tokens"], [f"{used:,}"]
+    return [f"context {used:,} of {size:,}"], [f"{used / size:.0%}"]
+
+
+def _speed(last: Generation) -> list[str]:
+    count, seconds = last.usage.completion_tokens, last.timings.generation
+    return [f"{count / seconds:,.0f} tokens/s"] if seconds > 0 and last.usage.is_counted else []
 
 
 def _fitted(forms: list[list[str]], columns: int) -> str:

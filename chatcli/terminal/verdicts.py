@@ -2,6 +2,7 @@
 
 from chatcli.feedback.reasons import OTHER, label
 from chatcli.feedback.records import Correction, Rating
+from chatcli.words import excerpt
 
 #: What a thumb is called.
 THUMBS = {1: "good", -1: "bad"}
@@ -17,7 +18,7 @@ def verdict_of(rating: Rating) -> str:
     comment = " ".join((rating.comment or "").split())
     reasons = [label(reason) for reason in rating.reasons if reason != OTHER or not comment]
     if comment:
-        reasons.append(f'"{comment if len(comment) <= _MOST_SHOWN else comment[: _MOST_SHOWN - 1] + "…"}"')
+        reasons.append(f'"{excerpt(comment, _MOST_SHOWN)}"')
     return ", ".join((" ".join(filter(None, (thumb, score))), *reasons))
 
 

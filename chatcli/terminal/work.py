@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from chatcli.library.hub.amount import amount
+from chatcli.words import byte_size, duration, part_of_size
 
 _WINDOW = 5.0  # seconds that a rate is about
 _SHORTEST = 0.3  # seconds, of which a rate can be told
@@ -83,8 +83,8 @@ class Work:
         return self._figures(rate, "done" if done else "stopped")
 
     def _figures(self, rate: float | None, left: str) -> "Figures":
-        speed = f"{amount(int(rate))}/s" if rate is not None else ""
-        return Figures(self.label, self.share, of_amount(self.have, self.size), speed, left)
+        speed = f"{byte_size(int(rate))}/s" if rate is not None else ""
+        return Figures(self.label, self.share, part_of_size(self.have, self.size), speed, left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +96,3 @@ class Figures:
     amount: str
     rate: str
     left: str
-
-
-def of_amount(have: int, size: int) -> str:
-    """``3.4/6.8 MB``: a part of something, in the unit of the whole."""
-    number, unit = amount(size).split(" ")
-    factor = size / float(number) if size else 1.0
-    part = f"{have / factor:.1f}" if "." in number else f"{have}"
-    return f"{part}/{number} {unit}"
-
-
-def duration(seconds: float) -> str:
-    """A time span to the second, the minute or the hour."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -92,7 +92,7 @@ def test_it_goes_on_where_it_stopped(home: Path, setting: list[str], tmp_path: P
     (answers,) = (home / "arena").iterdir()
     written = answers.read_bytes()
     with Terminal(home, *setting, size=(100, 60)) as t:
-        t.wait_for("going on: 1 of 9")
+        t.wait_for("continuing: 1 of 9")
         shown(t, 1)
         t.send("\x03")
         assert t.wait_for_exit() == ExitCode.INTERRUPTED
@@ -204,7 +204,7 @@ def test_two_answers_with_the_same_words_are_not_asked_about(home: Path, tmp_pat
     specs = ("--contender", "scripted:", "--contender", "temperature=2")
     with Terminal(home, "-m", "scripted:", "arena", str(prompts), *specs) as t:
         assert t.wait_for_exit() == ExitCode.OK
-        assert "1 not shown, since both answers have the same words" in t.scrollback
+        assert "1 not shown, because both answers are the same" in t.scrollback
     assert kept_records(home) == []
 
 

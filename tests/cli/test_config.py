@@ -26,7 +26,7 @@ def test_a_file_to_begin_with(home: Path) -> None:
     file.write_text("log = false\n")
     again = run(home, "config", "init")
     assert again.code == ExitCode.USAGE
-    assert "is there already" in again.stderr
+    assert "exists; edit it" in again.stderr
     assert file.read_text() == "log = false\n"
 
 

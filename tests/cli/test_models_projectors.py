@@ -56,7 +56,7 @@ def test_show_tells_the_projector(disk: Path) -> None:
     page = run(disk, "models", "show", "u/See-GGUF:Q8_0").stdout
     for said in (
         "mmproj-F32.gguf",
-        "mlp F32, 0.7 MB",
+        "mlp F32, 676.5 kB",
         "estimated memory",
         "56 x 56 pixels",
         "up to 16 tokens",

@@ -164,7 +164,7 @@ def test_the_last_answer_from_a_script(home: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--last"], 2, "takes the judgement"),
+        (["--last"], 2, "needs a rating"),
         (["--last", "11"], 2, "good, bad or 1 to 10"),
         (["--last", "0"], 2, "good, bad or 1 to 10"),
         (["--last", "good", "too long"], 2, "reason for bad answers"),

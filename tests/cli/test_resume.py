@@ -13,6 +13,7 @@ import pytest
 from chatcli.chat.conversation import Conversation
 from chatcli.chat.message import FinishReason, Role, Usage
 from chatcli.chat.transcript_reader import load
+from chatcli.engine.registry import Opening
 from chatcli.errors import ExitCode
 from chatcli.library.opening import open_engine
 from chatcli.session.engine_slot import EngineSlot
@@ -69,7 +70,9 @@ def uninterrupted(home: Path, *questions: str) -> list[Usage]:
     environ = environment(home)
     paths = Paths.locate(environ)
     settings = load_settings({"temperature": 0, "max_tokens": 24, "threads": 1}, {})
-    slot = EngineSlot(lambda s, _cancel, _progress: open_engine(s, paths, environ), settings)
+    slot = EngineSlot(
+        lambda s, _cancel, _progress: open_engine(Opening(settings=s, paths=paths, environ=environ)), settings
+    )
     with slot, closing(Session(slot, NoTranscripts(TranscriptStore(home)))) as session:
         session.options = SessionOptions(sampling=settings.sampling)
         for question in questions:

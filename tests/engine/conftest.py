@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chatcli.engine.loading import Loaded, LoadOptions, load_model
+from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.loading import LoadedModel, load_model
 from tests.engine import tiny_models
 
 # A small batch makes even short prompts take several decodes; F32 weights never meet the repacking code.
@@ -38,7 +39,7 @@ def recurrent_path(request: pytest.FixtureRequest, tiny_mamba_path: Path, tiny_l
 
 
 @contextmanager
-def loaded_model(path: Path, options: LoadOptions = OPTIONS) -> Iterator[Loaded]:
+def loaded_model(path: Path, options: LoadOptions = OPTIONS) -> Iterator[LoadedModel]:
     """A loaded model with an empty context."""
     loaded = load_model(path, options)
     try:
@@ -48,14 +49,14 @@ def loaded_model(path: Path, options: LoadOptions = OPTIONS) -> Iterator[Loaded]
 
 
 @pytest.fixture
-def llama(tiny_llama_path: Path) -> Iterator[Loaded]:
+def llama(tiny_llama_path: Path) -> Iterator[LoadedModel]:
     """A loaded llama model."""
     with loaded_model(tiny_llama_path) as loaded:
         yield loaded
 
 
 @pytest.fixture
-def recurrent(recurrent_path: Path) -> Iterator[Loaded]:
+def recurrent(recurrent_path: Path) -> Iterator[LoadedModel]:
     """A loaded model whose memory cannot be cut."""
     with loaded_model(recurrent_path) as loaded:
         yield loaded

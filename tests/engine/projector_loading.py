@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chatcli.engine.loading import Loaded, LoadOptions, load_model
+from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.loading import LoadedModel, load_model
 from chatcli.engine.native import load
 
 _OPTIONS = LoadOptions(threads=1, use_extra_bufts=False)
 
 
-def open_projector(loaded: Loaded, projector: Path) -> Any:
+def open_projector(loaded: LoadedModel, projector: Path) -> Any:
     """libmtmd's context; None where it refuses."""
     mtmd: Any = loaded.native.mtmd
     params = mtmd.mtmd_context_params_default()

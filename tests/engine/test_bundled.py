@@ -11,7 +11,7 @@ from chatcli.chat.message import FinishReason, Message, assistant, user
 from chatcli.engine.base import TextDelta
 from chatcli.engine.grammar import json_schema_to_grammar
 from chatcli.engine.llama import LlamaEngine
-from chatcli.engine.loading import LoadOptions
+from chatcli.engine.load_options import LoadOptions
 from chatcli.sampling import SamplingParams
 from tests.engine.answers import ask
 

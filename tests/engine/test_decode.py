@@ -7,7 +7,7 @@ import pytest
 
 from chatcli.engine.base import Cancellation
 from chatcli.engine.decode import Aborted, Tape
-from chatcli.engine.loading import Loaded
+from chatcli.engine.loading import LoadedModel
 from chatcli.errors import ModelError
 from tests.engine import tiny_models
 from tests.engine.conftest import OPTIONS, loaded_model
@@ -16,17 +16,17 @@ _PROMPT = list(range(30, 80))
 _BATCH = 16  # tests/engine/conftest.py
 
 
-def _tape(loaded: Loaded) -> Tape:
+def _tape(loaded: LoadedModel) -> Tape:
     return Tape(loaded.native, loaded.context, loaded.batch_size)
 
 
-def _held(loaded: Loaded) -> int:
+def _held(loaded: LoadedModel) -> int:
     """How many tokens llama.cpp itself says are in its memory."""
     lib = loaded.native.lib
     return int(lib.llama_memory_seq_pos_max(lib.llama_get_memory(loaded.context), 0)) + 1
 
 
-def _logits(loaded: Loaded) -> list[float]:
+def _logits(loaded: LoadedModel) -> list[float]:
     lib = loaded.native.lib
     count = lib.llama_vocab_n_tokens(loaded.vocab)
     return list(lib.llama_get_logits_ith(loaded.context, -1)[:count])
@@ -54,14 +54,14 @@ def _read_for_ever(tape: Tape, cancel: Cancellation) -> None:
 
 
 @pytest.fixture(params=["llama", "mamba", "lfm2"])
-def loaded(request: pytest.FixtureRequest) -> Iterator[Loaded]:
+def loaded(request: pytest.FixtureRequest) -> Iterator[LoadedModel]:
     """A model whose memory can be cut, and two whose memory cannot."""
     path: Path = request.getfixturevalue(f"tiny_{request.param}_path")
     with loaded_model(path) as model:
         yield model
 
 
-def test_a_prompt_is_read_in_pieces(llama: Loaded) -> None:
+def test_a_prompt_is_read_in_pieces(llama: LoadedModel) -> None:
     """No decode is larger than the batch, and every piece is reported."""
     tape = _tape(llama)
     assert list(tape.read(_PROMPT)) == [16, 32, 48, 50]
@@ -69,7 +69,7 @@ def test_a_prompt_is_read_in_pieces(llama: Loaded) -> None:
     assert _held(llama) == 50
 
 
-def test_reading_in_pieces_and_appending_give_the_same_logits(loaded: Loaded) -> None:
+def test_reading_in_pieces_and_appending_give_the_same_logits(loaded: LoadedModel) -> None:
     """The state depends on the tokens, not on how they came."""
     tape = _tape(loaded)
     assert list(tape.read(_PROMPT))
@@ -81,7 +81,7 @@ def test_reading_in_pieces_and_appending_give_the_same_logits(loaded: Loaded) ->
     assert _logits(loaded) == pytest.approx(at_once, abs=1e-3)
 
 
-def test_cutting_keeps_exactly_what_was_asked(llama: Loaded) -> None:
+def test_cutting_keeps_exactly_what_was_asked(llama: LoadedModel) -> None:
     """A KV cache is cut anywhere, and reading on gives the logits of the whole."""
     tape = _tape(llama)
     assert list(tape.read(_PROMPT))
@@ -92,7 +92,7 @@ def test_cutting_keeps_exactly_what_was_asked(llama: Loaded) -> None:
     assert _logits(llama) == pytest.approx(whole, abs=1e-3)
 
 
-def test_a_recurrent_memory_goes_back_to_the_end_of_the_prompt(recurrent: Loaded) -> None:
+def test_a_recurrent_memory_goes_back_to_the_end_of_the_prompt(recurrent: LoadedModel) -> None:
     """Answering the same prompt again costs one token, since a checkpoint was taken before its last."""
     tape = _tape(recurrent)
     assert list(tape.read(_PROMPT)) == [16, 32, 48, 49, 50]
@@ -104,7 +104,7 @@ def test_a_recurrent_memory_goes_back_to_the_end_of_the_prompt(recurrent: Loaded
     assert _logits(recurrent) == pytest.approx(whole, abs=1e-3)
 
 
-def test_a_recurrent_memory_goes_back_turns_ago(recurrent: Loaded) -> None:
+def test_a_recurrent_memory_goes_back_turns_ago(recurrent: LoadedModel) -> None:
     """Undo finds the checkpoint of an older turn; further back everything is read again."""
     tape = _tape(recurrent)
     assert list(tape.read(_PROMPT[:20]))
@@ -137,7 +137,7 @@ def test_a_sliding_window_is_never_left_with_holes(
         assert _logits(loaded) == pytest.approx(whole, abs=1e-3)
 
 
-def test_keeping_everything_costs_nothing(loaded: Loaded) -> None:
+def test_keeping_everything_costs_nothing(loaded: LoadedModel) -> None:
     """A longer conversation only adds: nothing is cut, also where cutting is impossible."""
     tape = _tape(loaded)
     assert list(tape.read(_PROMPT))
@@ -145,7 +145,7 @@ def test_keeping_everything_costs_nothing(loaded: Loaded) -> None:
     assert tape.keep(99) == 50
 
 
-def test_a_stop_between_pieces_leaves_whole_pieces(llama: Loaded) -> None:
+def test_a_stop_between_pieces_leaves_whole_pieces(llama: LoadedModel) -> None:
     """Where a back end ignores the abort callback the prompt still stops between two decodes."""
     tape = _tape(llama)
     with pytest.raises(Aborted):
@@ -153,7 +153,7 @@ def test_a_stop_between_pieces_leaves_whole_pieces(llama: Loaded) -> None:
     assert (len(tape.ids), _held(llama)) == (2 * _BATCH, 2 * _BATCH)
 
 
-def test_the_flag_stops_a_decode_from_inside(loaded: Loaded) -> None:
+def test_the_flag_stops_a_decode_from_inside(loaded: LoadedModel) -> None:
     """With the flag set, llama_decode itself gives up: libc's strlen is a working abort callback."""
     tape = _tape(loaded)
     assert list(tape.read(_PROMPT[:20]))
@@ -169,7 +169,7 @@ def test_the_flag_stops_a_decode_from_inside(loaded: Loaded) -> None:
     assert len(tape.ids) == (20 if tape.can_cut else 19)  # a recurrent state goes back to its checkpoint
 
 
-def test_an_aborted_tape_goes_on_as_if_nothing_had_happened(loaded: Loaded) -> None:
+def test_an_aborted_tape_goes_on_as_if_nothing_had_happened(loaded: LoadedModel) -> None:
     """After an abort in the middle of a prompt the rest is read and the logits are those of the whole."""
     tape = _tape(loaded)
     assert list(tape.read(_PROMPT))
@@ -186,7 +186,7 @@ def test_an_aborted_tape_goes_on_as_if_nothing_had_happened(loaded: Loaded) -> N
     assert _logits(loaded) == pytest.approx(whole, abs=1e-3)
 
 
-def test_the_flag_may_be_set_by_another_thread(llama: Loaded) -> None:
+def test_the_flag_may_be_set_by_another_thread(llama: LoadedModel) -> None:
     """A prompt that would be read over and over again stops when another thread says so."""
     tape = _tape(llama)
     cancel = Cancellation()
@@ -197,7 +197,7 @@ def test_the_flag_may_be_set_by_another_thread(llama: Loaded) -> None:
     assert len(tape.ids) == _held(llama)
 
 
-def test_an_exception_in_a_decode_is_settled_by_the_next_cut(llama: Loaded) -> None:
+def test_an_exception_in_a_decode_is_settled_by_the_next_cut(llama: LoadedModel) -> None:
     """Ctrl-C may raise after llama_decode returned and before Python wrote it down."""
     tape = _tape(llama)
     assert list(tape.read(_PROMPT[:20]))

@@ -7,7 +7,7 @@ import pytest
 
 from chatcli.engine.decode import Tape
 from chatcli.engine.grammar import json_schema_to_grammar
-from chatcli.engine.loading import Loaded
+from chatcli.engine.loading import LoadedModel
 from chatcli.engine.sampler import Sampler
 from chatcli.engine.vocabulary import Vocabulary
 from chatcli.errors import UsageError
@@ -27,7 +27,7 @@ _EVERYTHING = {
 }
 
 
-def _constrained(loaded: Loaded, grammar: str, seed: int, limit: int = 600) -> tuple[bytes, bool]:
+def _constrained(loaded: LoadedModel, grammar: str, seed: int, limit: int = 600) -> tuple[bytes, bool]:
     """What the model writes under a grammar, and whether it ended by itself."""
     tape, vocabulary = Tape(loaded.native, loaded.context, loaded.batch_size), Vocabulary(loaded.model)
     tape.clear()
@@ -48,7 +48,7 @@ def _constrained(loaded: Loaded, grammar: str, seed: int, limit: int = 600) -> t
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_sentences_of_a_schema_are_json_of_that_schema(llama: Loaded, seed: int) -> None:
+def test_sentences_of_a_schema_are_json_of_that_schema(llama: LoadedModel, seed: int) -> None:
     """A model with random weights writes valid JSON, with quotes, backslashes and control characters escaped.
 
     The binding's own converter (0.3.36) does not escape backslashes and allows raw newlines in strings.
@@ -61,17 +61,17 @@ def test_sentences_of_a_schema_are_json_of_that_schema(llama: Loaded, seed: int)
     assert isinstance(value["count"], int)
 
 
-def test_a_grammar_that_cannot_go_on_ends_the_answer(llama: Loaded) -> None:
+def test_a_grammar_that_cannot_go_on_ends_the_answer(llama: LoadedModel) -> None:
     """A rule no token of the vocabulary fits ends the answer; llama.cpp alone would end the process."""
     assert _constrained(llama, 'root ::= "ab" <[999999]>', 1) == (b"ab", True)
 
 
-def test_a_grammar_ends_with_the_end_of_the_turn(llama: Loaded) -> None:
+def test_a_grammar_ends_with_the_end_of_the_turn(llama: LoadedModel) -> None:
     """When the grammar is complete the model may only end."""
     assert _constrained(llama, 'root ::= "yes"', 1) == (b"yes", True)
 
 
-def test_a_piece_of_any_length_comes_through(llama: Loaded) -> None:
+def test_a_piece_of_any_length_comes_through(llama: LoadedModel) -> None:
     """A token of 100 bytes is not lost (the binding's detokenizer drops pieces above 32 bytes)."""
     long_token = tiny_models.token(tiny_models.LONG_PIECE)
     assert _constrained(llama, f"root ::= <[{long_token}]>", 1)[0] == tiny_models.LONG_PIECE.encode()
@@ -93,7 +93,7 @@ def test_a_piece_of_any_length_comes_through(llama: Loaded) -> None:
     ],
 )
 def test_an_invalid_grammar_is_refused_with_llamas_reason(
-    llama: Loaded, capfd: pytest.CaptureFixture[str], grammar: str, reason: str
+    llama: LoadedModel, capfd: pytest.CaptureFixture[str], grammar: str, reason: str
 ) -> None:
     """The error names the reason and the place in one line, and nothing leaks to stderr."""
     with pytest.raises(UsageError, match="grammar") as caught:
@@ -103,7 +103,7 @@ def test_an_invalid_grammar_is_refused_with_llamas_reason(
     assert capfd.readouterr().err == ""
 
 
-def test_stderr_still_works_after_an_invalid_grammar(llama: Loaded, tmp_path: Path) -> None:
+def test_stderr_still_works_after_an_invalid_grammar(llama: LoadedModel, tmp_path: Path) -> None:
     """Catching what llama.cpp prints gives file descriptor 2 back as it was."""
     before = os.fstat(2)
     with pytest.raises(UsageError):

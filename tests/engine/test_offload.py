@@ -4,7 +4,8 @@ import pytest
 
 from chatcli.engine.base import Cancellation
 from chatcli.engine.estimate import Estimate
-from chatcli.engine.offload import ALL, MARGIN, fewer, layers_that_fit, on_gpu, stepping_down
+from chatcli.engine.load_options import ALL_LAYERS
+from chatcli.engine.offload import MARGIN, fewer, layers_that_fit, on_gpu, stepping_down
 from chatcli.errors import InvalidModel, ModelError
 
 # Ten blocks of 100 + 10 bytes, 50 bytes beside them, 7 to compute.
@@ -21,8 +22,8 @@ BASE = MARGIN + 7
         (BASE + 50 + 110, 2),
         (BASE + 50 + 3 * 110 + 5, 4),
         (BASE + 1050 + 99, 10),
-        (BASE + 1050 + 100, ALL),
-        (10**12, ALL),
+        (BASE + 1050 + 100, ALL_LAYERS),
+        (10**12, ALL_LAYERS),
     ],
 )
 def test_as_many_as_fit(free: int, layers: int) -> None:
@@ -34,7 +35,7 @@ def test_as_many_as_fit(free: int, layers: int) -> None:
 
 def test_what_is_there_is_not_here() -> None:
     """What a GPU holds is not taken from main memory."""
-    assert [on_gpu(TEN, layers) for layers in (0, 1, 2, ALL)] == [0, 50, 160, 1150]
+    assert [on_gpu(TEN, layers) for layers in (0, 1, 2, ALL_LAYERS)] == [0, 50, 160, 1150]
 
 
 @pytest.mark.parametrize("truly", [11, 7, 3, 1, 0])
@@ -45,15 +46,15 @@ def test_stepping_down_ends_at_what_works(truly: int) -> None:
 
     def attempt(layers: int) -> str:
         tried.append(layers)
-        if (11 if layers == ALL else layers) > truly:
+        if (11 if layers == ALL_LAYERS else layers) > truly:
             raise ModelError("out of memory")
         return f"opened with {layers}"
 
-    opened = stepping_down(attempt, ALL, 10, said.append)
+    opened = stepping_down(attempt, ALL_LAYERS, 10, said.append)
     assert opened == f"opened with {tried[-1]}"
     assert len(said) == len(tried) - 1
     assert all("out of memory" in line for line in said)
-    counts = [11 if layers == ALL else layers for layers in tried]
+    counts = [11 if layers == ALL_LAYERS else layers for layers in tried]
     assert counts == sorted(counts, reverse=True)
     assert len(set(counts)) == len(counts)
 
@@ -69,18 +70,18 @@ def test_what_fewer_layers_cannot_mend_is_told_at_once() -> None:
     stop = Cancellation()
     stop.set()
     with pytest.raises(InvalidModel):
-        stepping_down(lambda _: attempt(InvalidModel("damaged")), ALL, 10)
+        stepping_down(lambda _: attempt(InvalidModel("damaged")), ALL_LAYERS, 10)
     with pytest.raises(ModelError):
         stepping_down(lambda _: attempt(ModelError("no")), 0, 10)
     with pytest.raises(ModelError):
-        stepping_down(lambda _: attempt(ModelError("interrupted")), ALL, 10, cancel=stop)
+        stepping_down(lambda _: attempt(ModelError("interrupted")), ALL_LAYERS, 10, cancel=stop)
     assert len(tried) == 3
 
 
 def test_the_steps_end() -> None:
     """From any number the steps reach none."""
     for count in range(1, 200):
-        layers, steps = ALL, 0
+        layers, steps = ALL_LAYERS, 0
         while layers:
             layers, steps = fewer(layers, count), steps + 1
         assert steps < 20

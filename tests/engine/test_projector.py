@@ -9,7 +9,7 @@ import pytest
 
 from chatcli.engine.gguf import check_projector, projector, read_header
 from chatcli.engine.gguf.projector import text_width
-from chatcli.engine.loading import LoadOptions
+from chatcli.engine.load_options import LoadOptions
 from chatcli.engine.native import load
 from chatcli.engine.probe import probe
 from chatcli.engine.verdict import TrialOutcome

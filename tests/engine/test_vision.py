@@ -19,7 +19,7 @@ from chatcli.engine.base import Cancellation, Unseen
 from chatcli.engine.cells import begins_chunk, cell_ids, chunk_start, is_cell
 from chatcli.engine.decode import Aborted, Tape
 from chatcli.engine.llama import LlamaEngine
-from chatcli.engine.loading import Loaded
+from chatcli.engine.loading import LoadedModel
 from chatcli.errors import ContextOverflow, DataError, ModelError
 from chatcli.sampling import SamplingParams
 from tests.engine import seeing, tiny_models
@@ -54,7 +54,7 @@ def engine(pair: str) -> Iterator[LlamaEngine]:
 
 
 @contextmanager
-def _tape(pair: str) -> Iterator[tuple[Loaded, Tape]]:
+def _tape(pair: str) -> Iterator[tuple[LoadedModel, Tape]]:
     """A memory that has read nothing yet; its model knows the rows of the two pictures."""
     model, projector = seeing.files(pair)
     with loaded_model(model, replace(OPTIONS, projector=projector)) as loaded:
@@ -228,13 +228,13 @@ def test_a_picture_that_cannot_be_seen_is_named(plain: LlamaEngine, tiny_llama_p
     assert got.events[0] == Unseen(("cat.png",), "cat.png is not here")
     prompt = plain.prompt([user("What is it?", gone)], GREEDY)
     assert "<|im_start|>user\n[picture: cat.png]\nWhat is it?<|im_end|>" in prompt.text
-    with LlamaEngine.open(tiny_llama_path, OPTIONS, blindness="it has no eyes") as blind:
-        assert blind.blindness == "it has no eyes"
+    with LlamaEngine.open(tiny_llama_path, OPTIONS, no_vision_reason="it has no eyes") as blind:
+        assert blind.no_vision_reason == "it has no eyes"
         assert ask(blind, [user("?", ONE, TWO)], GREEDY).events[0] == Unseen(
             ("1.png", "2.png"), "it has no eyes"
         )
         assert not any(is_cell(token.id) for token in blind.prompt([user("?", ONE)], GREEDY).tokens)
-    assert plain.blindness == ""
+    assert plain.no_vision_reason == ""
 
 
 def test_the_prompt_shows_where_pictures_stand(plain: LlamaEngine) -> None:

@@ -104,7 +104,7 @@ def test_a_model_of_the_catalogue(disk: Path) -> None:
     """It is found once it is here, in whatever store, with its entry; before, a line says how to get it."""
     entry = find("qwen3.5-0.8b")
     assert entry is not None
-    with pytest.raises(ModelNotFound, match=r"chatcli pull qwen3.5-0.8b` fetches it \(0.53 GB\)"):
+    with pytest.raises(ModelNotFound, match=r"chatcli pull qwen3.5-0.8b` fetches it \(530.0 MB\)"):
         locate("qwen3.5-0.8b", places(disk))
     link = in_hub_cache(disk / ".cache/huggingface/hub", entry.repo, entry.file)
     found = find_model("Qwen3.5-0.8B", places(disk))

@@ -184,7 +184,7 @@ def test_a_missing_part_is_noticed_before_anything_is_fetched() -> None:
 @pytest.mark.parametrize("tag", ["F16", "Q4_K", "Q4", "K_M", "M", "0", "IQ4", "Qwe"])
 def test_a_part_of_a_quantization_is_not_one(tag: str) -> None:
     """F16 is not BF16, Q4_K not Q4_K_M: there is no fallback, and what there is gets listed."""
-    with pytest.raises(ModelNotFound, match=r"BF16, IQ4_XS, Q4_K_M, Q4_K_S, Q8_0, UD-IQ4_XS, UD-Q4_K_XL"):
+    with pytest.raises(ModelNotFound, match=r"BF16, IQ4_XS, Q4_K_M, Q4_K_S, Q8_0, UD-IQ4_XS and UD-Q4_K_XL"):
         choose_files(UNSLOTH, tag)
 
 
@@ -197,7 +197,7 @@ def test_without_a_tag_the_preference_is_llama_cpps() -> None:
 
 def test_several_fitting_files_are_listed() -> None:
     """Two models of the same quantization: nothing is guessed."""
-    with pytest.raises(UsageError, match=r"fits several files.*: a-Q4_K_M, b-Q4_K_M"):
+    with pytest.raises(UsageError, match=r"fits several files.*: a-Q4_K_M and b-Q4_K_M"):
         choose_files(["a-Q4_K_M.gguf", "b-Q4_K_M.gguf"])
 
 

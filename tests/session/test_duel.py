@@ -11,7 +11,7 @@ import pytest
 from chatcli.chat.message import FinishReason
 from chatcli.engine.base import Cancellation, Engine, Finished, Progress, TextDelta
 from chatcli.engine.llama import LlamaEngine
-from chatcli.engine.loading import LoadOptions
+from chatcli.engine.load_options import LoadOptions
 from chatcli.errors import ModelError, ModelNotFound, UsageError
 from chatcli.session.background import Background
 from chatcli.session.contenders import Contender, Twin, open_contender, parse_contender

@@ -29,7 +29,7 @@ class Blind(ScriptedEngine):
     """Reads text only."""
 
     @property
-    def blindness(self) -> str:
+    def no_vision_reason(self) -> str:
         """It has no eyes."""
         return "it has no eyes"
 

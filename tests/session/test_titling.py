@@ -9,9 +9,9 @@ import pytest
 
 from chatcli.chat.message import Message, Usage, user
 from chatcli.chat.transcript_reader import load
-from chatcli.engine.base import Cancellation, Engine, Event, Progress
+from chatcli.engine.base import Cancellation, Engine, Event, KeepsState, Progress
 from chatcli.engine.llama import LlamaEngine
-from chatcli.engine.loading import LoadOptions
+from chatcli.engine.load_options import LoadOptions
 from chatcli.engine.scripted import ScriptedEngine
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.options import SessionOptions
@@ -159,6 +159,7 @@ def test_what_is_kept_when_leaving_is_the_chat(store: TranscriptStore, tmp_path:
         session = Session(slot, store, SessionOptions(sampling={"max_tokens": 3}), states)
         list(session.send(LONG))
         name, engine = session.conversation.id, session.engine()
+        assert isinstance(engine, KeepsState)
         before = bytes(engine.save_state() or b"")
         titler = Titler(session)
         titler.begin()

@@ -8,7 +8,7 @@ import pytest
 from chatcli.terminal.bars import BarView, end_of
 from chatcli.terminal.keyboard import Keyboard
 from chatcli.terminal.live import Abilities, LiveArea
-from chatcli.terminal.work import Work, of_amount
+from chatcli.terminal.work import Work
 from tests.terminal.window import Window
 
 PARTS = [f"Qwen3-235B-A22B-Instruct-Q8_0-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
@@ -124,15 +124,6 @@ def test_a_rate_is_that_of_the_last_seconds() -> None:
     work.grow(0, 12.0)
     work.grow(10, 13.0)
     assert work.rate(13.0) == 10
-
-
-@pytest.mark.parametrize(
-    ("have", "size", "text"),
-    [(0, 0, "0/0 bytes"), (1, 1, "1/1 byte"), (5, 999, "5/999 bytes"), (3_400_000, 6_800_000, "3.4/6.8 MB")],
-)
-def test_amounts_are_in_the_unit_of_the_whole(have: int, size: int, text: str) -> None:
-    """So that both can be compared at a glance."""
-    assert of_amount(have, size) == text
 
 
 def test_the_end_of_a_name_stays() -> None:

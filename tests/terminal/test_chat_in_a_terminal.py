@@ -307,7 +307,7 @@ def test_the_first_run_says_what_the_bundled_model_is(home: Path) -> None:
     """Two lines: what it is, and which command fetches a real one."""
     with Terminal(home) as t:
         shown = t.wait_for("chatcli pull")
-        assert "tiny model that comes with the program" in shown
+        assert "tiny model that comes with chatcli" in shown
 
 
 def test_reasoning_is_folded_and_shown_again(home: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from chatcli.chat.conversation import DEFAULT_ASSISTANT, EPOCH, Conversation
 from chatcli.chat.message import Message, Role
 from chatcli.errors import DataError
+from chatcli.words import excerpt
 
 #: Attribute of the session that says where a conversation was imported from.
 ORIGIN = "origin"
@@ -181,8 +182,7 @@ def one_line(value: Any) -> str:
     """A foreign title or name: text on one line, of bounded length; empty for anything else."""
     if not isinstance(value, str):
         return ""
-    line = " ".join(value[: 4 * _LONGEST_TITLE].split())
-    return line if len(line) <= _LONGEST_TITLE else line[: _LONGEST_TITLE - 1] + "…"
+    return excerpt(value, _LONGEST_TITLE)
 
 
 def moment(value: Any) -> datetime:

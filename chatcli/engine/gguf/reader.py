@@ -17,6 +17,7 @@ from chatcli.engine.gguf.header import (
     text,
 )
 from chatcli.errors import InvalidModel, ModelError, ModelNotFound
+from chatcli.words import binary_size
 
 MAX_HEADER = (
     256 << 20
@@ -217,7 +218,7 @@ class _Reader:
         if end > self._size:
             raise self.refuse(*ends_inside(self._size))
         if end > MAX_HEADER:
-            raise self.refuse(f"its header is longer than {MAX_HEADER >> 20} MiB, which is senseless")
+            raise self.refuse(f"its header is longer than {binary_size(MAX_HEADER)}, which is senseless")
         wanted = max(end, min(2 * len(self._buffer), MAX_HEADER)) - len(self._buffer)
         self._buffer += self._file.read(wanted)
         if end > len(self._buffer):  # the file was shortened meanwhile

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chatcli.errors import ChatcliError, ModelNotFound, NetworkError, StorageError
-from chatcli.library.hub.amount import amount
 from chatcli.library.hub.cache import (
     DEFAULT_REVISION,
     RepoCache,
@@ -24,6 +23,7 @@ from chatcli.library.hub.place import Place
 from chatcli.library.hub.retrying import Patience, Stop, retrying
 from chatcli.library.hub.transfer import Changed, Fetched, Observer, Transfer
 from chatcli.library.reference import Choice, Reference, choose_file, choose_files, is_projector
+from chatcli.words import byte_size, listed
 
 #: Files fetched at the same time.
 CONNECTIONS = 4
@@ -192,8 +192,8 @@ class Puller:
             needed, free = sum(missing.values()), free_space(self.place.cache)
         if missing and needed + _SPARE > free:
             raise StorageError(
-                f"{amount(needed)} are needed, and {self.place.cache} has {amount(free)} free, "
-                f"{amount(_SPARE)} of which are kept free; make room, or set HF_HUB_CACHE to a larger disk"
+                f"{byte_size(needed)} are needed, and {self.place.cache} has {byte_size(free)} free, "
+                f"{byte_size(_SPARE)} of which are kept free; make room, or set HF_HUB_CACHE to a larger disk"
             )
 
     def _run(self, works: list[Callable[[], Fetched]]) -> list[Fetched]:
@@ -268,7 +268,7 @@ class Puller:
             with contextlib.suppress(StorageError):  # the model is here, whatever else can be tidied up
                 if leftover.etag not in current and leftover.remove():
                     self.observer.note(
-                        f"removed {amount(size)} of an unfinished download of a former version"
+                        f"removed {byte_size(size)} of an unfinished download of a former version"
                     )
 
 
@@ -284,6 +284,5 @@ def _chosen(reference: Reference, listing: Listing) -> Choice:
 
 
 def _unsafe(listing: Listing) -> str:
-    shown = ", ".join(repr(name)[:_SHOWN] for name in listing.unsafe[:_MOST_SHOWN])
-    more = f" and {len(listing.unsafe) - _MOST_SHOWN} more" if len(listing.unsafe) > _MOST_SHOWN else ""
-    return f"{shown}{more} cannot be used safely as the name of a file"
+    shown = listed((repr(name)[:_SHOWN] for name in listing.unsafe), most=_MOST_SHOWN)
+    return f"{shown} cannot be used safely as the name of a file"

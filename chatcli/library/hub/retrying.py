@@ -8,6 +8,7 @@ from typing import TypeVar
 from chatcli.errors import NetworkError
 from chatcli.library.hub.connection import Answer
 from chatcli.library.hub.refusal import LONGEST_WAIT, Passing
+from chatcli.words import duration
 
 _Result = TypeVar("_Result")
 #: Failures in a row that are forgiven, unless told otherwise.
@@ -104,6 +105,6 @@ def retrying(
                 often = f"; given up after {failures} times" if failures > 1 else ""
                 raise NetworkError(f"{trouble}{often}") from None
             if pause > LONGEST_WAIT:
-                raise NetworkError(f"{trouble}; it asks to come back in {pause / 60:.0f} minutes") from None
+                raise NetworkError(f"{trouble}; it asks to come back in {duration(pause)}") from None
             note(f"{trouble}; trying again in {pause:g} s ({failures} of {patience.retries})")
         stop.wait(pause)

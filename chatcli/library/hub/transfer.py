@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from chatcli.errors import NetworkError
-from chatcli.library.hub.amount import amount
 from chatcli.library.hub.cache import RepoCache, storing
 from chatcli.library.hub.connection import Answer, Client
 from chatcli.library.hub.listing import RemoteFile, refused
 from chatcli.library.hub.lock import only_writer
 from chatcli.library.hub.refusal import Passing
 from chatcli.library.hub.retrying import Patience, Stop, retrying
+from chatcli.words import byte_size
 
 #: What is before a multiple of this is on the disk when what is behind it is written.
 SYNC_EVERY = 2**26
@@ -175,7 +175,7 @@ class Transfer:
                 os.truncate(partial, sound)
         self._restart()
         if sound >= _SHOWN:
-            self.observer.note(f"{self.file.path}: reading the {amount(sound)} that are here")
+            self.observer.note(f"{self.file.path}: reading the {byte_size(sound)} that are here")
         self.observer.begin(self.file, sound)
         with storing(partial), partial.open("rb") as file:
             self._take(file)

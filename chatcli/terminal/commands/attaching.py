@@ -4,11 +4,13 @@ import shlex
 from collections.abc import Sequence
 
 from chatcli.chat.message import Message, Picture, user
+from chatcli.engine.base import CountsTokens
 from chatcli.engine.pictures import facts
 from chatcli.errors import UsageError
 from chatcli.session.attachments import enclose, of_one_message, read_files, read_pictures
+from chatcli.session.sight import check_sight
 from chatcli.terminal.chat import Chat
-from chatcli.terminal.commands.conversation import excerpt
+from chatcli.words import counted, excerpt, listed
 
 _CHARACTERS_PER_TOKEN = 4  # of English; said to be an estimate
 _MOST_NAMED = 5
@@ -28,7 +30,9 @@ def read(chat: Chat, argument: str) -> None:
     text = enclose(list(taken.values()))
     tokens = _tokens(chat, user(text)) or f"about {len(text) // _CHARACTERS_PER_TOKEN} tokens"
     chat.attachments[:] = taken.values()
-    chat.screen.note(f"(in your next message: {_listed(list(taken))}: {tokens}; /read --drop takes them out)")
+    chat.screen.note(
+        f"(in your next message: {listed(taken, most=_MOST_NAMED)}: {tokens}; /read --drop takes them out)"
+    )
 
 
 def image(chat: Chat, argument: str) -> None:
@@ -58,13 +62,13 @@ def attach_pictures(chat: Chat, paths: Sequence[str]) -> None:
 
 def pictures_listed(chat: Chat) -> str:
     """The pictures in the next message, with their sizes."""
-    return _listed([_sized(picture) for picture in chat.pictures])
+    return listed((_sized(picture) for picture in chat.pictures), most=_MOST_NAMED)
 
 
 def attached_hint(chat: Chat) -> str:
     """What the bottom line says of what is attached; empty: nothing is."""
     counts = ((len(chat.attachments), "file"), (len(chat.pictures), "picture"))
-    said = [f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts if count]
+    said = [counted(count, what) for count, what in counts if count]
     return f"with {', '.join(said)}" if said else ""
 
 
@@ -82,11 +86,6 @@ def words_of(argument: str) -> list[str]:
         ) from None
 
 
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"{', '.join(names[:_MOST_NAMED])}{more}"
-
-
 def _sized(picture: Picture) -> str:
     if picture.read is None:
         return excerpt(picture.name)
@@ -95,16 +94,20 @@ def _sized(picture: Picture) -> str:
 
 
 def _tokens(chat: Chat, message: Message) -> str:
-    """How many tokens a message is, of how many; empty while the model is not there to be asked.
+    """How many tokens a message is, of how many; empty while the model loads, or if it does not count tokens.
 
     Raises:
         ContextOverflow: it does not fit.
         ModelError: it has pictures, and the model does not see.
     """
-    if chat.session.engine.engine is None:
+    engine = chat.session.engine.engine
+    if engine is None:
+        return ""
+    if not isinstance(engine, CountsTokens):
+        check_sight(engine, message.pictures)
         return ""
     prompt = chat.session.preview(message.content, message.pictures)
     around = len(chat.session.prompt_of([user(".")]).tokens) - 1
     alone = len(chat.session.prompt_of([message]).tokens) - around
-    left_out = f", {len(prompt.left_out)} oldest messages leave the context" if prompt.left_out else ""
-    return f"{alone} tokens of {chat.session.engine().context_size}{left_out}"
+    left_out = f", {counted(len(prompt.left_out), 'oldest message')} left out" if prompt.left_out else ""
+    return f"{alone} tokens of {engine.context_size}{left_out}"

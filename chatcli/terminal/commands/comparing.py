@@ -8,10 +8,8 @@ from dataclasses import fields
 
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Generation
-from chatcli.engine.scripted import PREFIX as SCRIPTED
 from chatcli.errors import UsageError
 from chatcli.feedback.records import Winner
-from chatcli.library.names import find_model
 from chatcli.sampling import SamplingParams
 from chatcli.session.contenders import Contender, Supply, Twin, open_contender, parse_contender
 from chatcli.session.duel import Duel
@@ -124,7 +122,9 @@ def _told(model: str, generation: Generation | None, names: Sequence[str]) -> st
     if adapter and generation.model.adapter_scale != 1:
         adapter += f" x {generation.model.adapter_scale:g}"
     values = (f"{name} {_setting(generation, name)}" for name in names)
-    return f"{model}{adapter} · {', '.join(values)} · {generation.usage.completion_tokens} tokens"
+    count = generation.usage.completion_tokens
+    length = f" · {count} tokens" if count else ""  # an engine may not count them
+    return f"{model}{adapter} · {', '.join(values)}{length}"
 
 
 @contextmanager
@@ -139,8 +139,9 @@ def _supplied(chat: Chat, own: Contender, other: Contender) -> Iterator[Supply]:
     if other.weights == own.weights and (engine is None or engine.model.adapter):
         yield slot  # one after the other
         return
-    if not other.settings.model.startswith(SCRIPTED):
-        find_model(other.settings.model, chat.surroundings.places)
+    from chatcli.library.opening import check_model
+
+    check_model(other.settings, chat.surroundings.places)
     same = other.weights == own.weights
     supply = Twin(slot, other) if same else open_contender(other, slot.open_engine)
     with closing(supply):

@@ -8,8 +8,8 @@ from chatcli.chat.message import Picture, Role
 from chatcli.chat.pictures import caption, in_words
 from chatcli.errors import AmbiguousReference, UsageError
 from chatcli.terminal.chat import Chat
+from chatcli.words import counted, excerpt
 
-_EXCERPT = 60
 _MOST_COLUMNS = 3
 
 
@@ -42,7 +42,7 @@ def undo(chat: Chat, _argument: str) -> None:
     _attach_again(chat, message.pictures)
     count = len(messages_of(chat))
     shown = f"; with {captions(message.pictures)}" if message.pictures else ""
-    chat.screen.note(f"(taken back; {count} message{'' if count == 1 else 's'} before it{shown})")
+    chat.screen.note(f"(taken back; {counted(count, 'message')} before it{shown})")
 
 
 def edit(chat: Chat, argument: str) -> None:
@@ -130,7 +130,7 @@ def show_where_it_stands(chat: Chat) -> None:
     conversation = chat.session.conversation
     path = messages_of(chat)
     name = f"{conversation.title or conversation.id}"
-    chat.screen.note(f"({name}: {len(path)} messages; /context lists them)")
+    chat.screen.note(f"({name}: {counted(len(path), 'message')}; /context lists them)")
     for node in path[-2:]:
         if node.message.role is Role.USER:
             chat.screen.text(f"> {in_words(node.message)}")
@@ -166,12 +166,6 @@ def _attach_again(chat: Chat, pictures: Iterable[Picture]) -> None:
 def captions(pictures: Iterable[Picture]) -> str:
     """What stands for pictures in a remark."""
     return " ".join(excerpt(caption(picture)) for picture in pictures)
-
-
-def excerpt(text: str) -> str:
-    """The beginning of a text, on one line."""
-    line = " ".join(text[: 4 * _EXCERPT].split())
-    return line if len(line) <= _EXCERPT else line[: _EXCERPT - 1] + "…"
 
 
 def _last_of_the_user(path: list[Node]) -> Node:

@@ -3,14 +3,14 @@
 import typing
 from pathlib import Path
 
-from chatcli.chat.message import Role
+from chatcli.chat.message import Role, Timings, Usage
 from chatcli.chat.pictures import in_words
-from chatcli.engine.scripted import PREFIX as SCRIPTED
+from chatcli.engine.base import CountsTokens, HasChatTemplate, no_vision_reason
 from chatcli.errors import UsageError
 from chatcli.sampling import SamplingParams
-from chatcli.session.context_view import Part, view_context
+from chatcli.session.context_view import ContextPart, view_context
 from chatcli.terminal.chat import Chat
-from chatcli.terminal.commands.conversation import excerpt
+from chatcli.words import binary_size, counted, excerpt
 
 
 def show(chat: Chat, argument: str) -> None:
@@ -23,9 +23,12 @@ def show(chat: Chat, argument: str) -> None:
 
 def context(chat: Chat, _argument: str) -> None:
     """What the model will see, as a bar by message."""
+    engine = chat.session.engine()
+    if not isinstance(engine, CountsTokens):
+        chat.screen.note(f"({engine.model.name} cannot tell: this engine does not count tokens)")
+        return
     if not chat.session.conversation.prompt_messages():
-        size = chat.session.engine().context_size
-        chat.screen.note(f"(nothing has been said yet; the context holds {size:,} tokens)")
+        chat.screen.note(f"(nothing has been said yet; the context holds {engine.context_size:,} tokens)")
         return
     view = view_context(chat.session)
     parts = [(_label(part), part.tokens) for part in view.parts if not part.left_out]
@@ -43,30 +46,34 @@ def stats(chat: Chat, _argument: str) -> None:
     last = chat.session.last
     if last is None:
         raise UsageError("there is no answer yet")
-    usage, timings = last.usage, last.timings
     rows = [
-        ("first token", f"{timings.first_token:.2f} s after the request"),
-        ("prompt", f"{usage.prompt_tokens} tokens, {usage.cached_tokens} of them reused"),
-        (
-            "",
-            f"{usage.decoded_tokens} read in {timings.prompt:.2f} s"
-            f"{_rate(usage.decoded_tokens, timings.prompt)}",
-        ),
-        (
-            "answer",
-            f"{usage.completion_tokens} tokens in {timings.generation:.2f} s"
-            f"{_rate(usage.completion_tokens - 1, timings.generation)}",
-        ),
+        ("first token", f"{last.timings.first_token:.2f} s after the request"),
+        *_token_rows(last.usage, last.timings),
         ("ended", str(last.finish_reason)),
         ("seed", str(last.parameters.seed)),
     ]
     memory = _resident()
     if memory:
-        rows.append(("memory", f"{memory / 2**20:.0f} MiB of this program, the model's pages among them"))
+        rows.append(("memory", f"{binary_size(memory)} of this program, the model's pages among them"))
     chat.screen.table(rows)
 
 
-def _label(part: Part) -> str:
+def _token_rows(usage: Usage, timings: Timings) -> list[tuple[str, str]]:
+    if not usage.is_counted:
+        return [("tokens", "not counted by this engine")]
+    read, written = usage.decoded_tokens, usage.completion_tokens
+    return [
+        ("prompt", f"{usage.prompt_tokens} tokens, {usage.cached_tokens} of them reused"),
+        ("", f"{read} read in {timings.prompt:.2f} s{_rate(read, timings.prompt)}"),
+        (
+            "answer",
+            f"{counted(written, 'token')} in {timings.generation:.2f} s"
+            f"{_rate(written - 1, timings.generation)}",
+        ),
+    ]
+
+
+def _label(part: ContextPart) -> str:
     who = {Role.SYSTEM: "system", Role.USER: "you", Role.ASSISTANT: "answer"}[part.message.role]
     number = f"{part.number} " if part.number else ""
     return f"{number}{who}: {excerpt(in_words(part.message))}"
@@ -83,9 +90,9 @@ def _info(chat: Chat) -> None:
         ("model", model.name),
         ("file", model.file),
         ("architecture", f"{model.architecture} {model.quantization}".strip()),
-        ("context", f"{engine.context_size} tokens"),
+        ("context", f"{engine.context_size} tokens" if engine.context_size else "size unknown"),
         ("adapter", model.adapter and f"{model.adapter[:12]} at {model.adapter_scale:g}"),
-        ("pictures", f"not seen: {engine.blindness}" if engine.blindness else "seen"),
+        ("pictures", f"not seen: {blind}" if (blind := no_vision_reason(engine)) else "seen"),
         ("sha256", model.sha256),
         ("chat", conversation.id),
         ("title", conversation.title),
@@ -100,15 +107,11 @@ def _system(chat: Chat) -> None:
 
 
 def _template(chat: Chat) -> None:
-    name = chat.session.engine.settings.model
-    if name.startswith(SCRIPTED):
-        chat.screen.note("(the scripted engine has no template)")
+    engine = chat.session.engine()
+    if not isinstance(engine, HasChatTemplate):
+        chat.screen.note(f"({engine.model.name} has no template that could be shown)")
         return
-    from chatcli.engine.gguf.reader import read_header
-    from chatcli.library.opening import locate
-
-    header = read_header(locate(name, chat.surroundings.places))
-    chat.screen.text(header.chat_template or "(none: the model continues a transcript, <user>...</user>)")
+    chat.screen.text(engine.chat_template or "(none: the model continues a transcript, <user>...</user>)")
 
 
 def _parameters(chat: Chat) -> None:
@@ -124,7 +127,8 @@ def _parameters(chat: Chat) -> None:
             origin = "recommended by the model's maker"
         rows.append((name, "-" if value is None or value == () else shown, origin))
     thinking = {None: "the template's own", True: "on", False: "off"}[chat.session.options.thinking]
-    chat.screen.table([*rows, ("thinking", thinking, ""), ("ctx_size", str(engine.context_size), "")])
+    size = str(engine.context_size or "unknown")
+    chat.screen.table([*rows, ("thinking", thinking, ""), ("ctx_size", size, "")])
 
 
 def _resident() -> int | None:

@@ -14,6 +14,7 @@ from chatcli.session.verdict_words import Verdict, read_verdict
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.conversation import message_at, messages_of
 from chatcli.terminal.verdicts import HIGHEST, THUMBS, verdict_of
+from chatcli.words import counted, listed
 
 
 def good(chat: Chat, argument: str) -> None:
@@ -151,7 +152,7 @@ def said_if_not_saved(chat: Chat) -> Iterator[None]:
         yield
     except StorageError as error:
         count = chat.judge.unsaved
-        waits = "it waits" if count == 1 else f"{count} judgements wait"
+        waits = f"{counted(count, 'judgement')} {'waits' if count == 1 else 'wait'}"
         chat.screen.error(
             f"not saved yet: {error} ({waits} in memory; the next judgement and the end try again)"
         )
@@ -208,7 +209,7 @@ def _summary(chat: Chat, node: Node, hint: str | None) -> str:
     if others and rating is not None:
         alternatives = [n.id for n in chat.session.alternatives(node.id)]
         places = [f"answer {alternatives.index(n.id) + 1}" for n in others if n.id in alternatives]
-        which = " and ".join(places) or "another answer"
+        which = listed(places) or "another answer"
         word = THUMBS[-1 if rating.good else 1]
         parts.append(f"a pair with {which}, which is {word}" if len(others) == 1 else f"pairs with {which}")
     if hint:

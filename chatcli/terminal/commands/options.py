@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 
-from chatcli.engine.scripted import PREFIX as SCRIPTED
 from chatcli.errors import UsageError
-from chatcli.library.names import known_models
 from chatcli.session.parameters import set_parameter
 from chatcli.settings import NO_PERSONA
 from chatcli.terminal.chat import Chat
@@ -59,7 +57,9 @@ def model(chat: Chat, argument: str) -> None:
     """Lists the models, or goes on with another one."""
     present = chat.session.engine.settings.model
     if not argument:
-        known = known_models(chat.surroundings.places)
+        from chatcli.library.opening import model_names
+
+        known = model_names(chat.session.engine.settings, chat.surroundings.places)
         names = known if present in known else [present, *known]
         chat.screen.text("\n".join(f"{'>' if name == present else ' '} {name}" for name in names))
         return
@@ -93,9 +93,9 @@ def persona(chat: Chat, argument: str) -> None:
 
 def _switch(chat: Chat, name: str, ctx_size: int | None = None) -> None:
     """Load another model; one that does not exist is refused before the present one is let go."""
-    from chatcli.library.opening import locate
+    from chatcli.library.opening import check_model
 
-    if not name.startswith(SCRIPTED):
-        locate(name, chat.surroundings.places)
     settings = chat.session.engine.settings
-    chat.session.switch(replace(settings, model=name, ctx_size=ctx_size or settings.ctx_size))
+    wanted = replace(settings, model=name, ctx_size=ctx_size or settings.ctx_size)
+    check_model(wanted, chat.surroundings.places)
+    chat.session.switch(wanted)

@@ -16,8 +16,8 @@ from chatcli.terminal.commands.comparing import (
     not_kept,
     present,
 )
-from chatcli.terminal.commands.conversation import excerpt
 from chatcli.terminal.commands.judging import said_if_not_saved
+from chatcli.words import counted, excerpt
 
 _FEWEST, _MOST = 3, 9
 
@@ -128,5 +128,5 @@ def _settle(chat: Chat, duel: Duel, nodes: Sequence[Node], texts: Sequence[str],
         chat.judge.rank(chat.session.conversation, ids, ranks=ranks, choices=choices, blind=True)
     rows = sorted(zip(ranks, contents, strict=True), key=lambda row: row[0])
     chat.screen.table([(str(place), excerpt(content)) for place, content in rows], ("rank", "answer"))
-    asked = "1 question" if len(task.choices) == 1 else f"{len(task.choices)} questions"
+    asked = counted(len(task.choices), "question")
     chat.screen.note(f"({asked}; the chat goes on from the best{not_kept(chat)}; /siblings has all)")

@@ -6,7 +6,8 @@ from chatcli.chat.pictures import in_words
 from chatcli.errors import UsageError
 from chatcli.session.past_chats import PastChats
 from chatcli.terminal.chat import Chat
-from chatcli.terminal.commands.conversation import excerpt, message_at, messages_of
+from chatcli.terminal.commands.conversation import message_at, messages_of
+from chatcli.words import excerpt
 
 _MOST_HITS = 10
 
