@@ -28,6 +28,7 @@ class Adapters:
         self._loaded = loaded
         # By time and size too: the next training may write the file anew.
         self._known: dict[tuple[Path, int, int], Any] = {}
+        self._attached: tuple[Any, float] | None = None
 
     def attach(self, path: Path, scale: float) -> None:
         """Use this adapter and no other. The caller clears the memory: its state belongs to other weights.
@@ -52,13 +53,22 @@ class Adapters:
             if not adapter:  # a NULL pointer object, not None
                 raise ModelError(f"{path.name} cannot be loaded as an adapter: {native.log.reason()}")
             self._known[key] = adapter
-        pointers = (type(adapter) * 1)(adapter)
-        scales = (ctypes.c_float * 1)(scale)
-        if native.lib.llama_set_adapters_lora(self._loaded.context, pointers, 1, scales):
+        if not self._set(self._loaded.context, adapter, scale):
             raise ModelError(f"{path.name} does not fit this model: {native.log.reason()}")
+        self._attached = adapter, scale
         self.identity = f"{file_identity([path])} {scale!r}"
 
     def detach(self) -> None:
         """Use the model's own weights only. The caller clears the memory."""
         self._loaded.native.lib.llama_set_adapters_lora(self._loaded.context, None, 0, None)
+        self._attached = None
         self.identity = ""
+
+    def apply_to(self, context: Any) -> None:
+        """Attach what is attached here to another context of the same model."""
+        if self._attached is not None:
+            self._set(context, *self._attached)
+
+    def _set(self, context: Any, adapter: Any, scale: float) -> bool:
+        pointers, scales = (type(adapter) * 1)(adapter), (ctypes.c_float * 1)(scale)
+        return not self._loaded.native.lib.llama_set_adapters_lora(context, pointers, 1, scales)

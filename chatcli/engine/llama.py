@@ -23,12 +23,13 @@ from chatcli.engine.prompt import BuiltPrompt, PromptBuilder
 from chatcli.engine.recommended import recommended_sampling
 from chatcli.engine.reuse import reuse
 from chatcli.engine.sampler import Sampler
+from chatcli.engine.scoring import embedding, log_probabilities
 from chatcli.engine.sight import Blind
 from chatcli.engine.state import conditions_of, unpack
 from chatcli.engine.stream import AnswerStream
 from chatcli.engine.tally import Tally
 from chatcli.engine.vocabulary import Vocabulary
-from chatcli.errors import ModelError
+from chatcli.errors import ContextOverflow, ModelError
 from chatcli.sampling import SamplingParams
 
 
@@ -243,6 +244,25 @@ class LlamaEngine:
         )
         return state is not None and self._tape.read_state(state)
 
+    def score(
+        self, messages: Sequence[Message], continuation: str, *, thinking: bool | None = None
+    ) -> list[float]:
+        """Log-probabilities of the tokens of a continuation; see ``ScoresText``. Changes no memory."""
+        self._require_open()
+        prompt = self._prompts.build(messages, thinking=thinking)
+        if prompt.pictures:
+            raise ModelError("an answer about pictures cannot be scored yet")
+        ids = [*prompt.ids, *self._prompts.continuation(continuation, prompt.ids[-1])]
+        self._require_room(ids)
+        return log_probabilities(self._loaded, ids, len(prompt.ids), self._adapters.apply_to)
+
+    def embed(self, text: str) -> list[float]:
+        """The embedding of a text; see ``EmbedsText``. Changes no memory."""
+        self._require_open()
+        ids = self._vocabulary.tokenize(text or " ", add_special=True)
+        self._require_room(ids)
+        return embedding(self._loaded, ids, self._adapters.apply_to)
+
     def close(self) -> None:
         """Free the model; idempotent."""
         if not self._closed:
@@ -275,6 +295,10 @@ class LlamaEngine:
     def _require_open(self) -> None:
         if self._closed:
             raise ModelError("the model is closed")
+
+    def _require_room(self, ids: Sequence[int]) -> None:
+        if len(ids) > self.context_size:
+            raise ContextOverflow(len(ids), self.context_size)
 
     def _build(
         self, messages: Sequence[Message], params: SamplingParams, thinking: bool | None, *, remember: bool

@@ -25,8 +25,9 @@ class LoadedModel:
         model, context, vocab: llama.cpp's pointers.
         context_size: tokens the context holds, as asked for (llama.cpp itself rounds up to 256).
         batch_size: most tokens of one decode.
+        options: how it was loaded.
         architecture, quantization: as the file says, ``llama`` and ``Q4_K_M``.
-        vision: what lets it see, if there is anything.
+        vision: the projector, or None.
     """
 
     native: Native
@@ -35,9 +36,14 @@ class LoadedModel:
     vocab: Any
     context_size: int
     batch_size: int
+    options: LoadOptions
     architecture: str
     quantization: str
     vision: Vision | None = None
+
+    def metadata(self, key: str) -> str:
+        """A scalar of the GGUF header as text; empty if there is none."""
+        return metadata(self.native.lib, self.model, key)
 
     def free(self) -> None:
         """Free context, projector and model. Call it once."""
@@ -90,6 +96,7 @@ def load_model(
         native.lib.llama_model_get_vocab(model),
         size,
         batch_size,
+        options,
         architecture=metadata(native.lib, model, "general.architecture"),
         quantization=_quantization(native.lib, model),
         vision=vision,
@@ -176,22 +183,28 @@ def _batch_size(lib: Any, options: LoadOptions) -> int:
     return options.batch_size or (512 if offloads else 256)
 
 
+def context_params(lib: Any, options: LoadOptions) -> Any:
+    """``llama_context_params`` with everything that does not depend on the size of the context."""
+    params = lib.llama_context_default_params()
+    params.n_threads = params.n_threads_batch = options.threads or physical_cores()
+    params.flash_attn_type = _FLASH_ATTENTION[options.flash_attention]
+    params.type_k, params.type_v = KV_TYPES[options.kv_type_k], KV_TYPES[options.kv_type_v]
+    params.swa_full = options.swa_full
+    params.no_perf = True
+    return params
+
+
 def _create_context(
     native: Native, model: Any, options: LoadOptions, vision: Vision | None
 ) -> tuple[Any, int, int]:
     lib = native.lib
     trained = lib.llama_model_n_ctx_train(model)
     size = options.context_size or min(trained if trained > 0 else DEFAULT_CONTEXT_SIZE, DEFAULT_CONTEXT_SIZE)
-    params = lib.llama_context_default_params()
+    params = context_params(lib, options)
     params.n_ctx = size
     batch = vision.batch_size if vision else _batch_size(lib, options)
     params.n_batch = params.n_ubatch = min(batch, size)
     params.n_outputs_max = 1  # of a prompt only the last token's: a row of 128k logits for each takes 130 MB
-    params.n_threads = params.n_threads_batch = options.threads or physical_cores()
-    params.flash_attn_type = _FLASH_ATTENTION[options.flash_attention]
-    params.type_k, params.type_v = KV_TYPES[options.kv_type_k], KV_TYPES[options.kv_type_v]
-    params.swa_full = options.swa_full
-    params.no_perf = True
     native.log.clear()
     context = lib.llama_init_from_model(model, params)
     if not context:

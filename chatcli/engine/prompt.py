@@ -113,6 +113,19 @@ class PromptBuilder:
         rendered = render(rewritten(lambda t: marks.opening + str(numbered.index(t)) + marks.closing))
         return self._built(*_filled_in(rendered, marks, numbered), shown)
 
+    def continuation(self, text: str, after: int) -> list[int]:
+        """Token ids of a text that follows a prompt. No part of it becomes a special token.
+
+        Args:
+            after: the last token of the prompt.
+        """
+        vocabulary, data = self._vocabulary, encode(text)
+        ids: list[int] = []
+        for part in self._pieces.parts(data, [(0, len(data))]):
+            last = ids[-1] if ids else after
+            ids += self._ids_of(data[part.start : part.end], part.spelled, vocabulary.is_special(last))
+        return ids
+
     def _built(self, text: str, parts: Sequence[Part], shown: ShownPictures) -> BuiltPrompt:
         """The prompt of a text whose parts are tokenized on their own; without parts, all of it at once.
 
