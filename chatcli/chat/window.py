@@ -13,9 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chatcli.chat.message import Message, Role
-from chatcli.errors import ContextOverflow
+from chatcli.errors import ContextOverflow, UsageError
+from chatcli.sampling import SamplingParams
 
 _REFILL = 0.75
+_ROOM = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +94,59 @@ def _exchanges(messages: Sequence[Message]) -> list[int]:
             starts.append(i)
         spoken = spoken or message.role is not Role.SYSTEM
     return starts
+
+
+def room_for_answer(params: SamplingParams, context_size: int) -> int:
+    """Tokens of the context that a prompt must leave free.
+
+    ``max_tokens`` if it is set, but at most half of the context; otherwise 1024, but at most a quarter. An
+    answer may grow beyond that if the prompt is shorter.
+    """
+    if params.max_tokens is not None:
+        return max(1, min(params.max_tokens, context_size // 2))
+    return max(1, min(_ROOM, context_size // 4))
+
+
+class ContextWindow:
+    """Chooses the messages of each prompt. What was left out stays out as a chat grows.
+
+    Args:
+        context_size: tokens that prompt and answer share.
+    """
+
+    def __init__(self, context_size: int) -> None:
+        self._context_size = context_size
+        self._seen: tuple[Message, ...] = ()
+        self._first_kept = 0
+
+    def choose(
+        self,
+        messages: Sequence[Message],
+        params: SamplingParams,
+        measure: Callable[[Sequence[Message]], int],
+        *,
+        remember: bool,
+    ) -> Window:
+        """Choose the messages that fit beside an answer.
+
+        Args:
+            messages: the conversation, oldest first.
+            measure: returns the tokens of the prompt for some of the messages.
+            remember: whether this prompt will be read, so that the next one begins with the same message.
+
+        Raises:
+            ContextOverflow: not even the system prompts and the last message fit.
+            UsageError: there is no message.
+        """
+        if not messages:
+            raise UsageError("there is no message to answer")
+        grown = tuple(messages[: len(self._seen)]) == self._seen
+        room = room_for_answer(params, self._context_size)
+        try:
+            budget = self._context_size - room
+            window = fit(messages, budget, measure, self._first_kept if grown else 0)
+        except ContextOverflow as error:
+            raise ContextOverflow(error.needed + room, self._context_size) from None
+        if remember:
+            self._seen, self._first_kept = tuple(messages), window.first_kept
+        return window

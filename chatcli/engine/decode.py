@@ -14,10 +14,10 @@ from typing import Any
 
 from chatcli.chat.message import Picture
 from chatcli.engine.base import Cancellation
-from chatcli.engine.cells import chunk_start, is_cell
 from chatcli.engine.native import Native
 from chatcli.engine.state import StateBlob, TapeState
 from chatcli.engine.vision import Chunk, Vision
+from chatcli.engine.vocabulary import chunk_start, is_cell
 from chatcli.errors import ModelError
 
 _SEQUENCE = 0

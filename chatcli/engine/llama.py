@@ -5,36 +5,40 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from chatcli import __version__
-from chatcli.chat.message import FinishReason, Message, ModelRef
-from chatcli.chat.window import Window
+from chatcli.chat.message import FinishReason, Message, ModelRef, Picture
+from chatcli.chat.window import ContextWindow, Window
 from chatcli.engine.adapter import Adapters
-from chatcli.engine.base import Cancellation, Event, Finished, LeftOut, Prompt, PromptProgress, PromptToken
-from chatcli.engine.cells import begins_chunk, is_cell
+from chatcli.engine.answer import AnswerStats
+from chatcli.engine.base import (
+    Cancellation,
+    Engine,
+    Event,
+    Finished,
+    LeftOut,
+    Prompt,
+    PromptProgress,
+    PromptToken,
+)
 from chatcli.engine.decode import Aborted, Tape
-from chatcli.engine.fitting import Fitting
 from chatcli.engine.form import ModelForm
 from chatcli.engine.load_options import LoadOptions
 from chatcli.engine.loading import LoadedModel, load_model, metadata
 from chatcli.engine.prompt import BuiltPrompt, PromptBuilder
-from chatcli.engine.recommended import recommended_sampling
 from chatcli.engine.reuse import reuse
-from chatcli.engine.sampler import Sampler
+from chatcli.engine.sampler import Sampler, recommended_sampling
 from chatcli.engine.scoring import embedding, log_probabilities
-from chatcli.engine.sight import Blind
 from chatcli.engine.state import conditions_of, unpack
 from chatcli.engine.stream import AnswerStream
-from chatcli.engine.tally import Tally
-from chatcli.engine.vocabulary import Vocabulary
+from chatcli.engine.vocabulary import Vocabulary, begins_chunk, is_cell
 from chatcli.errors import ContextOverflow, ModelError
 from chatcli.sampling import SamplingParams
 
 
-class LlamaEngine:
-    """Implements ``engine.base.Engine``. Make it with ``open``; use it from one thread at a time.
+class LlamaEngine(Engine):
+    """A model file run by llama.cpp. Make it with ``open``; use it from one thread at a time.
 
     Same prompt, parameters and seed give the same answer. Where the memory was warm, the prompt's tokens
     were computed in batches of other sizes, whose rounding differs in the last bits of the logits: a draw
@@ -63,10 +67,10 @@ class LlamaEngine:
         self._vocabulary = Vocabulary(loaded.model)
         self._form = ModelForm(self._vocabulary, metadata(lib, loaded.model, "tokenizer.chat_template"))
         self._no_vision_reason = "" if loaded.vision else no_vision_reason or "it reads text only"
-        sight = loaded.vision or Blind(self._no_vision_reason)
-        self._prompts = PromptBuilder(self._vocabulary, self._form.template, sight)
+        show = loaded.vision.row if loaded.vision else self._cannot_show
+        self._prompts = PromptBuilder(self._vocabulary, self._form.template, show)
         self._tape = Tape(loaded.native, loaded.context, loaded.batch_size, loaded.vision)
-        self._fitting = Fitting(loaded.context_size)
+        self._window = ContextWindow(loaded.context_size)
         self._adapters = Adapters(loaded)
         self._recommended = recommended_sampling(lambda key: metadata(lib, loaded.model, key), defaults)
         self._model = replace(
@@ -186,8 +190,8 @@ class LlamaEngine:
     ) -> Iterator[Event]:
         """Answer the last message; see ``Engine.generate``.
 
-        The prompt leaves room for an answer (``fitting.room_for_answer``). With a grammar, templates that can
-        are told not to think, since the grammar would constrain the thinking.
+        The prompt leaves room for an answer (``room_for_answer``). With a grammar, templates that can are
+        told not to think, since the grammar would constrain the reasoning.
 
         Raises:
             ContextOverflow: the system prompts and the last message alone do not fit; nothing was decoded.
@@ -196,7 +200,7 @@ class LlamaEngine:
             ModelError: llama.cpp reports a failure. The engine stays usable.
         """
         drawn = params if params.seed is not None else params.with_seed(secrets.randbelow(2**32 - 1))
-        run = Tally(drawn, thinking)
+        run = AnswerStats(drawn, thinking)
         window, built = self._build(messages, params, thinking, remember=True)
         if window.left_out:
             yield LeftOut(window.left_out)
@@ -269,16 +273,8 @@ class LlamaEngine:
             self._closed = True
             self._loaded.free()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+    def _cannot_show(self, _picture: Picture) -> tuple[int, ...]:
+        raise ModelError(self._no_vision_reason)
 
     def _told(self, built: BuiltPrompt) -> Iterator[PromptToken]:
         """The tokens of a prompt, as people read them."""
@@ -313,7 +309,7 @@ class LlamaEngine:
             built[len(some)] = self._prompts.build(some, thinking=thinking)
             return len(built[len(some)].ids)
 
-        window = self._fitting.choose(messages, params, measure, remember=remember)
+        window = self._window.choose(messages, params, measure, remember=remember)
         return window, built[len(window.kept)]
 
     def _sampler(self, params: SamplingParams, prompt: Sequence[int]) -> Sampler:
@@ -321,7 +317,7 @@ class LlamaEngine:
         words = [token for token in prompt if not is_cell(token)]
         return Sampler(loaded.native, loaded.vocab, params, context_size=loaded.context_size, prompt=words)
 
-    def _read(self, built: BuiltPrompt, run: Tally, cancel: Cancellation) -> Iterator[Event]:
+    def _read(self, built: BuiltPrompt, run: AnswerStats, cancel: Cancellation) -> Iterator[Event]:
         """Bring the tape to the end of the prompt, decoding only what it does not hold."""
         tape = self._tape
         tape.settle()
@@ -338,7 +334,7 @@ class LlamaEngine:
             run.prompt_read = time.monotonic()
 
     def _speak(
-        self, sampler: Sampler, stream: AnswerStream, run: Tally, cancel: Cancellation
+        self, sampler: Sampler, stream: AnswerStream, run: AnswerStats, cancel: Cancellation
     ) -> Iterator[Event]:
         """The loop of generation: per token a draw, a look at its text, and one decode."""
         context, shown, is_end = self._loaded.context, self._form.shown, self._vocabulary.is_end

@@ -19,11 +19,10 @@ from typing import Protocol
 
 from chatcli.chat.message import Message, Picture
 from chatcli.engine.base import Unseen
-from chatcli.engine.cells import is_cell
 from chatcli.engine.marks import Marks
-from chatcli.engine.sight import ShownPictures, Sight
-from chatcli.engine.special_pieces import Part, Span, SpecialPieces
-from chatcli.engine.vocabulary import Vocabulary, encode
+from chatcli.engine.sight import Show, ShownPictures
+from chatcli.engine.special_pieces import Span, SpecialPieces, TextPart
+from chatcli.engine.vocabulary import Vocabulary, encode, is_cell
 from chatcli.errors import TemplateError
 
 
@@ -58,13 +57,13 @@ class PromptBuilder:
     Args:
         vocabulary: the model's.
         template: the model's chat template, or the transcript format.
-        sight: how it sees pictures.
+        show: returns the ids of a picture, or raises an error that says why the model cannot see it.
     """
 
-    def __init__(self, vocabulary: Vocabulary, template: Template, sight: Sight) -> None:
+    def __init__(self, vocabulary: Vocabulary, template: Template, show: Show) -> None:
         self._vocabulary = vocabulary
         self._template = template
-        self._sight = sight
+        self._show = show
         self._pieces = SpecialPieces(vocabulary.special_pieces)
         self._letters = b"".join(vocabulary.special_pieces).decode("utf-8", "ignore")
         self._filler = next(
@@ -82,7 +81,7 @@ class PromptBuilder:
             TemplateError: the template fails, exceeds its bounds, or does not accept the conversation.
         """
         render = functools.partial(self._template.render, thinking=thinking)
-        shown = ShownPictures(messages, self._sight, self._letters)
+        shown = ShownPictures(messages, self._show, self._letters)
         messages = [_with_texts(message, _clean) for message in shown.messages]
         touched = {t for m in messages for t in _texts(m) if self._pieces.touched_by(t.encode())}
         try:
@@ -126,7 +125,7 @@ class PromptBuilder:
             ids += self._ids_of(data[part.start : part.end], part.spelled, vocabulary.is_special(last))
         return ids
 
-    def _built(self, text: str, parts: Sequence[Part], shown: ShownPictures) -> BuiltPrompt:
+    def _built(self, text: str, parts: Sequence[TextPart], shown: ShownPictures) -> BuiltPrompt:
         """The prompt of a text whose parts are tokenized on their own; without parts, all of it at once.
 
         What stands between pictures is tokenized on its own in any case, as libmtmd does it. After a picture
@@ -143,7 +142,7 @@ class PromptBuilder:
                 start = len(bos)  # the template writes it too; as llama.cpp's common/chat.cpp
         after_special = True
         known: dict[tuple[bytes, bool, bool], list[int]] = {}
-        for part in parts or (Part(0, len(data)),):
+        for part in parts or (TextPart(0, len(data)),):
             for piece, picture, row in shown.stretches(data[max(part.start, start) : part.end]):
                 key = (piece, part.spelled, after_special)
                 found = known.get(key)
@@ -210,29 +209,29 @@ def _shared(one: bytes, other: bytes) -> int:
     )
 
 
-def _parts_between(length: int, spans: Sequence[Span]) -> list[Part]:
+def _parts_between(length: int, spans: Sequence[Span]) -> list[TextPart]:
     """Parts of a text cut at empty spans, with the other spans spelled."""
-    parts: list[Part] = []
+    parts: list[TextPart] = []
     at = 0
     for start, end in spans:
         if start > at:
-            parts.append(Part(at, start))
+            parts.append(TextPart(at, start))
         if end > start:
-            parts.append(Part(start, end, spelled=True))
+            parts.append(TextPart(start, end, spelled=True))
         at = max(at, end)
-    return [*parts, Part(at, length)] if at < length or not parts else parts
+    return [*parts, TextPart(at, length)] if at < length or not parts else parts
 
 
-def _filled_in(rendered: str, marks: Marks, texts: Sequence[str]) -> tuple[str, list[Part]]:
+def _filled_in(rendered: str, marks: Marks, texts: Sequence[str]) -> tuple[str, list[TextPart]]:
     """A rendering with the texts in place of their numbers, and its parts with these spelled."""
-    parts: list[Part] = []
+    parts: list[TextPart] = []
     written: list[str] = []
     at = 0
     for index, stretch in enumerate(re.split(f"{marks.opening}(\\d+){marks.closing}", rendered)):
         text = texts[int(stretch)] if index % 2 else stretch
         end = at + len(text.encode())
         if end > at:
-            parts.append(Part(at, end, spelled=bool(index % 2)))
+            parts.append(TextPart(at, end, spelled=bool(index % 2)))
         written.append(text)
         at = end
     return "".join(written), parts

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from chatcli.chat.message import Message, Role
+from chatcli.engine.answer import overlap
 from chatcli.engine.base import Event, ReasoningDelta, TextDelta
 
 
@@ -209,7 +210,7 @@ class ReasoningSplitter:
                 self._switch(delimiter)
                 self._held = self._held[end:]
                 continue
-            kept = max((_overlap(self._held, d) for d in delimiters), default=0)
+            kept = max((overlap(self._held, d) for d in delimiters), default=0)
             sure = self._held[: len(self._held) - kept]
             if self._only_first():
                 if not sure.strip():
@@ -279,11 +280,3 @@ def splitter_for(form: ReasoningForm | None, prompt: str, messages: Sequence[Mes
         return ReasoningSplitter(form, mode, resumed=True)
     opened = form is not None and form.opened_by(prompt)
     return ReasoningSplitter(form, Mode.REASONING if opened else Mode.ANSWER)
-
-
-def _overlap(text: str, delimiter: str) -> int:
-    """Length of the longest end of ``text`` that is a proper beginning of ``delimiter``."""
-    for length in range(min(len(text), len(delimiter) - 1), 0, -1):
-        if text.endswith(delimiter[:length]):
-            return length
-    return 0

@@ -1,13 +1,26 @@
 """llama.cpp's own samplers, chained in its usual order, for one answer."""
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from chatcli.engine.grammar import grammar_sampler
 from chatcli.engine.native import Native
+from chatcli.errors import UsageError
 from chatcli.sampling import SamplingParams
 
+# https://github.com/ggml-org/llama.cpp/blob/master/src/llama-arch.cpp, LLM_KV_GENERAL_SAMPLING_*
+_KEYS: dict[str, tuple[str, type[int] | type[float]]] = {
+    "temperature": ("temp", float),
+    "top_k": ("top_k", int),
+    "top_p": ("top_p", float),
+    "min_p": ("min_p", float),
+    "repeat_penalty": ("penalty_repeat", float),
+    "repeat_last_n": ("penalty_last_n", int),
+    "xtc_probability": ("xtc_probability", float),
+    "xtc_threshold": ("xtc_threshold", float),
+}
 _DRY_BREAKERS = (b"\n", b":", b'"', b"*")  # llama.cpp's defaults (common/common.h)
 
 
@@ -144,6 +157,29 @@ class Sampler:
             )
         self._add(lib.llama_sampler_init_temp(params.temperature))
         self._add(lib.llama_sampler_init_dist(params.seed))
+
+
+def recommended_sampling(
+    metadata: Callable[[str], str], defaults: Mapping[str, Any] | None = None
+) -> SamplingParams:
+    """The parameters that a model's maker recommends: those of the GGUF header, ``defaults``, our defaults.
+
+    Args:
+        metadata: returns a scalar of the header as text, empty if there is none.
+        defaults: parameters recommended elsewhere, by name. The header overrides them.
+
+    Raises:
+        UsageError: a value of ``defaults`` is out of range.
+    """
+    params = SamplingParams(**(defaults or {}))
+    for field, (key, kind) in _KEYS.items():
+        text = metadata(f"general.sampling.{key}")
+        try:
+            change: dict[str, Any] = {field: kind(float(text))}
+            params = replace(params, **change)
+        except (ValueError, OverflowError, UsageError):  # absent, or nonsense in a stranger's file
+            continue
+    return params
 
 
 def _reach(length: int, context_size: int) -> int:

@@ -15,14 +15,14 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from chatcli import __version__
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, Timings, Usage
-from chatcli.chat.window import Window
+from chatcli.chat.window import ContextWindow, Window
+from chatcli.engine.answer import StopStrings
 from chatcli.engine.base import (
     Cancellation,
+    Engine,
     Event,
     Finished,
     LeftOut,
@@ -31,10 +31,8 @@ from chatcli.engine.base import (
     ReasoningDelta,
     TextDelta,
 )
-from chatcli.engine.fitting import Fitting
 from chatcli.engine.script import Script
 from chatcli.engine.scripted_prompt import Piece, looked_at, pieces_of, seen, words_of
-from chatcli.engine.stops import StopStrings
 from chatcli.errors import UsageError
 from chatcli.sampling import SamplingParams
 
@@ -44,7 +42,7 @@ _PATIENCE = 0.02  # longest sleep before the flag is looked at again, in seconds
 _MAX_DELAY = 60.0
 
 
-class ScriptedEngine:
+class ScriptedEngine(Engine):
     """Implements ``engine.base.Engine`` without a model.
 
     What its tokens are says ``scripted_prompt``.
@@ -68,7 +66,7 @@ class ScriptedEngine:
         self._context_size = context_size
         self._delay = delay
         self._model = ModelRef(name, architecture="scripted", context_size=context_size)
-        self._fitting = Fitting(context_size)
+        self._window = ContextWindow(context_size)
         self._held: list[Piece] = []  # what a KV cache would hold
         self._seeds = itertools.count(1)
 
@@ -202,21 +200,10 @@ class ScriptedEngine:
     def close(self) -> None:
         """Nothing to free."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _read(
         self, messages: Sequence[Message], params: SamplingParams, *, remember: bool
     ) -> tuple[Window, list[Piece]]:
-        window = self._fitting.choose(messages, params, lambda some: len(pieces_of(some)), remember=remember)
+        window = self._window.choose(messages, params, lambda some: len(pieces_of(some)), remember=remember)
         return window, pieces_of([messages[i] for i in window.kept])
 
     def _wait(self, cancel: Cancellation) -> None:

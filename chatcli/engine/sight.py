@@ -5,47 +5,18 @@ picture, and it is no white space, so no template trims it. What cannot be shown
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from chatcli.chat.message import Message, Picture
 from chatcli.chat.pictures import caption
 from chatcli.engine.base import Unseen
 from chatcli.engine.marks import unused_private
 from chatcli.engine.vocabulary import encode
-from chatcli.errors import ChatcliError, ModelError
+from chatcli.errors import ChatcliError
 
-
-class Sight(Protocol):
-    """What turns pictures into tokens and cells: ``vision.Vision``, or ``Blind``."""
-
-    def row(self, picture: Picture) -> tuple[int, ...]:
-        """The ids that stand for a picture in a prompt.
-
-        Raises:
-            ChatcliError: it cannot be shown; says why.
-        """
-        ...
-
-
-class Blind:
-    """The sight of a model that reads text only.
-
-    Args:
-        reason: why, as a clause.
-    """
-
-    def __init__(self, reason: str) -> None:
-        self._reason = reason
-
-    def row(self, picture: Picture) -> tuple[int, ...]:
-        """Nothing can be shown.
-
-        Raises:
-            ModelError: always.
-        """
-        raise ModelError(self._reason)
+#: Returns the ids that stand for a picture in a prompt, or raises a ``ChatcliError`` that says why not.
+Show = Callable[[Picture], tuple[int, ...]]
 
 
 class ShownPictures:
@@ -53,7 +24,7 @@ class ShownPictures:
 
     Args:
         messages: the conversation.
-        sight: how the model sees.
+        show: returns the ids of a picture.
         taken: characters that must not be used.
 
     Attributes:
@@ -61,7 +32,7 @@ class ShownPictures:
         unseen: pictures that are named only; None: there are none.
     """
 
-    def __init__(self, messages: Sequence[Message], sight: Sight, taken: str) -> None:
+    def __init__(self, messages: Sequence[Message], show: Show, taken: str) -> None:
         self.unseen: Unseen | None = None
         self._shown: dict[str, tuple[Picture, tuple[int, ...]]] = {}
         self.messages = list(messages)
@@ -69,7 +40,7 @@ class ShownPictures:
             return
         texts = [text for m in messages for text in (m.content, m.reasoning or "", *_names(m))]
         self._marks = unused_private(set(taken).union(*(encode(text).decode() for text in texts)))
-        self._sight = sight
+        self._show = show
         self.messages = [self._written(message) for message in messages]
 
     def stretches(self, data: bytes) -> Iterator[tuple[bytes, Picture | None, tuple[int, ...]]]:
@@ -96,7 +67,7 @@ class ShownPictures:
     def _stand_in(self, picture: Picture) -> str:
         """A mark for a picture, or a line that names it."""
         try:
-            row = self._sight.row(picture)
+            row = self._show(picture)
         except ChatcliError as error:
             names = (*self.unseen.names, picture.name) if self.unseen else (picture.name,)
             self.unseen = Unseen(names, self.unseen.reason if self.unseen else str(error))

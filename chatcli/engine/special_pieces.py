@@ -10,7 +10,7 @@ Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TextPart:
     """A stretch of a text that is tokenized on its own.
 
     Attributes:
@@ -47,7 +47,7 @@ class SpecialPieces:
             or (len(content) < self._longest and content in self._joined)
         )
 
-    def parts(self, text: bytes, regions: Sequence[Span]) -> list[Part]:
+    def parts(self, text: bytes, regions: Sequence[Span]) -> list[TextPart]:
         """Parts of a text such that no special piece that touches a region lies within one part.
 
         Pieces outside the regions stay whole: they are the template's. Without any piece to cut, the
@@ -132,10 +132,10 @@ class SpecialPieces:
         return b"\xff\xfe".join(self._pieces)  # never part of UTF-8 content
 
 
-def _parts(length: int, cuts: set[int], spelled: Sequence[Span]) -> list[Part]:
+def _parts(length: int, cuts: set[int], spelled: Sequence[Span]) -> list[TextPart]:
     starts = {start for start, _ in spelled}  # each is one character
     edges = sorted({0, length, *cuts, *starts, *(end for _, end in spelled)})
-    return [Part(start, end, start in starts) for start, end in pairwise(edges)]
+    return [TextPart(start, end, start in starts) for start, end in pairwise(edges)]
 
 
 def _boundary_inside(text: bytes, start: int, end: int) -> int:

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from chatcli.engine.cells import is_cell
 from chatcli.engine.gguf.header import split_files
 from chatcli.engine.load_options import LoadOptions
 from chatcli.engine.verdict_cache import file_identity
+from chatcli.engine.vocabulary import is_cell
 
 _MAGIC = b"chatcli tape 2\n\0"
 # magic; sha256 of the conditions; tokens; bytes of llama.cpp's state; CRC-32 of all other bytes

@@ -2,22 +2,10 @@
 
 import codecs
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
+from chatcli.engine.answer import StopStrings
 from chatcli.engine.base import Event, ReasoningDelta, TextDelta
-from chatcli.engine.stops import StopStrings
-
-
-class Splitter(Protocol):
-    """What tells reasoning and answer apart (``reasoning.py``)."""
-
-    def feed(self, text: str) -> Sequence[Event]:
-        """The pieces that are certain now."""
-        ...
-
-    def finish(self) -> Sequence[Event]:
-        """The pieces that were held back, at the end."""
-        ...
+from chatcli.engine.reasoning import ReasoningSplitter
 
 
 class AnswerStream:
@@ -31,7 +19,7 @@ class AnswerStream:
         stops: strings that end the answer.
     """
 
-    def __init__(self, splitter: Splitter, stops: Sequence[str]) -> None:
+    def __init__(self, splitter: ReasoningSplitter, stops: Sequence[str]) -> None:
         self._characters = codecs.getincrementaldecoder("utf-8")("replace")
         self._splitter = splitter
         self._stops = StopStrings(stops)

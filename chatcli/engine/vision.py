@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 from chatcli.chat.message import Picture
 from chatcli.engine.base import Cancellation
-from chatcli.engine.cells import cell_ids
 from chatcli.engine.native import Native
 from chatcli.engine.pictures import facts, pixels
+from chatcli.engine.vocabulary import cell_ids
 from chatcli.errors import ChatcliError, DataError, ModelError
 
 _ABORTED = 2  # as llama_decode says it

@@ -1,16 +1,24 @@
-"""A model's vocabulary: text to token ids and back, and which tokens are markup rather than words."""
+"""A model's vocabulary: text to token ids and back, and which ids are markup or parts of pictures.
+
+A picture stands among token ids as *cells* with negative ids, one for each cell of the model's memory that it
+fills. Their ids are made from the picture's hash, so that they compare like tokens, also with a state that
+another process saved. Bit 0 is set in the first cell of a chunk, the least that can be put in or taken out.
+"""
 
 import ctypes
+import hashlib
+from array import array
+from collections.abc import Sequence
 from functools import cache, cached_property
 from typing import Any
 
 from chatcli.engine import native
-from chatcli.engine.cells import is_cell
 
 _UNKNOWN, _NORMAL, _CONTROL, _USER_DEFINED, _BYTE = 1, 4, 8, 16, 32  # enum llama_token_attr
 _SPECIAL = _UNKNOWN | _CONTROL | _USER_DEFINED  # what llama.cpp looks for in text before it tokenizes
 _SPM, _BPE, _UGM = 1, 2, 4  # enum llama_vocab_type
 _SPACE_MARK = "▁".encode()  # how SentencePiece vocabularies write a space
+_SIGN, _FIRST_CELL = -(2**31), 1  # of a cell's id
 # A continuation is tokenized behind one of these, whose ids are then dropped; rarely part of longer tokens.
 _LEADS = (b"\n", b"\t", b"\x01", b"|", b"x")
 
@@ -186,6 +194,36 @@ class Vocabulary:
             if letter and (piece not in found or attribute(self._vocab, token) & _NORMAL):
                 found[piece] = token
         return found
+
+
+def cell_ids(shown: str, count: int) -> list[int]:
+    """The ids of the cells of a chunk.
+
+    Args:
+        shown: identifies the picture and the chunk.
+        count: number of cells, at least one.
+    """
+    drawn = array("I", hashlib.shake_256(shown.encode()).digest(4 * count))
+    ids = [_SIGN | (number & 0x7FFFFFFE) for number in drawn]
+    ids[0] |= _FIRST_CELL
+    return ids
+
+
+def is_cell(token: int) -> bool:
+    """Whether this is the id of a cell that shows a part of a picture."""
+    return token < 0
+
+
+def begins_chunk(token: int) -> bool:
+    """Whether this is the first cell of a chunk."""
+    return token < 0 and bool(token & _FIRST_CELL)
+
+
+def chunk_start(ids: Sequence[int], at: int) -> int:
+    """The last place at or before ``at`` that is not inside a chunk, so that a tape can be cut there."""
+    while 0 < at < len(ids) and is_cell(ids[at]) and not begins_chunk(ids[at]):
+        at -= 1
+    return at
 
 
 def encode(text: str) -> bytes:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatcli.chat.message import Message, Role, assistant, system, user
+from chatcli.chat.message import Message, Picture, Role, assistant, system, user
 from chatcli.engine.prompt import BuiltPrompt, PromptBuilder, Template
-from chatcli.engine.sight import Blind
 from chatcli.engine.template import ChatTemplate, TranscriptFormat
 from chatcli.engine.vocabulary import Vocabulary
+from chatcli.errors import ModelError
 from tests.engine import templates, vocabularies
 
 NAMES = [*vocabularies.OWN, *vocabularies.real_names()]
@@ -41,6 +41,10 @@ PLACES = (
 )
 
 
+def _cannot_show(_picture: Picture) -> tuple[int, ...]:
+    raise ModelError("it reads text only")
+
+
 @cache
 def _builder(vocabulary: str, template: str) -> PromptBuilder:
     known = vocabularies.vocabulary(vocabulary)
@@ -48,7 +52,7 @@ def _builder(vocabulary: str, template: str) -> PromptBuilder:
     form: Template = TranscriptFormat("lkjsxclm")
     if source is not None:
         form = ChatTemplate(source, known.bos_text, known.eos_text)
-    return PromptBuilder(known, form, Blind("it reads text only"))
+    return PromptBuilder(known, form, _cannot_show)
 
 
 def _dialogue(role: Role, content: str) -> list[Message]:

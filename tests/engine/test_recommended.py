@@ -1,4 +1,4 @@
-from chatcli.engine.recommended import recommended_sampling
+from chatcli.engine.sampler import recommended_sampling
 from chatcli.sampling import SamplingParams
 
 

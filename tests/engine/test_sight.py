@@ -3,9 +3,9 @@
 import pytest
 
 from chatcli.chat.message import Message, Picture, assistant, system, user
-from chatcli.engine.cells import cell_ids, is_cell
 from chatcli.engine.prompt import PromptBuilder, Template
 from chatcli.engine.template import ChatTemplate, TranscriptFormat
+from chatcli.engine.vocabulary import cell_ids, is_cell
 from chatcli.errors import DataError
 from tests.engine import templates, vocabularies
 
@@ -34,7 +34,7 @@ def _builder(vocabulary: str, source: str) -> PromptBuilder:
     form: Template = TranscriptFormat("lkjsxclm")
     if source:
         form = ChatTemplate(source, known.bos_text, known.eos_text)
-    return PromptBuilder(known, form, _Eyes(min(known.special_ids)))
+    return PromptBuilder(known, form, _Eyes(min(known.special_ids)).row)
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -3,7 +3,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatcli.engine.stops import StopStrings
+from chatcli.engine.answer import StopStrings
 
 _LETTERS = st.text("ab<>/", max_size=30)
 _STOPS = st.lists(st.text("ab<>/", min_size=1, max_size=5), max_size=4)
