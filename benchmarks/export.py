@@ -39,7 +39,7 @@ _EXPORT = """
 import sys
 sys.argv = ['export', *{arguments!r}]
 import typer
-from chatcli.cli.feedback_export import export
+from chatcli.cli.feedback.export import export
 app = typer.Typer()
 app.command()(export)
 app()

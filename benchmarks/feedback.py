@@ -36,7 +36,7 @@ from chatcli.feedback.codec import encode
 from chatcli.feedback.records import Record, Target, Thumb, Winner, comparison, new_id, rating, retraction
 from chatcli.feedback.statistics import Counting, decode_outline
 from chatcli.sampling import SamplingParams
-from chatcli.storage.feedback_log import FeedbackLog
+from chatcli.storage.feedback.log import FeedbackLog
 
 _RUNS = 3
 _SIDES: tuple[Winner, ...] = ("left", "right", "tie")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chatcli.engine import native
+from chatcli.engine.llama import native
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,11 @@ from pathlib import Path
 
 from chatcli.chat.conversation import Conversation
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, assistant, user
-from chatcli.chat.transcript_writer import render
+from chatcli.chat.transcript.writer import render
 from chatcli.feedback.records import Target, rating
-from chatcli.storage import layout
-from chatcli.storage.feedback_log import FeedbackLog
-from chatcli.storage.index import TranscriptIndex
+from chatcli.storage.feedback.log import FeedbackLog
+from chatcli.storage.index.index import TranscriptIndex
+from chatcli.storage.transcripts import layout
 
 _RUNS = 7
 _YEARS = 5

@@ -14,7 +14,7 @@ from pathlib import Path
 from chatcli.chat.message import Message, assistant, user
 from chatcli.engine.base import Finished
 from chatcli.engine.cpu import physical_cores
-from chatcli.engine.llama import LlamaEngine
+from chatcli.engine.llama.engine import LlamaEngine
 from chatcli.engine.load_options import LoadOptions
 from chatcli.sampling import SamplingParams
 from tests.engine import seeing

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chatcli.engine.probe import probe
+from chatcli.engine.trial.probe import probe
 from chatcli.settings import Paths
 from tests.program import MODEL
 

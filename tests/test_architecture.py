@@ -39,7 +39,7 @@ ALLOWED = {
     },
 }
 DOORS = {
-    "llama_cpp": "engine/native.py",
+    "llama_cpp": "engine/llama/native.py",
     "huggingface_hub": "library/",
     "rich": "terminal/",
     "prompt_toolkit": "terminal/",
@@ -53,7 +53,7 @@ DOORS = {
 }
 HEAVY = {"llama_cpp", "huggingface_hub", "prompt_toolkit", "torch", "transformers", "numpy", "jinja2", "PIL"}
 # Modules that subclass what a heavy library offers; they are themselves imported only when needed.
-LATE = {"engine/template_sandbox.py": "chatcli.engine.template_sandbox"}
+LATE = {"engine/llama/template_sandbox.py": "chatcli.engine.llama.template_sandbox"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -15,9 +15,9 @@ from chatcli.errors import ExitCode, UsageError
 from chatcli.settings import Settings
 
 if TYPE_CHECKING:
-    from chatcli.session.arena import Arena
-    from chatcli.session.contenders import Contender
-    from chatcli.terminal.ballot_arena import Outcome
+    from chatcli.session.arena.arena import Arena
+    from chatcli.session.arena.contenders import Contender
+    from chatcli.terminal.ballot.arena import Outcome
 
 _DUELS = "duels"
 
@@ -61,8 +61,8 @@ def duels(
     ] = False,
 ) -> None:
     """Judge blind duels: read two answers, press a key. Run the command again to continue."""
-    from chatcli.session.arena import Arena
-    from chatcli.session.arena_prompts import read_prompts
+    from chatcli.session.arena.arena import Arena
+    from chatcli.session.arena.prompts import read_prompts
 
     invocation, settings = invoked(context)
     arena = Arena(read_prompts(prompts, settings.system), _contenders(contender, settings, invocation))
@@ -93,8 +93,8 @@ def leaderboard(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the leaderboard: Bradley-Terry strengths with 95% intervals, wins by pair, position bias."""
-    from chatcli.session.arena_board import board_of, board_record, comparisons
-    from chatcli.storage.feedback_log import FeedbackLog
+    from chatcli.session.arena.board import board_of, board_record, comparisons
+    from chatcli.storage.feedback.log import FeedbackLog
 
     invocation, settings = invoked(context)
     log = FeedbackLog(invocation.paths.feedback_log)
@@ -103,15 +103,15 @@ def leaderboard(
         raise UsageError(f"there is no run {run!r} in {log.path}")
     board = board_of(found)
     if html is not None:
-        from chatcli.session.arena_page import board_page
-        from chatcli.storage.durable import atomic_write
+        from chatcli.files.durable import atomic_write
+        from chatcli.session.arena.page import board_page
 
         atomic_write(html, [board_page(board).encode()])
         invocation.say(f"wrote {html}")
     if as_json:
         invocation.write_json(board_record(board))
     elif html is None:
-        from chatcli.terminal.ballot_board import board_lines
+        from chatcli.terminal.ballot.board import board_lines
 
         screen = invocation.screen(settings)
         lines = board_lines(board, screen.width, unicode=screen.abilities.unicode)
@@ -127,7 +127,7 @@ def _contenders(specs: Sequence[str], settings: Settings, invocation: Invocation
     """
     from chatcli.library.opening import check_model
     from chatcli.library.stores import Places
-    from chatcli.session.contenders import Contender, parse_contender
+    from chatcli.session.arena.contenders import Contender, parse_contender
 
     base = Contender(settings, settings.sampling, settings.thinking)
     found = []
@@ -146,10 +146,10 @@ def _hold(
     arena: "Arena", settings: Settings, invocation: Invocation, most: int | None, *, as_json: bool
 ) -> "Outcome":
     """Run the duels."""
-    from chatcli.session.arena_answers import AnswerWriter, answers_file
-    from chatcli.storage.feedback_log import FeedbackLog
-    from chatcli.terminal.ballot import drawn_on
-    from chatcli.terminal.ballot_arena import ArenaSession
+    from chatcli.session.arena.answers import AnswerWriter, answers_file
+    from chatcli.storage.feedback.log import FeedbackLog
+    from chatcli.terminal.ballot.arena import ArenaSession
+    from chatcli.terminal.ballot.question import drawn_on
 
     log = FeedbackLog(invocation.paths.feedback_log)
     arena.take_records(log.of_transcript(arena.name))
@@ -170,8 +170,8 @@ def _conclude(
     arena: "Arena", outcome: "Outcome", settings: Settings, invocation: Invocation, *, as_json: bool
 ) -> None:
     """Show the result: counts, the names of the contenders, the leaderboard of this run."""
-    from chatcli.session.arena_board import board_of, board_record, comparisons
-    from chatcli.storage.feedback_log import FeedbackLog
+    from chatcli.session.arena.board import board_of, board_record, comparisons
+    from chatcli.storage.feedback.log import FeedbackLog
 
     log = FeedbackLog(invocation.paths.feedback_log)
     board = board_of(comparisons(log.of_transcript(arena.name)))
@@ -188,7 +188,7 @@ def _conclude(
         }
         invocation.write_json({**summary, **board_record(board)})
         return
-    from chatcli.terminal.ballot_board import board_lines
+    from chatcli.terminal.ballot.board import board_lines
 
     screen = invocation.screen(settings)
     screen.note(f"{arena.done} of {arena.planned} duels are judged (run {arena.run})")

@@ -170,7 +170,7 @@ def _constraint(json_schema: str | None, grammar: Path | None) -> str | None:
         return _read(grammar, "--grammar")
     if json_schema is None:
         return None
-    from chatcli.engine.grammar import json_schema_to_grammar
+    from chatcli.engine.llama.grammar import json_schema_to_grammar
 
     inline = json_schema.lstrip().startswith(("{", "true", "false"))
     return json_schema_to_grammar(json_schema if inline else _read(Path(json_schema), "--json-schema"))

@@ -98,10 +98,10 @@ def _resumed(options: ChatOptions, settings: Settings, invocation: Invocation) -
             raise UsageError("there is no conversation to choose from yet")
         text = options.resume or ""
         if _reads_lines(settings, invocation):
-            from chatcli.terminal.plain_prompt import PlainPrompt
+            from chatcli.terminal.prompt.plain import PlainPrompt
 
             return PlainPrompt(invocation.stdin, invocation.stdout).choose(chats, text) or ""
-        from chatcli.terminal.picker import pick
+        from chatcli.terminal.prompt.picker import pick
 
         with exit_on_signals():
             return pick(chats, text) or ""
@@ -115,13 +115,13 @@ def _reads_lines(settings: Settings, invocation: Invocation) -> bool:
 def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Callable[[], str]) -> "Lines":
     """Return the line editor, or the reader of plain lines."""
     if _reads_lines(settings, invocation):
-        from chatcli.terminal.plain_prompt import PlainPrompt
+        from chatcli.terminal.prompt.plain import PlainPrompt
 
         return PlainPrompt(invocation.stdin, invocation.stdout)
     from chatcli.session.titling import Titler
     from chatcli.terminal.commands.judging import judge_by_key
-    from chatcli.terminal.completion import CommandCompleter
-    from chatcli.terminal.prompt import Prompt
+    from chatcli.terminal.prompt.completion import CommandCompleter
+    from chatcli.terminal.prompt.line_editor import Prompt
 
     return Prompt(
         invocation.paths.input_history if settings.log else None,
@@ -141,14 +141,14 @@ def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Ca
 def _hint(settings: Settings, invocation: Invocation) -> list[str]:
     """Return what to tell a user who has the bundled model only: how to get a better one."""
     from chatcli.library.bundled import NAME
-    from chatcli.library.names import known_models
+    from chatcli.library.names.finding import known_models
     from chatcli.library.stores import Places
 
     places = Places.of(invocation.environ, invocation.paths)
     if settings.model != NAME or known_models(places) != [NAME]:
         return []
     from chatcli.library.catalog import entries
-    from chatcli.library.recommend import measured, recommend
+    from chatcli.library.fit.recommend import measured, recommend
 
     fitting = recommend(measured(places, gpu=False), entries())  # asking llama.cpp takes too long here
     fetch = f"chatcli pull {fitting[0].entry.name} (others:" if fitting else "see"

@@ -15,7 +15,7 @@ from chatcli.settings import Paths, Settings
 from chatcli.terminal.sanitize import sanitize
 
 if TYPE_CHECKING:
-    from chatcli.cli.wiring import SessionBuilder
+    from chatcli.app.sessions import SessionBuilder
     from chatcli.terminal.screen import Screen
 
 
@@ -50,7 +50,7 @@ class Invocation:
     @property
     def sessions(self) -> "SessionBuilder":
         """What builds sessions here; warnings go to stderr."""
-        from chatcli.cli.wiring import SessionBuilder
+        from chatcli.app.sessions import SessionBuilder
 
         return SessionBuilder(self.paths, self.environ, self.say)
 

@@ -36,10 +36,12 @@ class Commands(LazyGroup):
             "Show what this machine can do, where files are, and whether the model runs.",
         ),
         "feedback": CommandSource(
-            "chatcli.cli.feedback", "app", "List, edit, count, export and import judgements."
+            "chatcli.cli.feedback.commands", "app", "List, edit, count, export and import judgements."
         ),
         "models": CommandSource(
-            "chatcli.cli.models", "app", "List, show, recommend, download, check, name and remove models."
+            "chatcli.cli.models.commands",
+            "app",
+            "List, show, recommend, download, check, name and remove models.",
         ),
         "pull": CommandSource(
             "chatcli.cli.pull",
@@ -54,7 +56,7 @@ class Commands(LazyGroup):
             'With --last, rate the last answer without questions: chatcli rate --last good "to the point".',
         ),
         "transcripts": CommandSource(
-            "chatcli.cli.transcripts",
+            "chatcli.cli.transcripts.commands",
             "app",
             "List, show, search, rename, remove, export and import conversations.",
         ),

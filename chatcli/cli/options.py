@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self, get_type_hints
 
 import typer
 
-from chatcli.cli import completing
+from chatcli.cli import completion as completing
 from chatcli.cli.invocation import Invocation
 from chatcli.errors import UsageError
 from chatcli.settings import Paths, Settings, load_settings

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chatcli.cli.invocation import Invocation
-from chatcli.cli.models_shelf import Shelf
+from chatcli.cli.models.context import Shelf
 from chatcli.errors import InvalidModel, ModelError, ModelNotFound, UsageError
 from chatcli.library.checksums import Checksums
-from chatcli.library.names import Located, files_at, find_model, meaning
-from chatcli.library.reference import Reference, is_model, parse_reference
+from chatcli.library.names.finding import Located, files_at, find_model, meaning
+from chatcli.library.names.hub_reference import Reference, is_model, parse_reference
 from chatcli.library.stores import Places
 from chatcli.settings import Settings
 
@@ -142,8 +142,8 @@ def _tried(invocation: Invocation, settings: Settings, model: "Pulled", *, quiet
         ModelError: it cannot be used, though it is as the hub has it.
     """
     from chatcli.engine.gguf import read_header
-    from chatcli.library.eyes import NO_PICTURES
     from chatcli.library.opening import try_files
+    from chatcli.library.projector_choice import NO_PICTURES
 
     if not is_model(model.path.name):
         read_header(model.path)

@@ -14,9 +14,9 @@ from chatcli.words import counted, excerpt
 
 if TYPE_CHECKING:
     from chatcli.chat.conversation import Conversation, Node
-    from chatcli.storage.feedback_log import FeedbackLog
-    from chatcli.storage.transcripts import TranscriptStore
-    from chatcli.terminal.ballot_rating import Item
+    from chatcli.storage.feedback.log import FeedbackLog
+    from chatcli.storage.transcripts.store import TranscriptStore
+    from chatcli.terminal.ballot.rating import Item
 
 
 def rate(
@@ -53,7 +53,7 @@ def _rate_last(word: str, reason: str, settings: Settings, invocation: Invocatio
     """Rate the newest answer, and name it on stderr."""
     from chatcli.chat.message import Role
     from chatcli.session.verdict_words import read_verdict
-    from chatcli.terminal.ballot_rating import question_of
+    from chatcli.terminal.ballot.rating import question_of
     from chatcli.terminal.verdicts import verdict_of
 
     verdict = read_verdict(word, reason)
@@ -78,9 +78,9 @@ def _rate_last(word: str, reason: str, settings: Settings, invocation: Invocatio
 
 
 def _rate_one_by_one(given: Sequence[str], settings: Settings, invocation: Invocation) -> None:
-    from chatcli.storage.feedback_log import FeedbackLog
-    from chatcli.storage.index import TranscriptIndex
-    from chatcli.terminal.ballot_rating import RatingSession
+    from chatcli.storage.feedback.log import FeedbackLog
+    from chatcli.storage.index.index import TranscriptIndex
+    from chatcli.terminal.ballot.rating import RatingSession
 
     paths = invocation.paths
     store = _store(invocation)
@@ -101,7 +101,7 @@ def _items(
     store: "TranscriptStore", names: Sequence[str], rated: set[tuple[str, int | str]], invocation: Invocation
 ) -> "Iterator[Item]":
     """Yield all answers, unrated answers first; each conversation is read when its turn comes."""
-    from chatcli.terminal.ballot_rating import Item
+    from chatcli.terminal.ballot.rating import Item
 
     for wanted in (False, True):
         for name in names:
@@ -142,8 +142,8 @@ def _rated(log: "FeedbackLog") -> set[tuple[str, int | str]]:
 
 
 def _store(invocation: Invocation) -> "TranscriptStore":
-    from chatcli.storage.index import TranscriptIndex
-    from chatcli.storage.transcripts import TranscriptStore
+    from chatcli.storage.index.index import TranscriptIndex
+    from chatcli.storage.transcripts.store import TranscriptStore
 
     paths = invocation.paths
     return TranscriptStore(paths.transcripts, TranscriptIndex(paths.transcripts, paths.index).titled)

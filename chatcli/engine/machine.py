@@ -17,8 +17,8 @@ from typing import Any
 
 from chatcli import __version__
 from chatcli.engine.cpu import physical_cores
-from chatcli.engine.memory import Memory, memory
-from chatcli.engine.native import Native, load
+from chatcli.engine.llama.native import Native, load
+from chatcli.engine.memory.process import Memory, memory
 
 _PACKAGES = (
     "llama-cpp-python",

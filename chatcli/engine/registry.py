@@ -85,7 +85,7 @@ def is_local(name: str) -> bool:
 
 
 def _open_scripted(opening: Opening) -> Engine:
-    from chatcli.engine.scripted import ScriptedEngine
+    from chatcli.engine.scripted.engine import ScriptedEngine
 
     return ScriptedEngine.open(opening.settings.model)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from chatcli.engine.base import Cancellation
-from chatcli.engine.cache_file import read_cache, write_cache
 from chatcli.errors import ModelError
+from chatcli.files.cache_file import read_cache, write_cache
 
 _PIECE = 1 << 22  # bytes read at once, and between two looks at the cancellation
 _MOST = 1000  # entries kept, the newest

@@ -11,15 +11,15 @@ from pathlib import Path
 
 from chatcli.engine.base import Cancellation, Engine, Tell
 from chatcli.engine.gguf import Header
+from chatcli.engine.llama.offload import stepping_down
 from chatcli.engine.load_options import LoadOptions
-from chatcli.engine.offload import stepping_down
 from chatcli.engine.registry import Opening, kind_of, kinds
-from chatcli.engine.verdict import TrialVerdict
+from chatcli.engine.trial.verdict import TrialVerdict
 from chatcli.errors import ModelError
 from chatcli.library.checksums import Checksums
-from chatcli.library.eyes import eyes_of
-from chatcli.library.fit import Machine, Plan, plan
-from chatcli.library.names import Located, find_model, known_models
+from chatcli.library.fit.plan import Machine, Plan, plan
+from chatcli.library.names.finding import Located, find_model, known_models
+from chatcli.library.projector_choice import eyes_of
 from chatcli.library.stores import Places
 from chatcli.settings import AUTO_PROJECTOR, Paths, Settings
 
@@ -65,7 +65,7 @@ def try_model(settings: Settings, places: Places, verdicts: Path) -> tuple[Path,
     Raises:
         ChatcliError: there is no such model.
     """
-    from chatcli.engine.probe import probe
+    from chatcli.engine.trial.probe import probe
 
     if kind_of(settings.model) is not None:
         check_model(settings, places)
@@ -90,7 +90,7 @@ def _open_file(opening: Opening) -> Engine:
         opening.on_progress(None)
 
     def open_with(layers: int) -> Engine:
-        from chatcli.engine.llama import LlamaEngine
+        from chatcli.engine.llama.engine import LlamaEngine
 
         options = replace(fitted.options, gpu_layers=layers)
         seen = eyes.tried(found.path, options, shards, paths.probe_verdicts, tell, cancel, on_trial)
@@ -172,7 +172,7 @@ def _fitted(found: Located, shards: Sequence[Header], settings: Settings, projec
         ModelError: it does not fit.
     """
     from chatcli.engine.machine import devices
-    from chatcli.engine.memory import memory
+    from chatcli.engine.memory.process import memory
 
     free = sum(device.free_memory for device in devices() if device.kind in ("gpu", "igpu"))
     return plan(shards, settings, Machine(memory(), free), found.name, projector)

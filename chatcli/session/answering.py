@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Message
 from chatcli.engine.base import Event, LeftOut, ReasoningDelta, TextDelta, Unseen
-from chatcli.storage.partial import PartialAnswer
-from chatcli.storage.transcript_log import NoLog, TranscriptLog
+from chatcli.storage.transcripts.log import NoLog, TranscriptLog
+from chatcli.storage.transcripts.partial import PartialAnswer
 
 #: Attribute of an answer that goes on from another one, which was cut; that one's id.
 CONTINUES = "continues"

@@ -11,7 +11,7 @@ from chatcli.session.answering import Draft, Request
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.kept_state import KeptState
 from chatcli.session.options import SessionOptions
-from chatcli.session.written import WrittenConversation
+from chatcli.session.saved_conversation import WrittenConversation
 
 #: Why an answer may be there that is not whole.
 CUT = {FinishReason.INTERRUPTED, FinishReason.LENGTH, FinishReason.ERROR}

@@ -25,7 +25,7 @@ from chatcli.feedback.records import (
     Winner,
 )
 from chatcli.session.answering import EDITS, LEFT_OUT
-from chatcli.storage.feedback_log import FeedbackLog
+from chatcli.storage.feedback.log import FeedbackLog
 from chatcli.words import counted
 
 _DIGITS = 9  # of a count of messages; more is no count

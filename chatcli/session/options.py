@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from chatcli.chat.conversation import DEFAULT_ASSISTANT, Conversation
 from chatcli.engine.base import Engine
 from chatcli.sampling import SamplingParams
-from chatcli.storage.transcript_log import NoLog, TranscriptLog
-from chatcli.storage.transcripts import Opened
+from chatcli.storage.transcripts.log import NoLog, TranscriptLog
+from chatcli.storage.transcripts.store import Opened
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from chatcli.chat.conversation import Node
 from chatcli.chat.message import Role
 from chatcli.errors import ChatcliError, UsageError
 from chatcli.settings import Paths
-from chatcli.storage.index import Hit, Summary, TranscriptIndex
-from chatcli.storage.transcripts import TranscriptStore
+from chatcli.storage.index.index import Hit, Summary, TranscriptIndex
+from chatcli.storage.transcripts.store import TranscriptStore
 
 #: A larger transcript is not read to be looked at, in bytes.
 _LARGEST = 4 * 2**20

@@ -15,12 +15,12 @@ from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.exchange import CUT, Exchange, Told
 from chatcli.session.kept_state import KeptState
 from chatcli.session.options import SessionOptions, Store
+from chatcli.session.saved_conversation import WrittenConversation
 from chatcli.session.sight import check_sight
-from chatcli.session.written import WrittenConversation
 from chatcli.settings import Settings
 from chatcli.storage.state_cache import StateCache
-from chatcli.storage.transcript_log import NoLog, TranscriptLog
-from chatcli.storage.transcripts import Opened
+from chatcli.storage.transcripts.log import NoLog, TranscriptLog
+from chatcli.storage.transcripts.store import Opened
 
 
 class Session:

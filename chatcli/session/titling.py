@@ -9,7 +9,7 @@ from chatcli.errors import ChatcliError
 from chatcli.sampling import SamplingParams
 from chatcli.session.background import Background
 from chatcli.session.session import Session
-from chatcli.storage.digest import title_from
+from chatcli.storage.index.digest import title_from
 
 _REQUEST = (
     "Give the conversation below a title of two to six words, in its language. Answer with the title only."

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 from chatcli.errors import DataError
-from chatcli.storage.registry_file import update
+from chatcli.files.locked_update import update
 
 
 def set_value(path: Path, name: str, value: str) -> None:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from chatcli.storage.durable import AppendFile, atomic_write, storage_error
+from chatcli.files.durable import AppendFile, atomic_write, storage_error
 
 #: Longer texts (a pasted file) are not kept.
 LONGEST = 32_768

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chatcli.errors import StorageError
-from chatcli.storage.durable import atomic_write
+from chatcli.files.durable import atomic_write
 
 _MAGIC = b"chatcli state 1\n"
 _LONGEST_HEADER = 4096

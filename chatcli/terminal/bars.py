@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from chatcli.terminal.keyboard import Keyboard
 from chatcli.terminal.live import LiveArea, bar
+from chatcli.terminal.prompt.keyboard import Keyboard
 from chatcli.terminal.rows import CYAN, DIM, GREEN, PLAIN, Piece, Row, cells
 from chatcli.terminal.sanitize import sanitize_line
 from chatcli.terminal.work import Figures, Item, Work

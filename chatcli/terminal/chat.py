@@ -16,8 +16,8 @@ from chatcli.session.judging import Judge
 from chatcli.session.past_chats import PastChats
 from chatcli.session.session import Session
 from chatcli.settings import Paths, Settings
-from chatcli.storage.guideline_file import GuidelineFile
-from chatcli.terminal.editor import edit
+from chatcli.storage.feedback.guideline import GuidelineFile
+from chatcli.terminal.prompt.editor import edit
 from chatcli.terminal.screen import Screen
 from chatcli.terminal.verdicts import mark_of
 

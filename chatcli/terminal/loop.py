@@ -8,8 +8,8 @@ from chatcli.session.past_chats import PastChats
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.attaching import attach_pictures
 from chatcli.terminal.commands.table import NAMES, find
-from chatcli.terminal.dropped import dropped_pictures
-from chatcli.terminal.line import Say, parse
+from chatcli.terminal.prompt.dropped import dropped_pictures
+from chatcli.terminal.prompt.line import Say, parse
 
 
 class Lines(Protocol):

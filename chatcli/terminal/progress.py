@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import IO, Any, Protocol, Self, TextIO
 
 from chatcli.terminal.bars import BarView
-from chatcli.terminal.keyboard import Keyboard
 from chatcli.terminal.live import Abilities, LiveArea, size_of
+from chatcli.terminal.prompt.keyboard import Keyboard
 from chatcli.terminal.sanitize import sanitize_line
 from chatcli.terminal.work import Item
 from chatcli.words import byte_size, duration

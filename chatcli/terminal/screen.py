@@ -9,9 +9,9 @@ from chatcli.engine.base import Coming, Finished, TextDelta
 from chatcli.session.background import BackgroundAnswer
 from chatcli.terminal import figures
 from chatcli.terminal.answer import FRAME, AnswerView, Manner, Waiting, reasoning_rows
-from chatcli.terminal.ballot_view import BallotView
-from chatcli.terminal.keyboard import Keyboard
+from chatcli.terminal.ballot.view import BallotView
 from chatcli.terminal.live import Abilities, LiveArea, Size, size_of, text_rows
+from chatcli.terminal.prompt.keyboard import Keyboard
 from chatcli.terminal.rows import BOLD, DIM, PLAIN, RED, Row
 from chatcli.terminal.sanitize import sanitize, sanitize_line
 

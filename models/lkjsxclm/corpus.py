@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chatcli.chat import transcript_reader
 from chatcli.chat.message import Role
+from chatcli.chat.transcript import reader as transcript_reader
 from chatcli.errors import DataError
 
 REPOSITORY = Path(__file__).resolve().parents[2]

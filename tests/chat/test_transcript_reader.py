@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatcli.chat.message import FinishReason, Role
-from chatcli.chat.scanner import Damage
-from chatcli.chat.transcript_reader import Loaded, MessageRead, Reader, load
-from chatcli.chat.transcript_writer import mend, render
+from chatcli.chat.transcript.reader import Loaded, MessageRead, Reader, load
+from chatcli.chat.transcript.scanner import Damage
+from chatcli.chat.transcript.writer import mend, render
 from chatcli.errors import TranscriptError
 from tests.chat.strategies import TEXTS, conversations
 
@@ -264,7 +264,7 @@ def test_a_long_chat_is_read_as_events_one_message_at_a_time() -> None:
 
 MEMORY = """
 import resource
-from chatcli.chat.transcript_reader import MessageRead, Reader
+from chatcli.chat.transcript.reader import MessageRead, Reader
 
 def chunks(megabytes):
     piece = ("<user>" + "What? " * 20 + "</user>\\n<bot>" + "Well … " * 100 + "</bot>\\n").encode()

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chatcli.chat import markup
 from chatcli.chat.conversation import Conversation
 from chatcli.chat.message import Message, Role, assistant, user
-from chatcli.chat.transcript_reader import load
-from chatcli.chat.transcript_writer import Position, render, render_bare, render_message
+from chatcli.chat.transcript import markup
+from chatcli.chat.transcript.reader import load
+from chatcli.chat.transcript.writer import Position, render, render_bare, render_message
 from tests.chat.strategies import ANY_TEXT, MESSAGES, NAMES, TEXTS, conversations
 
 SOAK = settings(max_examples=20_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -6,9 +6,9 @@ import pytest
 
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, assistant, system, user
-from chatcli.chat.transcript_reader import Loaded, load
-from chatcli.chat.transcript_writer import Position, mend, render_head, render_message, render_session
-from chatcli.chat.transcript_writer import render_title as title
+from chatcli.chat.transcript.reader import Loaded, load
+from chatcli.chat.transcript.writer import Position, mend, render_head, render_message, render_session
+from chatcli.chat.transcript.writer import render_title as title
 
 NAMES = pytest.mark.parametrize("name", ["lkjsxclm", "🤖é"])
 

@@ -19,8 +19,8 @@ from chatcli.chat.message import (
     system,
     user,
 )
-from chatcli.chat.transcript_reader import load
-from chatcli.chat.transcript_writer import (
+from chatcli.chat.transcript.reader import load
+from chatcli.chat.transcript.writer import (
     Position,
     mend,
     render,

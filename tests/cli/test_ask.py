@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chatcli.chat.transcript_reader import load
+from chatcli.chat.transcript.reader import load
 from chatcli.errors import ExitCode
 from tests.program import CHATCLI, environment, run
 

@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 from chatcli.chat.message import FinishReason, Role
-from chatcli.chat.transcript_reader import load
+from chatcli.chat.transcript.reader import load
 from tests.program import Terminal, run
 
 FIVE_TURNS = (

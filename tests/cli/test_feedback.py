@@ -10,7 +10,7 @@ import pytest
 from chatcli.chat.message import Message, Picture, assistant, user
 from chatcli.errors import ExitCode
 from chatcli.feedback.records import Record, Target, comparison, correction, rating
-from chatcli.storage.feedback_log import FeedbackLog
+from chatcli.storage.feedback.log import FeedbackLog
 from tests.feedback.golden import ANSWERS, PROMPT, golden_records
 from tests.program import Run
 from tests.program import run as run_program

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from chatcli.chat.message import Picture, user
+from chatcli.datasets.formats.table import FORMATS
 from chatcli.feedback.codec import encode
-from chatcli.feedback.formats.table import FORMATS
 from chatcli.settings import Paths
-from tests.feedback.export_logs import Log, answer, sample
+from tests.datasets.export_logs import Log, answer, sample
 from tests.program import Terminal, run
 
 
@@ -94,7 +94,7 @@ def test_stdout_carries_the_rows_and_nothing_else(judged: Path, name: str) -> No
     done = run(judged, "feedback", "export", "-f", name, "-o", "-")
     assert done.code == 0, done.stderr
     rows = json.loads(done.stdout) if FORMATS[name].array else [*map(json.loads, done.stdout.splitlines())]
-    golden = Path(__file__).parents[1] / "feedback" / "golden_exports" / f"{name}.jsonl"
+    golden = Path(__file__).parents[1] / "datasets" / "golden_exports" / f"{name}.jsonl"
     assert len(rows) == len(golden.read_text(encoding="utf-8").splitlines())
 
 

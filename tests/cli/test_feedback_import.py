@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from chatcli.feedback.formats.table import FORMATS
+from chatcli.datasets.formats.table import FORMATS
 from chatcli.settings import Paths
-from tests.feedback.export_logs import exported, sample
+from tests.datasets.export_logs import exported, sample
 from tests.program import run
 
 KINDS = ("openwebui", "arena", "hh-rlhf", "dpo", "kto")

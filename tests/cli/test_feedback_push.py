@@ -5,7 +5,7 @@ from pathlib import Path
 from chatcli.feedback.codec import encode
 from chatcli.settings import Paths
 from tests.cli.hub_server import HubServer, Repository
-from tests.feedback.export_logs import sample
+from tests.datasets.export_logs import sample
 from tests.program import Run, Terminal, run
 
 _NAME = "me/judged"

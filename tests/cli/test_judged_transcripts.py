@@ -6,8 +6,8 @@ from pathlib import Path
 from chatcli.errors import ExitCode
 from chatcli.session.judging import Judge
 from chatcli.settings import Paths
-from chatcli.storage.feedback_log import FeedbackLog
-from chatcli.storage.transcripts import TranscriptStore
+from chatcli.storage.feedback.log import FeedbackLog
+from chatcli.storage.transcripts.store import TranscriptStore
 from tests.program import run
 
 

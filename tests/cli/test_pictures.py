@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chatcli.chat.transcript_reader import load
+from chatcli.chat.transcript.reader import load
 from chatcli.errors import ExitCode
 from tests.pictures import picture_bytes, picture_file
 from tests.program import run
@@ -140,6 +140,6 @@ def test_the_shell_offers_pictures_and_folders(home: Path, tmp_path: Path) -> No
     for name in ("a.png", "sub/b.gif"):
         picture_file(tmp_path / "photos" / name)
     (tmp_path / "photos" / "a.txt").touch()
-    code = f"from chatcli.cli.completing import pictures; print(pictures({f'{tmp_path}/photos/'!r}))"
+    code = f"from chatcli.cli.completion import pictures; print(pictures({f'{tmp_path}/photos/'!r}))"
     done = run(home, "-c", code, command=[sys.executable])
     assert done.stdout == f"{[f'{tmp_path}/photos/a.png', f'{tmp_path}/photos/sub/']}\n"

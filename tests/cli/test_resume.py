@@ -12,7 +12,7 @@ import pytest
 
 from chatcli.chat.conversation import Conversation
 from chatcli.chat.message import FinishReason, Role, Usage
-from chatcli.chat.transcript_reader import load
+from chatcli.chat.transcript.reader import load
 from chatcli.engine.registry import Opening
 from chatcli.errors import ExitCode
 from chatcli.library.opening import open_engine
@@ -20,7 +20,7 @@ from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
 from chatcli.settings import Paths, load_settings
-from chatcli.storage.transcripts import NoTranscripts, TranscriptStore
+from chatcli.storage.transcripts.store import NoTranscripts, TranscriptStore
 from tests.program import CHATCLI, Terminal, environment, run
 
 #: More than 256 tokens of the bundled model, which is what makes a state worth keeping.

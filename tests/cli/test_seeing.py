@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.chat.message import Generation
-from chatcli.chat.transcript_reader import load
+from chatcli.chat.transcript.reader import load
 from chatcli.errors import ExitCode
 from tests.engine.projector_files import write_projector
 from tests.library.hub_server import HubServer, Repo

@@ -11,13 +11,13 @@ import pytest
 
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import assistant, system, user
-from chatcli.chat.transcript_reader import load
-from chatcli.cli.transcript_show import branches
-from chatcli.cli.transcripts import query_of
+from chatcli.chat.transcript.reader import load
+from chatcli.cli.transcripts.commands import query_of
+from chatcli.cli.transcripts.show import branches
 from chatcli.errors import ExitCode
 from chatcli.settings import Paths
 from chatcli.storage.state_cache import StateCache
-from chatcli.storage.transcripts import TranscriptStore
+from chatcli.storage.transcripts.store import TranscriptStore
 from tests.chat.formats import samples
 from tests.pictures import picture
 from tests.program import Run, Terminal, environment

@@ -52,8 +52,8 @@ def outcomes(paths: Iterable[Path], text_model: Path | None = None) -> Iterator[
 
 
 def _serve() -> None:
-    import chatcli.engine.trial  # noqa: F401 - here once, not in every child
-    from chatcli.engine.native import load
+    import chatcli.engine.trial.child  # noqa: F401 - here once, not in every child
+    from chatcli.engine.llama.native import load
 
     load()
     text_model = Path(sys.argv[1]) if len(sys.argv) > 1 else None
@@ -112,7 +112,7 @@ def _files(path: Path, text_model: Path | None) -> tuple[Path, "LoadOptions"]:
 
 def _try(path: Path, text_model: Path | None) -> dict[str, str]:
     """What the trial child does."""
-    from chatcli.engine.trial import finding
+    from chatcli.engine.trial.child import finding
 
     return finding(*_files(path, text_model))
 
@@ -120,7 +120,7 @@ def _try(path: Path, text_model: Path | None) -> dict[str, str]:
 def _use(path: Path, text_model: Path | None) -> dict[str, str]:
     """A chat with the model, whose context is as large as a user gets it; with pictures of several shapes."""
     from chatcli.chat.message import Message, Picture, Role
-    from chatcli.engine.llama import LlamaEngine
+    from chatcli.engine.llama.engine import LlamaEngine
     from chatcli.errors import ChatcliError
     from chatcli.sampling import SamplingParams
     from tests.engine.seeing import picture

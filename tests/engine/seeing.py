@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from chatcli.chat.message import Picture
-from chatcli.engine import native
+from chatcli.engine.llama import native
 from tests.engine import tiny_models
 from tests.engine.projector_files import write_projector
 

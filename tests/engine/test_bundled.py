@@ -9,8 +9,8 @@ import pytest
 
 from chatcli.chat.message import FinishReason, Message, assistant, user
 from chatcli.engine.base import TextDelta
-from chatcli.engine.grammar import json_schema_to_grammar
-from chatcli.engine.llama import LlamaEngine
+from chatcli.engine.llama.engine import LlamaEngine
+from chatcli.engine.llama.grammar import json_schema_to_grammar
 from chatcli.engine.load_options import LoadOptions
 from chatcli.sampling import SamplingParams
 from tests.engine.answers import ask

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from chatcli.engine.base import Cancellation
-from chatcli.engine.decode import Aborted, Tape
-from chatcli.engine.loading import LoadedModel
+from chatcli.engine.llama.loading import LoadedModel
+from chatcli.engine.llama.tape import Aborted, Tape
 from chatcli.errors import ModelError
 from tests.engine import tiny_models
 from tests.engine.conftest import OPTIONS, loaded_model

@@ -7,10 +7,10 @@ import pytest
 
 from benchmarks.memory import measure
 from benchmarks.shapes import SHAPES, write
-from chatcli.engine.dimensions import dimensions
-from chatcli.engine.estimate import estimate, largest_context
 from chatcli.engine.gguf import read_header, read_shards
 from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.memory.dimensions import dimensions
+from chatcli.engine.memory.estimate import estimate, largest_context
 from tests.engine.gguf_files import I32, U32, tiny_model
 from tests.engine.tiny_models import write_gemma, write_lfm2, write_llama, write_mamba
 from tests.program import MODEL

@@ -83,7 +83,7 @@ def test_tables_agree_with_llama_cpp() -> None:
     """Sizes of every tensor format are the library's own; file types are the reference package's."""
     import ctypes
 
-    from chatcli.engine.native import load
+    from chatcli.engine.llama.native import load
 
     native = load()
     size = native.symbol("ggml_type_size", ctypes.c_size_t, ctypes.c_int)

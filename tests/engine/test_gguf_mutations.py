@@ -9,7 +9,7 @@ import pytest
 
 from chatcli.engine.gguf import check, read_header
 from chatcli.engine.load_options import LoadOptions
-from chatcli.engine.probe import probe
+from chatcli.engine.trial.probe import probe
 from chatcli.errors import InvalidModel, ModelError
 from tests.engine.gguf_files import tiny_model
 from tests.engine.load_server import outcomes

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from chatcli.engine.decode import Tape
-from chatcli.engine.grammar import json_schema_to_grammar
-from chatcli.engine.loading import LoadedModel
-from chatcli.engine.sampler import Sampler
-from chatcli.engine.vocabulary import Vocabulary
+from chatcli.engine.llama.grammar import json_schema_to_grammar
+from chatcli.engine.llama.loading import LoadedModel
+from chatcli.engine.llama.sampler import Sampler
+from chatcli.engine.llama.tape import Tape
+from chatcli.engine.llama.vocabulary import Vocabulary
 from chatcli.errors import UsageError
 from chatcli.sampling import SamplingParams
 from tests.engine import tiny_models

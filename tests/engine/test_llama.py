@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chatcli.chat.message import FinishReason, Message, assistant, system, user
 from chatcli.engine.base import LeftOut, PromptProgress, ReasoningDelta, TextDelta
-from chatcli.engine.llama import LlamaEngine
+from chatcli.engine.llama.engine import LlamaEngine
 from chatcli.errors import ContextOverflow, ModelError, UsageError
 from chatcli.sampling import SamplingParams
 from tests.engine import tiny_models

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import chatcli
+from chatcli.engine.llama.native import load
 from chatcli.engine.machine import (
     cpu,
     cpu_identity,
@@ -16,9 +17,8 @@ from chatcli.engine.machine import (
     library_build,
     library_report,
 )
-from chatcli.engine.memory import Memory, linux_memory, memory
-from chatcli.engine.native import load
-from chatcli.engine.probe import child_environment
+from chatcli.engine.memory.process import Memory, linux_memory, memory
+from chatcli.engine.trial.probe import child_environment
 
 GIB = 1 << 30
 

@@ -3,9 +3,9 @@
 import pytest
 
 from chatcli.engine.base import Cancellation
-from chatcli.engine.estimate import Estimate
+from chatcli.engine.llama.offload import MARGIN, fewer, layers_that_fit, on_gpu, stepping_down
 from chatcli.engine.load_options import ALL_LAYERS
-from chatcli.engine.offload import MARGIN, fewer, layers_that_fit, on_gpu, stepping_down
+from chatcli.engine.memory.estimate import Estimate
 from chatcli.errors import InvalidModel, ModelError
 
 # Ten blocks of 100 + 10 bytes, 50 bytes beside them, 7 to compute.

@@ -17,9 +17,9 @@ import pytest
 
 from chatcli.engine.base import Cancellation
 from chatcli.engine.load_options import LoadOptions
-from chatcli.engine.probe import child_environment, interpreter, probe, try_model
-from chatcli.engine.verdict import TrialOutcome, TrialVerdict
-from chatcli.engine.verdict_cache import VerdictCache, file_identity, machine_identity
+from chatcli.engine.trial.probe import child_environment, interpreter, probe, try_model
+from chatcli.engine.trial.verdict import TrialOutcome, TrialVerdict
+from chatcli.engine.trial.verdict_cache import VerdictCache, file_identity, machine_identity
 from chatcli.errors import InvalidModel, ModelCrashed, ModelError, ModelNotFound
 from tests.engine import seeing
 from tests.engine.gguf_files import F32, STRING, U32, File, tiny_model
@@ -239,7 +239,9 @@ def children(parent: int) -> set[int]:
     )
     rows = (line.split(None, 3) for line in listing.stdout.splitlines())
     return {
-        int(r[0]) for r in rows if int(r[1]) == parent and "Z" not in r[2] and "chatcli.engine.trial" in r[3]
+        int(r[0])
+        for r in rows
+        if int(r[1]) == parent and "Z" not in r[2] and "chatcli.engine.trial.child" in r[3]
     }
 
 
@@ -263,7 +265,7 @@ def prober(model: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that tries the model over and over."""
     script = (
         "import sys, pathlib\n"
-        "from chatcli.engine.probe import try_model\n"
+        "from chatcli.engine.trial.probe import try_model\n"
         "from chatcli.engine.load_options import LoadOptions\n"
         "while True: try_model(pathlib.Path(sys.argv[1]), LoadOptions(use_extra_bufts=False))\n"
     )
@@ -295,7 +297,7 @@ def test_the_child_is_undisturbed_by_its_surroundings(model: Path, tmp_path: Pat
     (trap / "json.py").write_text("raise SystemExit('the wrong json')")
     script = (
         "import json, sys, pathlib\n"  # the right json, before the working folder counts
-        "from chatcli.engine.probe import try_model\n"
+        "from chatcli.engine.trial.probe import try_model\n"
         "from chatcli.engine.load_options import LoadOptions\n"
         "sys.path.insert(0, '')\n"
         "print(try_model(pathlib.Path(sys.argv[1]), LoadOptions(use_extra_bufts=False)).outcome)\n"
@@ -320,7 +322,7 @@ def test_an_odd_executable_is_replaced(executable: str) -> None:
     """Embedded and wrapped Pythons do not always say who they are; one is found beside the library."""
     script = (
         f"import sys; sys.executable = {executable}\n"
-        "from chatcli.engine.probe import interpreter; print(interpreter())"
+        "from chatcli.engine.trial.probe import interpreter; print(interpreter())"
     )
     command, environment = [sys.executable, "-c", script], child_environment(os.environ)
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

@@ -9,10 +9,10 @@ import pytest
 
 from chatcli.engine.gguf import check_projector, projector, read_header
 from chatcli.engine.gguf.projector import text_width
+from chatcli.engine.llama.native import load
 from chatcli.engine.load_options import LoadOptions
-from chatcli.engine.native import load
-from chatcli.engine.probe import probe
-from chatcli.engine.verdict import TrialOutcome
+from chatcli.engine.trial.probe import probe
+from chatcli.engine.trial.verdict import TrialOutcome
 from chatcli.errors import InvalidModel
 from tests.engine.gguf_files import BOOL, STRING, U32, tiny_model
 from tests.engine.load_server import outcomes

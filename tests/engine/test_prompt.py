@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatcli.chat.message import Message, Picture, Role, assistant, system, user
-from chatcli.engine.prompt import BuiltPrompt, PromptBuilder, Template
-from chatcli.engine.template import ChatTemplate, TranscriptFormat
-from chatcli.engine.vocabulary import Vocabulary
+from chatcli.engine.llama.prompt import BuiltPrompt, PromptBuilder, Template
+from chatcli.engine.llama.template import ChatTemplate, TranscriptFormat
+from chatcli.engine.llama.vocabulary import Vocabulary
 from chatcli.errors import ModelError
 from tests.engine import templates, vocabularies
 

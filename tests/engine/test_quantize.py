@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.engine.gguf import check, read_header
-from chatcli.engine.quantize import quantize
+from chatcli.engine.llama.quantize import quantize
 from chatcli.errors import ChatcliError, ExitCode, InvalidModel, StorageError, UsageError
 from tests.engine.gguf_files import tiny_model
 from tests.engine.tiny_models import write_llama
@@ -74,7 +74,7 @@ def test_a_killed_run_leaves_nothing_that_looks_whole(tmp_path: Path) -> None:
     source, target = write_llama(tmp_path / "source.gguf"), tmp_path / "out.gguf"
     code = (
         "import os, sys, pathlib\n"
-        "from chatcli.engine.quantize import quantize\n"
+        "from chatcli.engine.llama.quantize import quantize\n"
         "quantize(*map(pathlib.Path, sys.argv[1:]), 'Q8_0', on_progress=lambda *_: os.kill(os.getpid(), 9))"
     )
     for _ in range(2):

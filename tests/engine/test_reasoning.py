@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from chatcli.chat.message import assistant, user
 from chatcli.engine.base import ReasoningDelta, TextDelta
+from chatcli.engine.llama.template import ChatTemplate
 from chatcli.engine.reasoning import ReasoningSplitter, detect, splitter_for
-from chatcli.engine.template import ChatTemplate
 from tests.engine import templates, vocabularies
 
 HARMONY = "{{ '<|channel|>analysis<|message|>' }}"

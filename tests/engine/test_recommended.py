@@ -1,4 +1,4 @@
-from chatcli.engine.sampler import recommended_sampling
+from chatcli.engine.llama.sampler import recommended_sampling
 from chatcli.sampling import SamplingParams
 
 

@@ -9,13 +9,13 @@ import pytest
 from chatcli.engine import base
 from chatcli.engine.base import no_vision_reason
 from chatcli.engine.registry import is_local, kind_of, register
-from chatcli.engine.scripted import ScriptedEngine
+from chatcli.engine.scripted.engine import ScriptedEngine
 from chatcli.errors import ExitCode
 from chatcli.feedback.records import Comparison
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.session import Session
 from chatcli.settings import Settings
-from chatcli.storage.transcripts import TranscriptStore
+from chatcli.storage.transcripts.store import TranscriptStore
 from chatcli.terminal.status import status_line
 from tests.engine.toy_engine import KIND, NAMES, ToyEngine
 from tests.feedback.kept import kept_records

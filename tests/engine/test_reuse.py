@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatcli.engine.reuse import reuse
+from chatcli.engine.llama.reuse import reuse
 
 CONTROL, DEFINED = 256, 257  # <c>, <d>; ids below are single bytes, above are words
 WORDS = [b"th", b"the", b"he", b" t", b"\n\n", b".\n", b"e ", b"hi", b"\xc3\xa9", b"h", b"<d>", b"<d"]

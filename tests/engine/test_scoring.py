@@ -9,9 +9,9 @@ import pytest
 
 from chatcli.chat.message import assistant, user
 from chatcli.engine.base import EmbedsText, ScoresText
-from chatcli.engine.decode import Tape
-from chatcli.engine.llama import LlamaEngine
-from chatcli.engine.scoring import log_probabilities
+from chatcli.engine.llama.engine import LlamaEngine
+from chatcli.engine.llama.scoring import log_probabilities
+from chatcli.engine.llama.tape import Tape
 from chatcli.errors import ContextOverflow
 from chatcli.sampling import SamplingParams
 from tests.engine import tiny_models

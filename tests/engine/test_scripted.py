@@ -15,7 +15,7 @@ from chatcli.engine.base import (
     ReasoningDelta,
     TextDelta,
 )
-from chatcli.engine.scripted import ScriptedEngine
+from chatcli.engine.scripted.engine import ScriptedEngine
 from chatcli.errors import ContextOverflow, ModelNotFound, TranscriptError, UsageError
 from chatcli.sampling import SamplingParams
 from tests.pictures import picture

@@ -3,9 +3,9 @@
 import pytest
 
 from chatcli.chat.message import Message, Picture, assistant, system, user
-from chatcli.engine.prompt import PromptBuilder, Template
-from chatcli.engine.template import ChatTemplate, TranscriptFormat
-from chatcli.engine.vocabulary import cell_ids, is_cell
+from chatcli.engine.llama.prompt import PromptBuilder, Template
+from chatcli.engine.llama.template import ChatTemplate, TranscriptFormat
+from chatcli.engine.llama.vocabulary import cell_ids, is_cell
 from chatcli.errors import DataError
 from tests.engine import templates, vocabularies
 

@@ -8,9 +8,9 @@ import pytest
 
 from chatcli.chat.message import assistant, user
 from chatcli.engine.gguf.header import split_files
-from chatcli.engine.llama import LlamaEngine
-from chatcli.engine.scripted import ScriptedEngine
-from chatcli.engine.state import StateBlob, unpack
+from chatcli.engine.llama.engine import LlamaEngine
+from chatcli.engine.llama.state import StateBlob, unpack
+from chatcli.engine.scripted.engine import ScriptedEngine
 from chatcli.sampling import SamplingParams
 from tests.engine.answers import ask
 from tests.engine.conftest import OPTIONS

@@ -7,7 +7,7 @@ import jinja2
 import pytest
 
 from chatcli.chat.message import Message, Role, assistant, system, user
-from chatcli.engine.template import ChatTemplate
+from chatcli.engine.llama.template import ChatTemplate
 from chatcli.errors import TemplateError
 from tests.engine import templates, vocabularies
 

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from chatcli.chat.message import assistant, user
-from chatcli.engine.template import ChatTemplate
+from chatcli.engine.llama.template import ChatTemplate
 from chatcli.errors import TemplateError
 
 _GROW = (

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from chatcli.chat.message import FinishReason, Message, Picture, Role, assistant, user
-from chatcli.engine import native
 from chatcli.engine.base import Cancellation, Unseen
-from chatcli.engine.decode import Aborted, Tape
-from chatcli.engine.llama import LlamaEngine
-from chatcli.engine.loading import LoadedModel
-from chatcli.engine.vocabulary import begins_chunk, cell_ids, chunk_start, is_cell
+from chatcli.engine.llama import native
+from chatcli.engine.llama.engine import LlamaEngine
+from chatcli.engine.llama.loading import LoadedModel
+from chatcli.engine.llama.tape import Aborted, Tape
+from chatcli.engine.llama.vocabulary import begins_chunk, cell_ids, chunk_start, is_cell
 from chatcli.errors import ContextOverflow, DataError, ModelError
 from chatcli.sampling import SamplingParams
 from tests.engine import seeing, tiny_models

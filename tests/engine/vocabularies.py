@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chatcli.engine import native
-from chatcli.engine.vocabulary import Vocabulary
+from chatcli.engine.llama import native
+from chatcli.engine.llama.vocabulary import Vocabulary
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE = 1, 2, 3, 4, 6  # gguf.TokenType
 Token = tuple[str, int]

@@ -9,7 +9,7 @@ from chatcli.library.hub.listing import RemoteFile
 from chatcli.library.hub.place import Place
 from chatcli.library.hub.pull import Pulled, Puller
 from chatcli.library.hub.retrying import Patience
-from chatcli.library.reference import parse_reference
+from chatcli.library.names.hub_reference import parse_reference
 from tests.library.hub_server import HubServer, etag_of
 
 CONTENT = hashlib.shake_256(b"weights").digest(1_000_000)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from chatcli.errors import ChatcliError, NetworkError, StorageError
 from chatcli.library.hub import cached_file, transfer
 from chatcli.library.hub.pull import Puller
-from chatcli.library.reference import parse_reference
+from chatcli.library.names.hub_reference import parse_reference
 from tests.library.hub_server import Fault, HubServer, etag_of
 from tests.library.machine import CONTENT, HALF, MODEL, Machine
 

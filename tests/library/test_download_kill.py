@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from chatcli.library.hub import cached_file
 from chatcli.library.hub.cache import RepoCache
-from chatcli.library.reference import parse_reference
+from chatcli.library.names.hub_reference import parse_reference
 from tests.library.hub_server import HubServer, Repo, etag_of
 from tests.library.pulling import PROGRAM, REPO, bundled_repo, environment, pull
 from tests.program import MODEL

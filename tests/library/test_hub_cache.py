@@ -14,7 +14,7 @@ from chatcli.errors import UsageError
 from chatcli.library.hub import cached_file
 from chatcli.library.hub.cache import PARTIAL, RepoCache, cached_files
 from chatcli.library.hub.place import Place, cache_root
-from chatcli.library.reference import parse_reference
+from chatcli.library.names.hub_reference import parse_reference
 from tests.library.disks import gguf
 from tests.library.hub_server import HubServer, Repo
 from tests.library.pulling import environment, pull, pull_json

@@ -6,7 +6,7 @@ import pytest
 
 from chatcli.errors import ChatcliError, ModelNotFound, NetworkError
 from chatcli.library.hub import cached_file
-from chatcli.library.reference import parse_reference
+from chatcli.library.names.hub_reference import parse_reference
 from tests.library.hub_server import Fault, Repo
 from tests.library.machine import CONTENT, MODEL, Machine
 

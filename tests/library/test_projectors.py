@@ -8,11 +8,11 @@ import pytest
 from chatcli.engine.gguf import read_header
 from chatcli.errors import InvalidModel, ModelNotFound
 from chatcli.library.catalog import find
-from chatcli.library.names import find_model
-from chatcli.library.projector import projector_of
-from chatcli.library.registry import Registry, decode_registry
+from chatcli.library.names.aliases import Registry, decode_registry
+from chatcli.library.names.finding import find_model
+from chatcli.library.projector_lookup import projector_of
 from chatcli.library.stores import local_models
-from chatcli.library.stores.beside import certain_projectors
+from chatcli.library.stores.projectors import certain_projectors
 from chatcli.settings import Settings
 from tests.engine.gguf_files import BOOL
 from tests.engine.projector_files import write_projector

@@ -3,7 +3,7 @@
 import pytest
 
 from chatcli.library.catalog import entries
-from chatcli.library.recommend import Facts, recommend, room
+from chatcli.library.fit.recommend import Facts, recommend, room
 
 GB = 10**9
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chatcli.errors import ChatcliError, ModelNotFound, UsageError
 from chatcli.library.catalog import CatalogEntry, entries
-from chatcli.library.reference import (
+from chatcli.library.names.hub_reference import (
     Reference,
     choose_file,
     choose_files,

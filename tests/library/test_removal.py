@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.errors import UsageError
-from chatcli.library.names import find_model
+from chatcli.library.names.finding import find_model
 from chatcli.library.removal import plan_removal, remove
 from chatcli.library.stores import LocalModel, local_models
 from tests.library.disks import gguf, in_hub_cache, in_ollama, places, put

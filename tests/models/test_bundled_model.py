@@ -8,8 +8,8 @@ import jinja2
 import pytest
 
 from chatcli.chat.message import Message, assistant, system, user
-from chatcli.chat.transcript_writer import render_bare
-from chatcli.engine.llama import LlamaEngine
+from chatcli.chat.transcript.writer import render_bare
+from chatcli.engine.llama.engine import LlamaEngine
 from chatcli.library.bundled import bundled_model
 from models.lkjsxclm import corpus, evaluate
 

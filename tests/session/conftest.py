@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from chatcli.engine.base import Cancellation, Engine, Progress
-from chatcli.engine.scripted import ScriptedEngine
+from chatcli.engine.scripted.engine import ScriptedEngine
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.session import Session
 from chatcli.settings import Settings
-from chatcli.storage.transcripts import TranscriptStore
+from chatcli.storage.transcripts.store import TranscriptStore
 
 
 def open_scripted(settings: Settings, _cancel: Cancellation, _progress: Progress) -> Engine:

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from chatcli.chat.message import assistant, user
 from chatcli.errors import DataError, ModelNotFound, UsageError
 from chatcli.feedback.records import Comparison
-from chatcli.session.arena import Arena, Pairing
-from chatcli.session.arena_answers import AnswerWriter, answers_file
-from chatcli.session.arena_prompts import read_prompts
-from chatcli.session.contenders import Contender
+from chatcli.session.arena.answers import AnswerWriter, answers_file
+from chatcli.session.arena.arena import Arena, Pairing
+from chatcli.session.arena.contenders import Contender
+from chatcli.session.arena.prompts import read_prompts
 from chatcli.session.judging import Judge
 from chatcli.settings import Settings
-from chatcli.storage.feedback_log import FeedbackLog
+from chatcli.storage.feedback.log import FeedbackLog
 from tests.session.conftest import open_scripted
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.errors import ModelNotFound, UsageError
-from chatcli.session.contenders import Contender, open_contender, parse_contender
+from chatcli.session.arena.contenders import Contender, open_contender, parse_contender
 from chatcli.settings import Settings
 from tests.session.conftest import open_scripted
 

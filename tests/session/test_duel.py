@@ -10,17 +10,17 @@ import pytest
 
 from chatcli.chat.message import FinishReason
 from chatcli.engine.base import Cancellation, Engine, Finished, Progress, TextDelta
-from chatcli.engine.llama import LlamaEngine
+from chatcli.engine.llama.engine import LlamaEngine
 from chatcli.engine.load_options import LoadOptions
 from chatcli.errors import ModelError, ModelNotFound, UsageError
+from chatcli.session.arena.contenders import Contender, Twin, open_contender, parse_contender
+from chatcli.session.arena.duel import Duel, Said
 from chatcli.session.background import Background
-from chatcli.session.contenders import Contender, Twin, open_contender, parse_contender
-from chatcli.session.duel import Duel, Said
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
 from chatcli.settings import Settings
-from chatcli.storage.transcripts import TranscriptStore
+from chatcli.storage.transcripts.store import TranscriptStore
 from tests.engine import tiny_models
 from tests.session.conftest import open_scripted
 

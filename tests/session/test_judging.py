@@ -11,14 +11,14 @@ from chatcli.engine.base import LeftOut
 from chatcli.errors import StorageError, UsageError
 from chatcli.feedback.answers import generation_of, prompt_key
 from chatcli.feedback.records import Correction, Rating, Record
+from chatcli.files.record_log import DamagedLine
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.judging import Judge
 from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
 from chatcli.settings import Settings
-from chatcli.storage.feedback_log import FeedbackLog
-from chatcli.storage.records import DamagedLine
-from chatcli.storage.transcripts import TranscriptStore
+from chatcli.storage.feedback.log import FeedbackLog
+from chatcli.storage.transcripts.store import TranscriptStore
 from tests.session.conftest import open_scripted
 
 

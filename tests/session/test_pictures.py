@@ -12,16 +12,16 @@ import pytest
 from chatcli.chat.message import Picture
 from chatcli.chat.pictures import MOST_BYTES
 from chatcli.engine.base import Cancellation, Engine, Event, Progress, Unseen
-from chatcli.engine.scripted import ScriptedEngine
+from chatcli.engine.scripted.engine import ScriptedEngine
 from chatcli.errors import ChatcliError, DataError, ModelError, UsageError
 from chatcli.session.answering import UNSEEN
+from chatcli.session.arena.contenders import Contender
+from chatcli.session.arena.duel import Duel
 from chatcli.session.attachments import MOST_PICTURES, read_files, read_pictures
-from chatcli.session.contenders import Contender
-from chatcli.session.duel import Duel
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.session import Session
 from chatcli.settings import Settings
-from chatcli.storage.transcripts import TranscriptStore
+from chatcli.storage.transcripts.store import TranscriptStore
 from tests.pictures import bytes_of, picture, picture_bytes, picture_file
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.chat.message import FinishReason, Role
-from chatcli.chat.transcript_reader import load
+from chatcli.chat.transcript.reader import load
 from chatcli.engine.base import TextDelta
 from chatcli.errors import ModelError, StorageError, UsageError
 from chatcli.session.answering import CONTINUES, EDITS, FORK_OF
@@ -16,9 +16,9 @@ from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
 from chatcli.settings import Settings
-from chatcli.storage.partial import journal_path, read_part
 from chatcli.storage.state_cache import StateCache
-from chatcli.storage.transcripts import NoTranscripts, TranscriptStore
+from chatcli.storage.transcripts.partial import journal_path, read_part
+from chatcli.storage.transcripts.store import NoTranscripts, TranscriptStore
 from tests.session.conftest import open_scripted
 
 

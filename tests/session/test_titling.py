@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from chatcli.chat.message import Message, Usage, user
-from chatcli.chat.transcript_reader import load
+from chatcli.chat.transcript.reader import load
 from chatcli.engine.base import Cancellation, Engine, Event, KeepsState, Progress
-from chatcli.engine.llama import LlamaEngine
+from chatcli.engine.llama.engine import LlamaEngine
 from chatcli.engine.load_options import LoadOptions
-from chatcli.engine.scripted import ScriptedEngine
+from chatcli.engine.scripted.engine import ScriptedEngine
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
 from chatcli.session.titling import Titler, title_of
 from chatcli.settings import Settings
 from chatcli.storage.state_cache import StateCache
-from chatcli.storage.transcripts import TranscriptStore
+from chatcli.storage.transcripts.store import TranscriptStore
 from tests.pictures import picture
 from tests.program import MODEL
 from tests.session.conftest import open_scripted

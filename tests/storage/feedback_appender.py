@@ -11,9 +11,8 @@ from pathlib import Path
 
 from chatcli.chat.message import assistant, user
 from chatcli.feedback.records import Record, Target, rating
-from chatcli.storage.feedback_log import FeedbackLog
-
-from .appender import RECORD_BYTES, no_repair, repair
+from chatcli.storage.feedback.log import FeedbackLog
+from tests.files.appender import RECORD_BYTES, no_repair, repair
 
 
 def judgement(writer: str, number: int) -> Record:

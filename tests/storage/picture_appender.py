@@ -12,7 +12,7 @@ from pathlib import Path
 
 from chatcli.chat.message import Picture, user
 from chatcli.errors import ChatcliError
-from chatcli.storage.transcripts import TranscriptStore
+from chatcli.storage.transcripts.store import TranscriptStore
 
 
 def survivors(folder: Path) -> Iterator[tuple[str, bool]]:

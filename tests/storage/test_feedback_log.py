@@ -14,12 +14,11 @@ from chatcli.errors import StorageError, UsageError
 from chatcli.feedback.codec import NewerRecord, decode, encode
 from chatcli.feedback.judgements import Fate
 from chatcli.feedback.records import Rating, Record, Target, rating, retraction
-from chatcli.storage.backwards import lines_backwards
-from chatcli.storage.feedback_log import FeedbackLog
-from chatcli.storage.records import DamagedLine
-
-from .test_durable import file_size_limit, mode_of
-from .test_kill import Verdict, Writer, torture
+from chatcli.files.backwards import lines_backwards
+from chatcli.files.record_log import DamagedLine
+from chatcli.storage.feedback.log import FeedbackLog
+from tests.files.test_durable import file_size_limit, mode_of
+from tests.files.test_kill import Verdict, Writer, torture
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
 NEWER = b'{"kind":"vote","schema":2,"id":"v"}'

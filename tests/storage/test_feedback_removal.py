@@ -8,9 +8,9 @@ from chatcli.chat.message import assistant, user
 from chatcli.errors import StorageError
 from chatcli.feedback.codec import encode
 from chatcli.feedback.records import Record, Target, correction, rating, retraction
-from chatcli.storage.durable import AppendFile
-from chatcli.storage.feedback_log import FeedbackLog
-from chatcli.storage.feedback_removal import remove_judgements
+from chatcli.files.durable import AppendFile
+from chatcli.storage.feedback.log import FeedbackLog
+from chatcli.storage.feedback.removal import remove_judgements
 
 GONE, KEPT = "20260101-000000-aaaaa", "20260101-000000-bbbbb"
 

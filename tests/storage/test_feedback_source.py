@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chatcli.datasets.feedback_source import FeedbackSource
 from chatcli.errors import StorageError
-from chatcli.storage import records
-from chatcli.storage.feedback_source import FeedbackSource
+from chatcli.files import record_log as records
 
 _LINES = st.lists(
     st.sampled_from([b"", b"{}", b'{"a": 1}', b"x" * 300_000, b"\r", b"\xff\xe2\x80\xa8"]), max_size=8

@@ -17,14 +17,13 @@ from chatcli.chat.conversation import Conversation
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, assistant, user
 from chatcli.errors import StorageError, UsageError
 from chatcli.feedback.records import Target, rating, retraction
-from chatcli.storage.durable import atomic_write
-from chatcli.storage.feedback_log import FeedbackLog
-from chatcli.storage.index import Hit, TranscriptIndex
-from chatcli.storage.index_refresh import FILES_PER_CALL
-from chatcli.storage.transcripts import TranscriptStore
+from chatcli.files.durable import atomic_write
+from chatcli.storage.feedback.log import FeedbackLog
+from chatcli.storage.index.index import Hit, TranscriptIndex
+from chatcli.storage.index.refresh import FILES_PER_CALL
+from chatcli.storage.transcripts.store import TranscriptStore
+from tests.files.test_durable import mode_of, umask
 from tests.pictures import picture
-
-from .test_durable import mode_of, umask
 
 
 class Archive:
@@ -552,7 +551,7 @@ def test_unusable_places_are_one_clear_line(tmp_path: Path) -> None:
 SEARCHER = """
 import sys
 from pathlib import Path
-from chatcli.storage.index import TranscriptIndex
+from chatcli.storage.index.index import TranscriptIndex
 home = Path(sys.argv[1])
 for turn in range(20):
     index = TranscriptIndex(home / "transcripts", home / "cache" / "index.sqlite")

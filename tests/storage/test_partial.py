@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, user
 from chatcli.sampling import SamplingParams
-from chatcli.storage.partial import PartialAnswer, journal_path, journals, read_part
-from chatcli.storage.transcript_log import TranscriptLog
-from chatcli.storage.transcripts import NoTranscripts, TranscriptStore
-
-from .test_durable import mode_of, umask
+from chatcli.storage.transcripts.log import TranscriptLog
+from chatcli.storage.transcripts.partial import PartialAnswer, journal_path, journals, read_part
+from chatcli.storage.transcripts.store import NoTranscripts, TranscriptStore
+from tests.files.test_durable import mode_of, umask
 
 ROOT = Path(__file__).parents[2]
 GENERATION = Generation(
@@ -266,7 +265,7 @@ _DYING = """
 import os, signal, sys
 from pathlib import Path
 from chatcli.chat.message import user
-from chatcli.storage.transcripts import TranscriptStore
+from chatcli.storage.transcripts.store import TranscriptStore
 from tests.storage.test_partial import begun, asked
 conversation, log = asked(TranscriptStore(Path(sys.argv[1])))
 partial = log.answering(begun())

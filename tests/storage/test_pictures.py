@@ -10,15 +10,15 @@ import pytest
 from chatcli.chat.conversation import Conversation
 from chatcli.chat.message import Message, Picture, Role, assistant, user
 from chatcli.errors import StorageError
-from chatcli.storage import layout
-from chatcli.storage.index import TranscriptIndex
-from chatcli.storage.pictures import PictureFolder
-from chatcli.storage.transcript_log import TranscriptLog
-from chatcli.storage.transcripts import NoTranscripts, TranscriptStore
+from chatcli.storage.index.index import TranscriptIndex
+from chatcli.storage.transcripts import layout
+from chatcli.storage.transcripts.log import TranscriptLog
+from chatcli.storage.transcripts.pictures import PictureFolder
+from chatcli.storage.transcripts.store import NoTranscripts, TranscriptStore
+from tests.files.test_durable import file_size_limit, mode_of, umask
+from tests.files.test_kill import Verdict, Writer, torture
 from tests.pictures import FORMATS, bytes_of, picture, picture_bytes
 from tests.storage.picture_appender import survivors
-from tests.storage.test_durable import file_size_limit, mode_of, umask
-from tests.storage.test_kill import Verdict, Writer, torture
 
 NOISE = os.urandom(20_000)
 LARGE = Picture("f" * 64, "large.png", lambda: NOISE)

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.storage.state_cache import StateCache
-
-from .test_durable import file_size_limit, mode_of
+from tests.files.test_durable import file_size_limit, mode_of
 
 BLOB = bytes(range(256)) * 40
 

@@ -12,10 +12,9 @@ import pytest
 from chatcli.chat.conversation import Conversation
 from chatcli.chat.message import Message, Role, assistant, system, user
 from chatcli.errors import ConversationBusy, StorageError, TranscriptError, UsageError
-from chatcli.storage import layout
-from chatcli.storage.transcripts import NoTranscripts, TranscriptStore
-
-from .test_durable import file_size_limit, mode_of, umask
+from chatcli.storage.transcripts import layout
+from chatcli.storage.transcripts.store import NoTranscripts, TranscriptStore
+from tests.files.test_durable import file_size_limit, mode_of, umask
 
 
 @pytest.fixture
@@ -128,7 +127,7 @@ def test_a_first_message_that_cannot_be_written_leaves_no_file(store: Transcript
 OPENER = """
 import sys
 from pathlib import Path
-from chatcli.storage.transcripts import TranscriptStore
+from chatcli.storage.transcripts.store import TranscriptStore
 store = TranscriptStore(Path(sys.argv[1]))
 opened = store.open("last")
 print("open", flush=True)

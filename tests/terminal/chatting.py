@@ -11,20 +11,20 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from chatcli.engine.base import Cancellation, Engine, Progress
-from chatcli.engine.scripted import ScriptedEngine
+from chatcli.engine.scripted.engine import ScriptedEngine
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.judging import Judge
 from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
 from chatcli.settings import Paths, Settings, load_settings
-from chatcli.storage.feedback_log import FeedbackLog
-from chatcli.storage.guideline_file import GuidelineFile
-from chatcli.storage.transcripts import TranscriptStore
+from chatcli.storage.feedback.guideline import GuidelineFile
+from chatcli.storage.feedback.log import FeedbackLog
+from chatcli.storage.transcripts.store import TranscriptStore
 from chatcli.terminal.chat import Chat, Surroundings
 from chatcli.terminal.commands.judging import judge_by_key
-from chatcli.terminal.completion import CommandCompleter
 from chatcli.terminal.loop import run
-from chatcli.terminal.prompt import Prompt
+from chatcli.terminal.prompt.completion import CommandCompleter
+from chatcli.terminal.prompt.line_editor import Prompt
 from chatcli.terminal.screen import Screen
 
 

@@ -11,8 +11,8 @@ from prompt_toolkit.output import DummyOutput
 
 from chatcli.chat.message import FinishReason, Generation, ModelRef
 from chatcli.engine.base import Finished, ReasoningDelta, TextDelta
-from chatcli.terminal.ballot import BOTH_BAD, LEFT, RIGHT, SKIP, TIE, press
-from chatcli.terminal.ballot_view import BallotView
+from chatcli.terminal.ballot.question import BOTH_BAD, LEFT, RIGHT, SKIP, TIE, press
+from chatcli.terminal.ballot.view import BallotView
 from chatcli.terminal.live import Abilities, LiveArea
 from tests.terminal.emulator import WindowScreen
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pytest
 
 from chatcli.terminal.bars import BarView, end_of
-from chatcli.terminal.keyboard import Keyboard
 from chatcli.terminal.live import Abilities, LiveArea
+from chatcli.terminal.prompt.keyboard import Keyboard
 from chatcli.terminal.work import Work
 from tests.terminal.window import Window
 

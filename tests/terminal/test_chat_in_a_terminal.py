@@ -8,8 +8,8 @@ import pytest
 
 from chatcli.chat.conversation import Conversation
 from chatcli.chat.message import FinishReason, assistant, user
-from chatcli.chat.transcript_reader import load
-from chatcli.chat.transcript_writer import render
+from chatcli.chat.transcript.reader import load
+from chatcli.chat.transcript.writer import render
 from chatcli.errors import ExitCode
 from tests.program import Terminal, run
 

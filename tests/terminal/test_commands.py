@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.chat.formats.exporting import SUFFIXES, render_as
-from chatcli.chat.transcript_reader import load
+from chatcli.chat.transcript.reader import load
 from chatcli.terminal.commands.declaration import SlashCommand
 from chatcli.terminal.commands.table import COMMANDS, NAMES
 from tests.terminal.chatting import Chatting, chatting
@@ -409,7 +409,7 @@ def complete(c: Chatting, line: str) -> list[str]:
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
 
-    from chatcli.terminal.completion import CommandCompleter
+    from chatcli.terminal.prompt.completion import CommandCompleter
 
     return [x.text for x in CommandCompleter(c.chat).get_completions(Document(line), CompleteEvent())]
 
@@ -443,7 +443,7 @@ def test_a_title_cannot_reach_the_terminal_through_completion(home: Path) -> Non
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
 
-    from chatcli.terminal.completion import CommandCompleter
+    from chatcli.terminal.prompt.completion import CommandCompleter
 
     with chatting(home) as c:
         c.type("hi")

@@ -7,7 +7,7 @@ import pytest
 
 from chatcli.chat.conversation import Conversation
 from chatcli.chat.message import FinishReason, Role
-from chatcli.chat.transcript_reader import load
+from chatcli.chat.transcript.reader import load
 from chatcli.errors import ExitCode
 from chatcli.feedback.answers import generation_of
 from chatcli.feedback.records import Comparison, Ranking

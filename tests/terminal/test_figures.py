@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from chatcli.terminal.keyboard import typed_text
+from chatcli.terminal.prompt.keyboard import typed_text
 from chatcli.terminal.rows import Row, break_text, cells
 from chatcli.terminal.screen import Screen
 

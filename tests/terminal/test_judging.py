@@ -10,13 +10,13 @@ import pytest
 
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Role
-from chatcli.chat.transcript_reader import load
+from chatcli.chat.transcript.reader import load
 from chatcli.feedback.answers import generation_of
 from chatcli.feedback.guideline import DEFAULT, version_of
 from chatcli.feedback.reasons import DOWN, UP
 from chatcli.feedback.records import Correction, Rating, Record, Retraction
-from chatcli.storage.feedback_log import FeedbackLog
-from chatcli.storage.records import DamagedLine
+from chatcli.files.record_log import DamagedLine
+from chatcli.storage.feedback.log import FeedbackLog
 from tests.feedback.json_schema import faults
 from tests.program import ROOT
 from tests.terminal.chatting import Chatting, chatting
@@ -337,7 +337,7 @@ def test_reasons_complete(c: Chatting, typed: str, offered: Mapping[str, str]) -
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
 
-    from chatcli.terminal.completion import CommandCompleter
+    from chatcli.terminal.prompt.completion import CommandCompleter
 
     found = {o.text for o in CommandCompleter(c.chat).get_completions(Document(typed), CompleteEvent())}
     assert found == {reason for reason in offered if reason.startswith(typed.rpartition(" ")[2])}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chatcli.errors import ExitCode
 from chatcli.feedback.records import Rating
-from chatcli.storage.feedback_log import FeedbackLog
+from chatcli.storage.feedback.log import FeedbackLog
 from tests.program import Terminal
 
 F2, F3, ALT_UP = "\x1bOQ", "\x1bOR", "\x1b[1;3A"

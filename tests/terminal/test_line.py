@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatcli.terminal.commands.table import NAMES
-from chatcli.terminal.line import BLOCK, Order, Say, in_open_block, parse
+from chatcli.terminal.prompt.line import BLOCK, Order, Say, in_open_block, parse
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from chatcli.chat.message import assistant, user
 from chatcli.errors import ExitCode
 from chatcli.session.past_chats import PastChats
 from chatcli.settings import Paths
-from chatcli.storage.transcripts import TranscriptStore
+from chatcli.storage.transcripts.store import TranscriptStore
 from tests.program import Terminal
 from tests.terminal.chatting import chatting
 

@@ -10,12 +10,12 @@ from prompt_toolkit.document import Document
 
 from chatcli.chat.message import Message
 from chatcli.engine.base import Cancellation, Engine, Event, Progress
-from chatcli.engine.scripted import ScriptedEngine
+from chatcli.engine.scripted.engine import ScriptedEngine
 from chatcli.errors import ExitCode, ModelError
 from chatcli.sampling import SamplingParams
 from chatcli.settings import Settings
 from chatcli.terminal.commands.attaching import attached_hint
-from chatcli.terminal.completion import CommandCompleter
+from chatcli.terminal.prompt.completion import CommandCompleter
 from tests.pictures import picture_bytes, picture_file
 from tests.program import Terminal
 from tests.terminal.chatting import Chatting, chatting

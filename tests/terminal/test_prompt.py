@@ -12,8 +12,8 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from chatcli.storage.input_history import LONGEST, InputHistory
-from chatcli.terminal.history import SuggestRecent, TypedHistory
-from chatcli.terminal.prompt import Prompt
+from chatcli.terminal.prompt.history import SuggestRecent, TypedHistory
+from chatcli.terminal.prompt.line_editor import Prompt
 from tests.terminal.chatting import Chatting, chatting
 
 PASTE = "\x1b[200~{}\x1b[201~"

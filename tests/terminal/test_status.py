@@ -7,12 +7,12 @@ import pytest
 
 from chatcli.chat.message import FinishReason, Generation, ModelRef, Timings, Usage
 from chatcli.engine.base import Cancellation, Engine, Progress
-from chatcli.engine.scripted import ScriptedEngine
+from chatcli.engine.scripted.engine import ScriptedEngine
 from chatcli.errors import ModelError
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.session import Session
 from chatcli.settings import Settings
-from chatcli.storage.transcripts import TranscriptStore
+from chatcli.storage.transcripts.store import TranscriptStore
 from chatcli.terminal.status import status_line, waiting_for
 
 

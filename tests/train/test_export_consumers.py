@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from chatcli.chat.message import system, user
+from chatcli.datasets.formats.table import FORMATS
 from chatcli.feedback.codec import encode
-from chatcli.feedback.formats.table import FORMATS
 from chatcli.settings import Paths
-from tests.feedback.export_logs import Log, answer
+from tests.datasets.export_logs import Log, answer
 from tests.program import MODEL, run
 
 pytestmark = [

@@ -8,7 +8,7 @@ from chatcli.chat.formats.html_page import render_html
 from chatcli.chat.formats.json_text import json_text
 from chatcli.chat.formats.markdown import render_markdown
 from chatcli.chat.formats.records import RECORDS
-from chatcli.chat.transcript_writer import render_bare
+from chatcli.chat.transcript.writer import render_bare
 from chatcli.errors import UsageError
 
 #: Documents hold one conversation.

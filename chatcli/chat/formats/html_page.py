@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from chatcli.chat.conversation import EPOCH, Conversation
-from chatcli.chat.markup import SURROGATE
 from chatcli.chat.message import Message, Picture, Role
 from chatcli.chat.pictures import caption
-from chatcli.chat.transcript_writer import tag_of
+from chatcli.chat.transcript.markup import SURROGATE
+from chatcli.chat.transcript.writer import tag_of
 from chatcli.errors import ChatcliError
 
 _BLOCK = re.compile(

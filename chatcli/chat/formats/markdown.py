@@ -7,7 +7,7 @@ from dataclasses import replace
 from chatcli.chat.conversation import Conversation
 from chatcli.chat.message import Picture
 from chatcli.chat.pictures import caption
-from chatcli.chat.transcript_writer import tag_of
+from chatcli.chat.transcript.writer import tag_of
 
 # CommonMark 0.31, 4.5: up to three spaces, then three or more backticks or tildes.
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")

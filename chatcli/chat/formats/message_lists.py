@@ -5,11 +5,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from chatcli.chat import markup
 from chatcli.chat.conversation import Conversation
 from chatcli.chat.formats.foreign import Entry, about_message, chain, grow, new_conversation, words_of
 from chatcli.chat.message import Message, Picture, Role
 from chatcli.chat.pictures import in_words
+from chatcli.chat.transcript import markup
 from chatcli.errors import DataError, UsageError
 
 _ROLES: Mapping[str, Role] = {

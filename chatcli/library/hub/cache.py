@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chatcli.errors import ChatcliError, ModelNotFound, StorageError
-from chatcli.library.reference import Reference, choose_file, choose_files
+from chatcli.library.names.hub_reference import Reference, choose_file, choose_files
 
 PARTIAL = ".chatcli-partial"
 #: A download whose checksum is wrong, put aside.

@@ -11,7 +11,7 @@ from chatcli.errors import NetworkError, UsageError
 from chatcli.library.hub.cache import DEFAULT_REVISION
 from chatcli.library.hub.connection import Answer, Client, joined
 from chatcli.library.hub.refusal import refusal
-from chatcli.library.reference import checked_path
+from chatcli.library.names.hub_reference import checked_path
 
 _LARGEST_PAGE = 2**25  # bytes; a thousand files take a few hundred kilobytes
 _MOST_PAGES = 200

@@ -22,7 +22,7 @@ from chatcli.library.hub.listing import Listing, RemoteFile, read_listing
 from chatcli.library.hub.place import Place
 from chatcli.library.hub.retrying import Patience, Stop, retrying
 from chatcli.library.hub.transfer import Changed, Fetched, Observer, Transfer
-from chatcli.library.reference import Choice, Reference, choose_file, choose_files, is_projector
+from chatcli.library.names.hub_reference import Choice, Reference, choose_file, choose_files, is_projector
 from chatcli.words import byte_size, listed
 
 #: Files fetched at the same time.

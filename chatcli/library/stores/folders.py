@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from chatcli.library.reference import is_model, is_projector, nearest_projector, quantization
-from chatcli.library.stores.beside import certain_projectors
+from chatcli.library.names.hub_reference import is_model, is_projector, nearest_projector, quantization
 from chatcli.library.stores.local_model import (
     LocalModel,
     Store,
@@ -14,6 +13,7 @@ from chatcli.library.stores.local_model import (
     size_of,
     split_stem,
 )
+from chatcli.library.stores.projectors import certain_projectors
 
 _MOST = 20_000  # entries looked at below one folder
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from chatcli.library.reference import quantization
+from chatcli.library.names.hub_reference import quantization
 from chatcli.library.stores.folders import files_below, nearest
 from chatcli.library.stores.local_model import (
     LocalModel,

@@ -4,9 +4,8 @@ import contextlib
 from collections.abc import Iterator
 
 from chatcli.errors import DataError
-from chatcli.library.reference import quantization
-from chatcli.library.registry import read_registry
-from chatcli.library.stores.beside import projector_beside
+from chatcli.library.names.aliases import read_registry
+from chatcli.library.names.hub_reference import quantization
 from chatcli.library.stores.folders import llama_cpp_models, lm_studio_models, own_models
 from chatcli.library.stores.hub_cache import hub_models
 from chatcli.library.stores.local_model import (
@@ -18,6 +17,7 @@ from chatcli.library.stores.local_model import (
 )
 from chatcli.library.stores.ollama import ollama_models
 from chatcli.library.stores.places import Places
+from chatcli.library.stores.projectors import projector_beside
 
 
 def local_models(places: Places, *, strict: bool = True) -> list[LocalModel]:

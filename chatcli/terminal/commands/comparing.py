@@ -11,11 +11,11 @@ from chatcli.chat.message import Generation
 from chatcli.errors import UsageError
 from chatcli.feedback.records import Winner
 from chatcli.sampling import SamplingParams
-from chatcli.session.contenders import Contender, Supply, Twin, open_contender, parse_contender
-from chatcli.session.duel import Duel
+from chatcli.session.arena.contenders import Contender, Supply, Twin, open_contender, parse_contender
+from chatcli.session.arena.duel import Duel
 from chatcli.session.session import Session
 from chatcli.terminal.answer import FRAME
-from chatcli.terminal.ballot import BOTH_BAD, LEFT, RIGHT, SKIP, TIE, TITLES, vote
+from chatcli.terminal.ballot.question import BOTH_BAD, LEFT, RIGHT, SKIP, TIE, TITLES, vote
 from chatcli.terminal.chat import Chat, ctrl_c_stops
 from chatcli.terminal.commands.judging import said_if_not_saved
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from chatcli.chat.formats.exporting import KINDS, RAW, kind_of, render_as
 from chatcli.chat.message import Picture, Role
 from chatcli.errors import UsageError
-from chatcli.storage.durable import atomic_write
-from chatcli.storage.pictures import PictureFolder
-from chatcli.storage.transcript_log import read_bytes
+from chatcli.files.durable import atomic_write
+from chatcli.storage.transcripts.log import read_bytes
+from chatcli.storage.transcripts.pictures import PictureFolder
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.clipboard import copy_text
 from chatcli.terminal.code_blocks import code_blocks

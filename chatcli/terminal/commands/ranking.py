@@ -7,9 +7,9 @@ from chatcli.chat.conversation import Node
 from chatcli.errors import UsageError
 from chatcli.feedback.ranking import RankingTask, most_questions
 from chatcli.feedback.records import Choice
-from chatcli.session.duel import Duel
+from chatcli.session.arena.duel import Duel
 from chatcli.terminal.answer import FRAME
-from chatcli.terminal.ballot import LEFT, RIGHT, TIE, TITLES, UNDO, vote
+from chatcli.terminal.ballot.question import LEFT, RIGHT, TIE, TITLES, UNDO, vote
 from chatcli.terminal.chat import Chat, ctrl_c_stops
 from chatcli.terminal.commands.comparing import (
     keep_typed,

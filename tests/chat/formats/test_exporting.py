@@ -16,7 +16,7 @@ from chatcli.chat.formats.json_text import json_text
 from chatcli.chat.formats.markdown import open_fence
 from chatcli.chat.message import Picture, assistant, user
 from chatcli.chat.pictures import in_words
-from chatcli.chat.transcript_reader import load
+from chatcli.chat.transcript.reader import load
 from chatcli.errors import StorageError
 from tests.chat.strategies import ANY_TEXT, TEXTS, conversations
 from tests.pictures import picture

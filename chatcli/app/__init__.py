@@ -1,0 +1,1 @@
+"""Builds sessions from settings: what cli and terminal both need."""

@@ -1,0 +1,1 @@
+"""The transcript format: elements, reading and writing."""

@@ -1,0 +1,81 @@
+"""The feedback log as the commands of ``chatcli feedback`` use it, and a judgement in a few words."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from chatcli.cli.invocation import Invocation
+from chatcli.cli.options import ChatOptions
+from chatcli.settings import Settings
+
+if TYPE_CHECKING:
+    from chatcli.feedback.judgements import Fate
+    from chatcli.feedback.records import Record
+    from chatcli.storage.feedback.log import FeedbackLog
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What one command works on."""
+
+    invocation: Invocation
+    settings: Settings
+    log: "FeedbackLog"
+
+    @classmethod
+    def of(cls, context: typer.Context) -> "Journal":
+        """That of this run.
+
+        Raises:
+            ChatcliError: a setting makes no sense.
+        """
+        from chatcli.storage.feedback.log import FeedbackLog
+
+        invocation = Invocation.from_process()
+        options = context.find_root().obj or ChatOptions()
+        settings = options.settings(invocation.environ, invocation.paths)
+        return cls(invocation, settings, FeedbackLog(invocation.paths.feedback_log))
+
+
+def kind_of(record: "Record") -> str:
+    """The kind of a record, as it stands in the file."""
+    return str(type(record).__struct_config__.tag)
+
+
+def short_id(record_id: str) -> str:
+    """The part of an id that is enough to type."""
+    return record_id.rpartition("-")[2]
+
+
+def verdict_of(record: "Record") -> str:
+    """What a record says, in a few words."""
+    from chatcli.feedback.records import Comparison, Correction, Ranking, Rating
+
+    if isinstance(record, Rating):
+        score = f" {record.score}/10" if record.score is not None else ""
+        return ("good" if record.good else "bad") + score
+    if isinstance(record, Comparison):
+        if record.better is None:
+            return "both bad" if record.winner == "both_bad" else "tie"
+        return f"{'AB'[record.better]} is better"
+    if isinstance(record, Ranking):
+        return "ranks " + " ".join(map(str, record.ranks))
+    return "corrected" if isinstance(record, Correction) else "retracted"
+
+
+def models_of(record: "Record") -> list[str]:
+    """The models whose answers a record judges."""
+    from chatcli.feedback.records import answers_in
+
+    return [answer.model_name or "unknown" for answer in answers_in(record)]
+
+
+def record_json(record: "Record", fate: "Fate") -> dict[str, Any]:
+    """A record as it stands in the file, and what became of it."""
+    import msgspec
+
+    from chatcli.feedback.codec import encode
+
+    fields: dict[str, Any] = msgspec.json.decode(encode(record))
+    return {"fate": fate.value, **fields}

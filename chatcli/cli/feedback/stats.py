@@ -1,0 +1,72 @@
+"""``chatcli feedback stats``: what the judgements come to, on the terminal, as JSON or as a page."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from chatcli.cli.feedback.context import Journal
+
+if TYPE_CHECKING:
+    from chatcli.cli.transcripts.page import Page
+    from chatcli.feedback.statistics import Statistics
+
+_BAR = 30  # cells
+
+
+def stats(
+    context: typer.Context,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page, complete in itself.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Count the judgements: kinds, balance, models, reasons, time; agreement, and biases to know of."""
+    from chatcli.feedback.statistics import Counting, decode_outline
+
+    journal = Journal.of(context)
+    counting = Counting()
+    for event in journal.log.read_backwards(decode_outline):
+        counting.add(event)
+    found = counting.finish()
+    if html is not None:
+        from chatcli.feedback.statistics_page import statistics_page
+        from chatcli.files.durable import atomic_write
+
+        atomic_write(html, [statistics_page(found).encode()])
+        journal.invocation.note(f"chatcli: wrote {html}")
+    if as_json:
+        journal.invocation.write_json(found.as_dict())
+    elif html is None:
+        from chatcli.cli.transcripts.page import Page
+
+        page = Page(journal.invocation, journal.settings)
+        _show(page, found)
+        page.show()
+        if found.damaged:
+            journal.invocation.note(
+                f"chatcli: {found.damaged:,} lines cannot be read and are not counted; "
+                "chatcli feedback validate names them"
+            )
+
+
+def _show(page: "Page", found: "Statistics") -> None:
+    from chatcli.feedback.statistics_words import charts, findings
+    from chatcli.terminal.live import bar
+    from chatcli.terminal.rows import BOLD, DIM, PLAIN
+
+    for name, value in findings(found):
+        page.line((f"{name:<22}", DIM), (value, PLAIN))
+    if found.models:
+        page.line()
+        page.line((f"{'model':<24}{'good':>8}{'bad':>8}{'won':>8}{'lost':>8}{'tied':>8}", BOLD))
+    for name, m in sorted(found.models.items()):
+        page.line((f"{name:<24}{m.good:>8,}{m.bad:>8,}{m.won:>8,}{m.lost:>8,}{m.tied:>8,}", PLAIN))
+    for title, rows in charts(found):
+        page.line()
+        page.line((title, BOLD))
+        most = max(count for _, count in rows)
+        width = max(len(name) for name, _ in rows)
+        for name, count in rows:
+            graph = bar(count / most, _BAR, unicode=page.unicode)
+            page.line((f"{name:<{width}}  ", PLAIN), (graph, DIM), (f" {count:,}", PLAIN))

@@ -1,0 +1,281 @@
+"""``chatcli transcripts import``: chats from files of our own, of other programs and of other services."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chatcli.chat.conversation import EPOCH, Conversation
+from chatcli.chat.formats.foreign import ORIGIN, moment, origin_of
+from chatcli.chat.formats.importing import READERS, Imported, Unreadable, read_chats
+from chatcli.cli.transcripts.context import Archive
+from chatcli.errors import ExitCode, TranscriptError, UsageError
+from chatcli.terminal.sanitize import sanitize_line
+from chatcli.words import binary_size
+
+#: Largest file that is read, in bytes: a chat export of many years is some hundred megabytes.
+MOST_BYTES = 512 * 2**20
+_OURS = ("bare", "raw")
+_KINDS = ("auto", *_OURS, *READERS)
+_IN_ARCHIVE = re.compile(r"(?:.*/)?conversations[^/]*\.json")
+_BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?\s*")
+
+
+def import_(
+    context: typer.Context,
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...", help="Transcripts, JSON, JSONL, ChatGPT's ZIP archive; - is stdin."
+        ),
+    ],
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="|".join(_KINDS),
+            help="What the files are; auto finds out. bare and raw both mean transcripts.",
+        ),
+    ] = "auto",
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Where a transcript is damaged, take what can be read.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: what was imported, and what was here already.")
+    ] = False,
+) -> None:
+    """Take in conversations from elsewhere, branches and all; those that are here already are passed over."""
+    archive = Archive.of(context)
+    if kind not in _KINDS:
+        raise UsageError(f"there is no format {kind!r}; known are {', '.join(_KINDS)}")
+    if files.count("-") > 1:
+        raise UsageError("standard input can be read once only")
+    work = _Import(archive, kind, repair=repair, quiet=as_json)
+    for file in files:
+        work.file(file)
+    if as_json:
+        archive.invocation.write_json(work.records)
+    work.summarize()
+    if work.unreadable:
+        raise typer.Exit(ExitCode.DATA)
+
+
+@dataclass(slots=True)
+class _Import:
+    """One run."""
+
+    archive: Archive
+    kind: str
+    repair: bool = field(kw_only=True)
+    quiet: bool = field(kw_only=True)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    unreadable: int = 0
+    empty: int = 0
+    _origins: dict[str, str] | None = None
+
+    def file(self, name: str) -> None:
+        """Everything in one file; what cannot be read is said on stderr and counted."""
+        seen = 0
+        for label, data in self._contents(name):
+            if isinstance(data, str):
+                self._complain(label, "", data)
+                seen += 1
+                continue
+            for chat in self._chats(label, data):
+                seen += 1
+                if isinstance(chat, Unreadable):
+                    self._complain(label, chat.place, chat.problem)
+                elif len(chat.conversation):
+                    self._keep(chat.conversation, label, chat.place)
+                else:
+                    self.empty += 1
+        if not seen:
+            self._complain(name, "", "there is no chat in it")
+
+    def summarize(self) -> None:
+        """Say in one line what was done, if it was more than one thing."""
+        new = sum(record["status"] == "imported" for record in self.records)
+        counts = {
+            "imported": new,
+            "here already": len(self.records) - new,
+            "without messages": self.empty,
+            "unreadable": self.unreadable,
+        }
+        if sum(counts.values()) > 1:
+            told = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
+            self.archive.invocation.note(f"chatcli: {told}")
+
+    def _contents(self, name: str) -> Iterator[tuple[str, bytes | str]]:
+        """The files that hold chats, with their names; a text in place of one says why it cannot be read."""
+        try:
+            data = _read(name)
+        except OSError as error:
+            yield name, f"cannot be read: {(error.strerror or str(error)).lower()}"
+            return
+        if len(data) > MOST_BYTES:
+            yield name, f"it is larger than {binary_size(MOST_BYTES)}; split it"
+        elif data.startswith(b"PK\x03\x04"):
+            yield from _unpacked(name, data)
+        else:
+            yield name, data
+
+    def _chats(self, label: str, data: bytes) -> Iterator[Imported | Unreadable]:
+        start = _BEGIN.match(data)
+        first = data[start.end() :][:1] if start else b""
+        ours = self.kind in _OURS or (self.kind == "auto" and first == b"<")
+        if ours:
+            yield self._transcript(label, data)
+            return
+        encoding = json.detect_encoding(data)
+        if self.kind == "auto" and first not in {b"{", b"["} and encoding.startswith("utf-8"):
+            yield Unreadable("1:1", "neither a transcript, which begins with <, nor JSON; --format says more")
+            return
+        try:
+            text = data.decode(encoding, "surrogatepass")
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            yield Unreadable(f"line {line}", f"it is not {encoding} text at byte {error.start}")
+            return
+        kind = None if self.kind == "auto" else self.kind
+        yield from read_chats(text, assistant=self.archive.settings.assistant_name, kind=kind)
+
+    def _transcript(self, label: str, data: bytes) -> Imported | Unreadable:
+        from chatcli.chat.transcript.reader import load
+
+        try:
+            loaded = load([data], repair=self.repair, assistant=self.archive.settings.assistant_name)
+        except TranscriptError as error:
+            place = f"{error.line}:{error.column}"
+            return Unreadable(place, f"{error.problem}; --repair reads what can be read")
+        for problem in (*loaded.torn, *loaded.problems):
+            self.archive.invocation.note(f"chatcli: line {problem.line}: {problem.problem}; passed over")
+        conversation = loaded.conversation
+        self._find_pictures(conversation, label)
+        origin = origin_of(conversation, "transcript", conversation.id)
+        conversation.extra = {**conversation.extra, ORIGIN: origin}
+        return Imported("", conversation)
+
+    def _find_pictures(self, conversation: Conversation, label: str) -> None:
+        """Pictures lie beside a transcript; those that do not are said on stderr, and stay names."""
+        from chatcli.storage.transcripts.pictures import PictureFolder
+
+        folder = PictureFolder(Path(label))
+        conversation.read_pictures_with(folder.read)
+        for picture in folder.missing(conversation.pictures):
+            what = f"the picture {sanitize_line(picture.name)} is not in {folder.path}"
+            self.archive.invocation.note(f"chatcli: {label}: {what}; only its name is kept")
+
+    def _keep(self, conversation: Conversation, label: str, place: str) -> None:
+        """Write a conversation into the transcripts folder, unless it is there."""
+        invocation, origin = self.archive.invocation, conversation.extra[ORIGIN]
+        where = ": ".join(filter(None, (label, place)))
+        present = self._present(conversation)
+        if present is None:
+            self._tell_of_older(origin, where)
+            log = self.archive.store.add(conversation)
+            log.close()
+            self._known()[origin] = conversation.id
+            if log.path is not None:
+                _date_back(log.path, conversation)
+            if not self.quiet:
+                invocation.write(f"{conversation.id}  {sanitize_line(conversation.title)}".rstrip() + "\n")
+        else:
+            invocation.note(f"chatcli: {where}: here already, as {present}")
+        self.records.append(
+            {
+                "id": present or conversation.id,
+                "status": "present" if present else "imported",
+                "title": conversation.title,
+                "messages": len(conversation),
+                "file": label,
+                "place": place or None,
+            }
+        )
+
+    def _known(self) -> dict[str, str]:
+        from chatcli.storage.transcripts.origins import known_origins
+
+        if self._origins is None:
+            self._origins = known_origins(self.archive.store.folder)
+        return self._origins
+
+    def _present(self, conversation: Conversation) -> str | None:
+        """The name of a conversation here that is the same."""
+        from chatcli.storage.transcripts.layout import is_id
+
+        origin, store = conversation.extra[ORIGIN], self.archive.store
+        if is_id(conversation.id) and store.path(conversation.id).is_file():
+            own = store.read(conversation.id, repair=True).conversation
+            if origin_of(own, "transcript", own.id) == origin:
+                return conversation.id
+        if _is_anonymous(origin):
+            digest = origin.rpartition(":")[2]
+            return next((n for known, n in self._known().items() if known.endswith(f":{digest}")), None)
+        return self._known().get(origin)
+
+    def _tell_of_older(self, origin: str, where: str) -> None:
+        if _is_anonymous(origin):
+            return
+        source = origin.rpartition(":")[0] + ":"
+        older = [name for known, name in self._known().items() if known.startswith(source)]
+        if older:
+            self.archive.invocation.note(
+                f"chatcli: {where}: imported before as {older[-1]}, which is kept; it has changed since"
+            )
+
+    def _complain(self, label: str, place: str, problem: str) -> None:
+        self.unreadable += 1
+        self.archive.invocation.note(
+            "chatcli: " + sanitize_line(": ".join(filter(None, (label, place, problem))))
+        )
+
+
+def _is_anonymous(origin: str) -> bool:
+    """Whether the source gave no id, so that only the words can tell whether a conversation is here."""
+    return origin.rpartition(":")[0].endswith(":")
+
+
+def _read(name: str) -> bytes:
+    """A file, up to one byte more than may be read."""
+    if name == "-":
+        return sys.stdin.buffer.read(MOST_BYTES + 1)
+    with Path(name).open("rb") as file:
+        return file.read(MOST_BYTES + 1)
+
+
+def _unpacked(name: str, data: bytes) -> Iterator[tuple[str, bytes | str]]:
+    """The files of chats in a ZIP archive, as ChatGPT sends them."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            found = [info for info in archive.infolist() if _IN_ARCHIVE.fullmatch(info.filename)]
+            for info in found:
+                label = f"{name}/{info.filename}"
+                if info.file_size > MOST_BYTES:
+                    yield label, f"it is larger than {binary_size(MOST_BYTES)}; split it"
+                else:
+                    yield label, archive.read(info)
+            if not found:
+                yield name, "there is no conversations.json in this ZIP archive"
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, zlib.error) as error:
+        yield name, f"the ZIP archive is damaged: {error}"
+
+
+def _date_back(path: Path, conversation: Conversation) -> None:
+    """Let lists show a conversation at the time of its last message, not of its import."""
+    times = [moment(node.extra.get("time")) for node in conversation.nodes]
+    last = max([*times, conversation.started])
+    if EPOCH < last < datetime.now(UTC):
+        with contextlib.suppress(OSError, OverflowError):
+            os.utime(path, (last.timestamp(), last.timestamp()))

@@ -1,0 +1,1 @@
+"""From judgements to datasets for preference trainers, and back."""

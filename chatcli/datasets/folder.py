@@ -1,0 +1,243 @@
+"""Datasets on disk: data files, a card and a manifest in one folder. Each file appears whole or not at all.
+
+The manifest is written last, so where there is one, everything it names is there.
+"""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import msgspec
+
+from chatcli.datasets.card import DataFileFacts
+from chatcli.errors import ChatcliError, DataError, UsageError
+from chatcli.files.durable import (
+    FILE_MODE,
+    atomic_write,
+    make_private_folder,
+    remove_file,
+    storage_error,
+    sync_folder,
+)
+
+MANIFEST, CARD = "manifest.json", "README.md"
+_BATCH = 2**18  # bytes of text that are written at once
+_ROWS = 1024  # of a table, likewise
+
+
+class Sink(Protocol):
+    """Takes rows, writes them to a stream, and ends what it began."""
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take a row."""
+
+    def close(self) -> None:
+        """Write what is left; the stream stays open."""
+
+
+class Lines:
+    """A JSON text a line."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._waiting = bytearray()
+        self._encoder = msgspec.json.Encoder()
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take a row."""
+        self._waiting += self._encoder.encode(row)
+        self._waiting += b"\n"
+        if len(self._waiting) > _BATCH:
+            self.close()
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._stream.write(self._waiting)
+        self._waiting = bytearray()
+
+
+class Array:
+    """One JSON array, a row a line."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._before = b"[\n"
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take a row."""
+        self._stream.write(self._before + msgspec.json.encode(row))
+        self._before = b",\n"
+
+    def close(self) -> None:
+        """End the array."""
+        self._stream.write(b"[]\n" if self._before == b"[\n" else b"\n]\n")
+
+
+class Parquet:
+    """A Parquet file.
+
+    Args:
+        stream: where to.
+        example: a row with all columns; the types are those of its values.
+
+    Raises:
+        UsageError: pyarrow is not installed.
+    """
+
+    def __init__(self, stream: BinaryIO, example: Mapping[str, Any]) -> None:
+        try:
+            import pyarrow
+            import pyarrow.parquet
+        except ImportError:
+            raise UsageError(
+                "Parquet needs pyarrow: pip install 'chatcli[parquet]', or export JSONL"
+            ) from None
+        self._arrow = pyarrow
+        self._schema = pyarrow.Table.from_pylist([example]).schema
+        self._writer = pyarrow.parquet.ParquetWriter(stream, self._schema, compression="zstd")
+        self._rows: list[Mapping[str, Any]] = []
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take a row."""
+        self._rows.append(row)
+        if len(self._rows) == _ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is left, and the table's end."""
+        if self._rows:
+            self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        self._writer.write_table(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
+        self._rows = []
+
+
+class DataFile:
+    """A data file that is being written, under another name.
+
+    Args:
+        path: where it will be.
+        split: what its rows are for.
+        kind: makes a sink for a stream.
+    """
+
+    def __init__(self, path: Path, split: str, kind: Any) -> None:
+        self._path = path
+        self._split = split
+        self._rows = 0
+        self._temporary = path.parent / f".{path.name[:100]}.{secrets.token_hex(6)}.tmp"
+        try:
+            make_private_folder(path.parent)
+            descriptor = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE)
+            self._stream = os.fdopen(descriptor, "w+b")
+        except OSError as error:
+            raise storage_error("write", path, error) from error
+        try:
+            self._sink: Sink = kind(self._stream)
+        except BaseException:
+            self.discard()
+            raise
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take a row.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        try:
+            self._sink.add(row)
+        except OSError as error:
+            raise storage_error("write", self._path, error) from error
+        self._rows += 1
+
+    def finish(self) -> DataFileFacts:
+        """Wait for the disk, and put the file in its place.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        try:
+            self._sink.close()
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+            self._stream.seek(0)
+            digest = hashlib.file_digest(self._stream, "sha256").hexdigest()
+            size = self._stream.tell()
+            self._stream.close()
+            self._temporary.replace(self._path)
+            sync_folder(self._path.parent)
+        except OSError as error:
+            raise storage_error("write", self._path, error) from error
+        return DataFileFacts(self._path.name, self._split, self._rows, size, digest)
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        self._stream.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+def check_room(folder: Path, *, force: bool) -> None:
+    """Refuse to write a dataset where something else is.
+
+    Raises:
+        UsageError: something is there, and it is not to be replaced, or no dataset of ours.
+    """
+    if not os.path.lexists(folder):
+        return
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is a file; give --out another name")
+    if not any(folder.iterdir()):
+        return
+    if not force:
+        raise UsageError(f"{folder} is there already; choose another --out or give --force")
+    _named_in(folder / MANIFEST)
+
+
+def clear_dataset(folder: Path) -> None:
+    """Remove the files that the manifest in a folder names, the manifest first, and no others.
+
+    Raises:
+        StorageError: a file cannot be removed.
+    """
+    manifest = folder / MANIFEST
+    if not manifest.exists():
+        return
+    names = _named_in(manifest)
+    remove_file(manifest)
+    for name in names:
+        remove_file(folder / name)
+
+
+def finish_dataset(folder: Path, manifest: Mapping[str, Any], others: Mapping[str, bytes]) -> None:
+    """Write what belongs to data files that are complete; the manifest last.
+
+    Args:
+        manifest: what it says.
+        others: further files by name.
+
+    Raises:
+        StorageError: a file cannot be written.
+    """
+    for name, content in others.items():
+        atomic_write(folder / name, content)
+    encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    atomic_write(folder / MANIFEST, encoded + b"\n")
+
+
+def _named_in(manifest: Path) -> list[str]:
+    """The files that a manifest names, none of them outside its folder."""
+    try:
+        told = msgspec.json.decode(manifest.read_bytes())
+        names = [str(file["name"]) for file in told["files"]] + [str(name) for name in told["other_files"]]
+    except FileNotFoundError:
+        raise UsageError(
+            f"{manifest.parent} holds no dataset that was exported by chatcli, so --force does not replace it"
+        ) from None
+    except (OSError, ValueError, TypeError, KeyError, ChatcliError) as error:
+        raise DataError(f"{manifest} is no manifest of a dataset: {error}") from None
+    return [name for name in names if Path(name).name == name and name not in {".", ".."}]

@@ -1,0 +1,1 @@
+"""Judgements of other programs, read into records."""

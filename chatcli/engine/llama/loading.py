@@ -1,0 +1,226 @@
+"""Loads a model file and gives it a context: options, progress, cancelling, and reasons when it fails."""
+
+import ctypes
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chatcli.engine.base import Cancellation
+from chatcli.engine.cpu import physical_cores
+from chatcli.engine.llama.native import Native, load
+from chatcli.engine.llama.vision import Vision
+from chatcli.engine.load_options import DEFAULT_CONTEXT_SIZE, KV_TYPES, LoadOptions
+from chatcli.errors import ModelError, ModelNotFound
+
+_FLASH_ATTENTION = {None: -1, False: 0, True: 1}  # enum llama_flash_attn_type
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model and one context on it, both alive until ``free``.
+
+    Attributes:
+        model, context, vocab: llama.cpp's pointers.
+        context_size: tokens the context holds, as asked for (llama.cpp itself rounds up to 256).
+        batch_size: most tokens of one decode.
+        options: how it was loaded.
+        architecture, quantization: as the file says, ``llama`` and ``Q4_K_M``.
+        vision: the projector, or None.
+    """
+
+    native: Native
+    model: Any
+    context: Any
+    vocab: Any
+    context_size: int
+    batch_size: int
+    options: LoadOptions
+    architecture: str
+    quantization: str
+    vision: Vision | None = None
+
+    def metadata(self, key: str) -> str:
+        """A scalar of the GGUF header as text; empty if there is none."""
+        return metadata(self.native.lib, self.model, key)
+
+    def free(self) -> None:
+        """Free context, projector and model. Call it once."""
+        self.native.lib.llama_free(self.context)
+        if self.vision is not None:
+            self.vision.free()
+        self.native.lib.llama_model_free(self.model)
+
+
+def load_model(
+    path: Path,
+    options: LoadOptions,
+    *,
+    on_progress: Callable[[float], None] | None = None,
+    cancel: Cancellation | None = None,
+) -> LoadedModel:
+    """Load a model file and create a context; may take minutes, and runs in any thread.
+
+    Args:
+        path: a GGUF file, the first one of a split model.
+        on_progress: called with the loaded part, 0 to 1, in the calling thread.
+        cancel: set it to give up.
+
+    Raises:
+        ModelNotFound: no such file.
+        ModelError: llama.cpp cannot load it or make a context, with its reason; or it was cancelled.
+    """
+    if not path.is_file():
+        raise ModelNotFound(f"no model file at {path}")
+    native = load()
+    model = _load_weights(native, path, options, on_progress, cancel or Cancellation())
+    vision = None
+    try:
+        _require_chat(native.lib, model, path)
+        if options.projector is not None:
+            vision = _open_vision(native, model, options, options.projector)
+        context, size, batch_size = _create_context(native, model, options, vision)
+        if not native.lib.llama_get_memory(context):  # nothing is remembered from token to token
+            native.lib.llama_free(context)
+            raise _cannot_chat(path, "an encoder")
+    except BaseException:
+        if vision is not None:
+            vision.free()
+        native.lib.llama_model_free(model)
+        raise
+    return LoadedModel(
+        native,
+        model,
+        context,
+        native.lib.llama_model_get_vocab(model),
+        size,
+        batch_size,
+        options,
+        architecture=metadata(native.lib, model, "general.architecture"),
+        quantization=_quantization(native.lib, model),
+        vision=vision,
+    )
+
+
+def metadata(lib: Any, model: Any, key: str) -> str:
+    """A scalar of the model's GGUF header as text; empty where there is none."""
+    room = 256
+    while True:
+        buffer = ctypes.create_string_buffer(room)
+        length = lib.llama_model_meta_val_str(model, key.encode(), buffer, room)
+        if length < room:
+            return buffer.value.decode("utf-8", "replace") if length > 0 else ""
+        room = length + 1
+
+
+def _load_weights(
+    native: Native,
+    path: Path,
+    options: LoadOptions,
+    on_progress: Callable[[float], None] | None,
+    cancel: Cancellation,
+) -> Any:
+    lib = native.lib
+    raised: list[BaseException] = []
+
+    def advance(fraction: float, _data: Any) -> bool:
+        try:
+            if on_progress is not None:
+                on_progress(fraction)
+        except BaseException as error:  # an exception cannot pass through C
+            raised.append(error)
+        return not (raised or cancel.is_set())
+
+    params = lib.llama_model_default_params()
+    params.n_gpu_layers = options.gpu_layers
+    params.use_extra_bufts = options.use_extra_bufts
+    params.load_mode = lib.LLAMA_LOAD_MODE_AUTO if options.mmap else lib.LLAMA_LOAD_MODE_NONE
+    params.progress_callback = callback = lib.llama_progress_callback(advance)
+    native.log.clear()
+    model = lib.llama_model_load_from_file(os.fsencode(path), params)
+    del callback  # kept alive until here
+    if raised or cancel.is_set():
+        if model:
+            lib.llama_model_free(model)
+        raise raised[0] if raised else ModelError(f"loading {path.name} was interrupted")
+    if not model:
+        raise ModelError(f"{path.name} cannot be loaded: {_reason(native)}")
+    return model
+
+
+def _require_chat(lib: Any, model: Any, path: Path) -> None:
+    """Refuse the kinds of models whose answers do not come token by token from a decoder alone."""
+    kind = ""
+    if lib.llama_model_has_encoder(model):
+        kind = "an encoder-decoder model"
+    elif lib.llama_model_is_diffusion(model):
+        kind = "a diffusion model"
+    elif not lib.llama_model_has_decoder(model):
+        kind = "an encoder"
+    if kind:
+        raise _cannot_chat(path, kind)
+
+
+def _cannot_chat(path: Path, kind: str) -> ModelError:
+    return ModelError(f"{path.name} is {kind}, which cannot chat; choose a causal language model")
+
+
+def _open_vision(native: Native, model: Any, options: LoadOptions, projector: Path) -> Vision:
+    return Vision(
+        native,
+        model,
+        projector,
+        threads=options.threads or physical_cores(),
+        batch_size=_batch_size(native.lib, options),
+        gpu=options.gpu_layers != 0 and options.projector_on_gpu,
+        most_tokens=options.picture_tokens,
+    )
+
+
+def _batch_size(lib: Any, options: LoadOptions) -> int:
+    offloads = options.gpu_layers != 0 and lib.llama_supports_gpu_offload()
+    return options.batch_size or (512 if offloads else 256)
+
+
+def context_params(lib: Any, options: LoadOptions) -> Any:
+    """``llama_context_params`` with everything that does not depend on the size of the context."""
+    params = lib.llama_context_default_params()
+    params.n_threads = params.n_threads_batch = options.threads or physical_cores()
+    params.flash_attn_type = _FLASH_ATTENTION[options.flash_attention]
+    params.type_k, params.type_v = KV_TYPES[options.kv_type_k], KV_TYPES[options.kv_type_v]
+    params.swa_full = options.swa_full
+    params.no_perf = True
+    return params
+
+
+def _create_context(
+    native: Native, model: Any, options: LoadOptions, vision: Vision | None
+) -> tuple[Any, int, int]:
+    lib = native.lib
+    trained = lib.llama_model_n_ctx_train(model)
+    size = options.context_size or min(trained if trained > 0 else DEFAULT_CONTEXT_SIZE, DEFAULT_CONTEXT_SIZE)
+    params = context_params(lib, options)
+    params.n_ctx = size
+    batch = vision.batch_size if vision else _batch_size(lib, options)
+    params.n_batch = params.n_ubatch = min(batch, size)
+    params.n_outputs_max = 1  # of a prompt only the last token's: a row of 128k logits for each takes 130 MB
+    native.log.clear()
+    context = lib.llama_init_from_model(model, params)
+    if not context:
+        raise ModelError(f"no context of {size} tokens: {_reason(native)}; try a smaller --ctx-size")
+    return context, min(size, lib.llama_n_ctx(context)), lib.llama_n_batch(context)
+
+
+def _reason(native: Native) -> str:
+    said = native.log.reason()
+    return said if said and "n_ctx_train" not in said else "llama.cpp gives no reason"
+
+
+def _quantization(lib: Any, model: Any) -> str:
+    """The name people use: llama.cpp says "Q4_K - Medium", "IQ2_XS - 2.3125 bpw", "(guessed) F16"."""
+    name = (lib.llama_ftype_name(lib.llama_model_ftype(model)) or b"").decode()
+    name = name.removeprefix("(guessed) ").removeprefix("all ")
+    head, _, tail = name.partition(" - ")
+    suffix = {"Small": "_S", "Medium": "_M", "Large": "_L"}.get(tail, "")
+    return "Q2_K" if name == "Q2_K - Medium" else head.removesuffix(" mix") + suffix

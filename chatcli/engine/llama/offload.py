@@ -1,0 +1,93 @@
+"""How many blocks of a model to put on a GPU: as many as fit, and fewer when that fails after all."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from chatcli.engine.base import Cancellation
+from chatcli.engine.load_options import ALL_LAYERS
+from chatcli.engine.memory.estimate import Estimate
+from chatcli.errors import InvalidModel, ModelError, ModelNotFound, TemplateError
+
+#: Left free on a GPU: drivers and kernels take some, and the screen may be on it too.
+MARGIN = 512 * 2**20
+
+Opened = TypeVar("Opened")
+
+
+def layers_that_fit(estimate: Estimate, free: int) -> int:
+    """Layers to offload, as llama.cpp counts them: the output first, then blocks from the last to the first.
+
+    Args:
+        estimate: of the model, for the context it will have.
+        free: bytes free on all GPUs together.
+
+    Returns:
+        ``ALL_LAYERS``: everything; 0: nothing.
+    """
+    room = free - MARGIN - estimate.compute
+    rest = estimate.weights - sum(estimate.blocks)
+    if room < rest:
+        return 0
+    if estimate.weights + estimate.cache <= room:
+        return ALL_LAYERS
+    room -= rest
+    layers = 1
+    for weights, cache in zip(reversed(estimate.blocks), reversed(estimate.caches), strict=True):
+        room -= weights + cache
+        if room < 0:
+            break
+        layers += 1
+    return layers if layers > 1 else 0
+
+
+def on_gpu(estimate: Estimate, layers: int) -> int:
+    """Bytes that so many layers take there instead of in main memory."""
+    if layers == 0:
+        return 0
+    rest = estimate.weights - sum(estimate.blocks)
+    count = len(estimate.blocks) if layers == ALL_LAYERS else min(layers - 1, len(estimate.blocks))
+    first = len(estimate.blocks) - count
+    return rest + sum(estimate.blocks[first:]) + sum(estimate.caches[first:])
+
+
+def fewer(layers: int, count: int) -> int:
+    """The next try after ``layers`` failed: a quarter less, then none.
+
+    Args:
+        count: blocks of the model.
+    """
+    present = count + 1 if layers == ALL_LAYERS else layers
+    return present * 3 // 4 if present > 3 else 0
+
+
+def stepping_down(
+    attempt: Callable[[int], Opened],
+    layers: int,
+    count: int,
+    tell: Callable[[str], None] | None = None,
+    cancel: Cancellation | None = None,
+) -> Opened:
+    """Try with so many layers on the GPU, then with fewer and fewer, at last with none.
+
+    Args:
+        attempt: opens the model with that many layers.
+        layers: to begin with.
+        count: blocks of the model.
+        tell: called with a line for each step down.
+        cancel: once it is set, a failure is the last.
+
+    Raises:
+        ModelError: of the last attempt, or of one that fewer layers cannot mend.
+    """
+    while True:
+        try:
+            return attempt(layers)
+        except (InvalidModel, ModelNotFound, TemplateError):
+            raise
+        except ModelError as error:
+            if layers == 0 or (cancel is not None and cancel.is_set()):
+                raise
+            former, layers = layers, fewer(layers, count)
+            if tell is not None:
+                shown = "all" if former == ALL_LAYERS else str(former)
+                tell(f"{shown} layers on the GPU failed ({error}); trying {layers or 'none'}")

@@ -1,0 +1,255 @@
+"""From messages to token ids, such that no text of a message ever becomes a special token.
+
+A chat template mixes markup, whose control tokens are meant, with the words of messages, whose are not. The
+rendered text alone does not tell them apart. So contents in which a special piece lies, or at whose edges
+one could form, are marked before rendering; the marks show where these contents went, and disappear. There
+the text is cut inside each special piece and the parts are tokenized one by one. Conversations without such
+contents are rendered and tokenized as llama.cpp does it, in one go.
+
+Templates may trim, split or repeat contents. Three ways of marking are tried, from the one that lets the
+template see everything to the one that depends on nothing; a way is taken when the special tokens that come
+out are those of the same conversation with harmless words.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from chatcli.chat.message import Message, Picture
+from chatcli.engine.base import Unseen
+from chatcli.engine.llama.marks import Marks
+from chatcli.engine.llama.picture_marks import Show, ShownPictures
+from chatcli.engine.llama.special_pieces import Span, SpecialPieces, TextPart
+from chatcli.engine.llama.vocabulary import Vocabulary, encode, is_cell
+from chatcli.errors import TemplateError
+
+
+class Template(Protocol):
+    """What turns a conversation into text: a model's chat template, or the transcript format."""
+
+    def render(self, messages: Sequence[Message], *, thinking: bool | None = None) -> str:
+        """The prompt's text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltPrompt:
+    """A prompt, ready to be decoded.
+
+    Attributes:
+        text: what the template rendered, with pictures by their names.
+        ids: its tokens, the begin token included where the model wants it, and cells of pictures.
+        pictures: those that are shown, by the place in ``ids`` where what shows them begins.
+        unseen: pictures that the model is only told the names of.
+    """
+
+    text: str
+    ids: list[int]
+    pictures: Mapping[int, Picture]
+    unseen: Unseen | None = None
+
+
+class PromptBuilder:
+    """Builds prompts for one model.
+
+    Args:
+        vocabulary: the model's.
+        template: the model's chat template, or the transcript format.
+        show: returns the ids of a picture, or raises an error that says why the model cannot see it.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, template: Template, show: Show) -> None:
+        self._vocabulary = vocabulary
+        self._template = template
+        self._show = show
+        self._pieces = SpecialPieces(vocabulary.special_pieces)
+        self._letters = b"".join(vocabulary.special_pieces).decode("utf-8", "ignore")
+        self._filler = next(
+            (c for c in "xzqjwvkZQ0123456789" if c not in self._letters), "\N{CJK UNIFIED IDEOGRAPH-9F98}"
+        )
+
+    def build(self, messages: Sequence[Message], *, thinking: bool | None = None) -> BuiltPrompt:
+        """The prompt for answering the last message, or for continuing it if it is an assistant's.
+
+        Args:
+            messages: the conversation, oldest first.
+            thinking: told to templates that know how; None leaves their default.
+
+        Raises:
+            TemplateError: the template fails, exceeds its bounds, or does not accept the conversation.
+        """
+        render = functools.partial(self._template.render, thinking=thinking)
+        shown = ShownPictures(messages, self._show, self._letters)
+        messages = [_with_texts(message, _clean) for message in shown.messages]
+        touched = {t for m in messages for t in _texts(m) if self._pieces.touched_by(t.encode())}
+        try:
+            text = render(messages)
+        except TemplateError:
+            if not touched:
+                raise
+            text = ""  # some templates refuse their own markup in a content
+        if not touched:
+            return self._built(text, (), shown)
+
+        def rewritten(how: Callable[[str], str]) -> list[Message]:
+            return [_with_texts(m, lambda t: how(t) if t in touched else t) for m in messages]
+
+        expected = self._specials(self._built(render(rewritten(self._harmless)), (), shown).ids)
+        marks = Marks.unused_in([text, *(t for m in messages for t in _texts(m))])
+        plain, regions = marks.read(render(rewritten(marks.around)) if text else "")
+        if text and plain == text:
+            regions = _widened(plain.encode(), regions, touched)
+            built = self._built(plain, self._pieces.parts(plain.encode(), regions), shown)
+            if self._specials(built.ids) == expected:
+                return built
+        plain, regions = marks.read(render(rewritten(lambda t: self._cut(t, marks))))
+        built = self._built(plain, _parts_between(len(plain.encode()), regions), shown)
+        if self._specials(built.ids) == expected:
+            return built
+        numbered = list(touched)
+        rendered = render(rewritten(lambda t: marks.opening + str(numbered.index(t)) + marks.closing))
+        return self._built(*_filled_in(rendered, marks, numbered), shown)
+
+    def continuation(self, text: str, after: int) -> list[int]:
+        """Token ids of a text that follows a prompt. No part of it becomes a special token.
+
+        Args:
+            after: the last token of the prompt.
+        """
+        vocabulary, data = self._vocabulary, encode(text)
+        ids: list[int] = []
+        for part in self._pieces.parts(data, [(0, len(data))]):
+            last = ids[-1] if ids else after
+            ids += self._ids_of(data[part.start : part.end], part.spelled, vocabulary.is_special(last))
+        return ids
+
+    def _built(self, text: str, parts: Sequence[TextPart], shown: ShownPictures) -> BuiltPrompt:
+        """The prompt of a text whose parts are tokenized on their own; without parts, all of it at once.
+
+        What stands between pictures is tokenized on its own in any case, as libmtmd does it. After a picture
+        nothing is predicted: where the template ends with one, a line ends behind it.
+        """
+        vocabulary, data = self._vocabulary, text.encode()
+        ids: list[int] = []
+        pictures: dict[int, Picture] = {}
+        start = 0
+        bos = vocabulary.bos_text.encode()
+        if vocabulary.add_bos and vocabulary.bos is not None:
+            ids.append(vocabulary.bos)
+            if data.startswith(bos) and not (parts and parts[0].end < len(bos)):
+                start = len(bos)  # the template writes it too; as llama.cpp's common/chat.cpp
+        after_special = True
+        known: dict[tuple[bytes, bool, bool], list[int]] = {}
+        for part in parts or (TextPart(0, len(data)),):
+            for piece, picture, row in shown.stretches(data[max(part.start, start) : part.end]):
+                key = (piece, part.spelled, after_special)
+                found = known.get(key)
+                if found is None:
+                    found = known[key] = self._ids_of(*key)
+                ids += found
+                if picture is not None and row:
+                    pictures[len(ids)] = picture
+                    ids += row
+                last = row or found
+                after_special = vocabulary.is_special(last[-1]) if last else after_special
+        if ids and is_cell(ids[-1]):
+            ids += vocabulary.continuation(b"\n")
+        return BuiltPrompt(shown.captioned(text), ids, pictures, shown.unseen)
+
+    def _ids_of(self, piece: bytes, spelled: bool, after_special: bool) -> list[int]:
+        if spelled:
+            return self._vocabulary.spell(piece)
+        if after_special:
+            return self._vocabulary.tokenize(piece, parse_special=True)
+        return self._vocabulary.continuation(piece)
+
+    def _specials(self, ids: Iterable[int]) -> list[int]:
+        special = self._vocabulary.special_ids
+        return [token for token in ids if token in special]
+
+    def _harmless(self, text: str) -> str:
+        """A text of about the same shape in which no special piece lies or could form at an edge."""
+        data = text.encode()
+        words = [
+            self._filler if part.spelled else data[part.start : part.end].decode()
+            for part in self._pieces.parts(data, [(0, len(data))])
+        ]
+        return self._filler + self._filler.join(words) + self._filler
+
+    def _cut(self, text: str, marks: Marks) -> str:
+        """The text with marks in each special piece, or around it, and at its edges."""
+        data = text.encode()
+        cut = marks.opening + marks.closing
+        written = [cut]
+        for part in self._pieces.parts(data, [(0, len(data))]):
+            piece = data[part.start : part.end].decode()
+            written.append(marks.opening + piece + marks.closing if part.spelled else piece + cut)
+        return "".join(written)
+
+
+def _widened(text: bytes, spans: Iterable[Span], contents: Collection[str]) -> list[Span]:
+    """Regions, where empty ones hold what remained of a content that the template took apart."""
+    regions: list[Span] = []
+    words = [content.strip().encode() for content in contents]
+    for start, end in spans:
+        if start == end:
+            before = max(_shared(text[:start][::-1], word[::-1]) for word in words)
+            after = max(_shared(text[end:], word) for word in words)
+            start, end = (start - before, end) if before >= after else (start, end + after)
+        regions.append((start, end))
+    return regions
+
+
+def _shared(one: bytes, other: bytes) -> int:
+    """How many bytes two texts begin with in common."""
+    return next(
+        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
+
+
+def _parts_between(length: int, spans: Sequence[Span]) -> list[TextPart]:
+    """Parts of a text cut at empty spans, with the other spans spelled."""
+    parts: list[TextPart] = []
+    at = 0
+    for start, end in spans:
+        if start > at:
+            parts.append(TextPart(at, start))
+        if end > start:
+            parts.append(TextPart(start, end, spelled=True))
+        at = max(at, end)
+    return [*parts, TextPart(at, length)] if at < length or not parts else parts
+
+
+def _filled_in(rendered: str, marks: Marks, texts: Sequence[str]) -> tuple[str, list[TextPart]]:
+    """A rendering with the texts in place of their numbers, and its parts with these spelled."""
+    parts: list[TextPart] = []
+    written: list[str] = []
+    at = 0
+    for index, stretch in enumerate(re.split(f"{marks.opening}(\\d+){marks.closing}", rendered)):
+        text = texts[int(stretch)] if index % 2 else stretch
+        end = at + len(text.encode())
+        if end > at:
+            parts.append(TextPart(at, end, spelled=bool(index % 2)))
+        written.append(text)
+        at = end
+    return "".join(written), parts
+
+
+def _texts(message: Message) -> Iterable[str]:
+    """What a message says: all that is content and not markup."""
+    return (message.content, message.reasoning) if message.reasoning else (message.content,)
+
+
+def _with_texts(message: Message, change: Callable[[str], str]) -> Message:
+    content = change(message.content)
+    reasoning = change(message.reasoning) if message.reasoning else message.reasoning
+    if content == message.content and reasoning == message.reasoning:
+        return message
+    return replace(message, content=content, reasoning=reasoning)
+
+
+def _clean(text: str) -> str:
+    """The text as it can be encoded: surrogate pairs joined, lone surrogates replaced."""
+    return encode(text).decode()

@@ -1,0 +1,1 @@
+"""The scripted engine: answers by rules or from a file."""

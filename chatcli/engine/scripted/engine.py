@@ -1,0 +1,270 @@
+"""An engine without a model: ``--model scripted:`` answers by rules or from a file, the same way every time.
+
+For trying the terminal, for demonstrations and for tests. It is a whole engine: it counts tokens, fills a
+context, reuses a prefix, sees pictures, reasons, stops and can be interrupted.
+
+``scripted:``                        rules only (``script.py`` lists them)
+``scripted:answers.txt``             the answers of a transcript
+``scripted:delay=0.05``              seconds a token, to watch it stream
+``scripted:answers.txt,delay=0.05,context=200``
+"""
+
+import itertools
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from chatcli import __version__
+from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, Timings, Usage
+from chatcli.chat.window import ContextWindow, Window
+from chatcli.engine.answer import StopStrings
+from chatcli.engine.base import (
+    Cancellation,
+    Engine,
+    Event,
+    Finished,
+    LeftOut,
+    Prompt,
+    PromptProgress,
+    ReasoningDelta,
+    TextDelta,
+)
+from chatcli.engine.scripted.prompt import Piece, looked_at, pieces_of, seen, words_of
+from chatcli.engine.scripted.script import Script
+from chatcli.errors import UsageError
+from chatcli.sampling import SamplingParams
+
+PREFIX = "scripted:"
+DEFAULT_CONTEXT_SIZE = 4096
+_PATIENCE = 0.02  # longest sleep before the flag is looked at again, in seconds
+_MAX_DELAY = 60.0
+
+
+class ScriptedEngine(Engine):
+    """Implements ``engine.base.Engine`` without a model.
+
+    What its tokens are says ``scripted_prompt``.
+
+    Args:
+        script: what it answers.
+        context_size: tokens that prompt and answer share.
+        delay: seconds each generated token takes.
+        name: what the user calls it.
+    """
+
+    def __init__(
+        self,
+        script: Script | None = None,
+        *,
+        context_size: int = DEFAULT_CONTEXT_SIZE,
+        delay: float = 0.0,
+        name: str = PREFIX,
+    ) -> None:
+        self._script = script or Script()
+        self._context_size = context_size
+        self._delay = delay
+        self._model = ModelRef(name, architecture="scripted", context_size=context_size)
+        self._window = ContextWindow(context_size)
+        self._held: list[Piece] = []  # what a KV cache would hold
+        self._seeds = itertools.count(1)
+
+    @classmethod
+    def open(cls, spec: str) -> "ScriptedEngine":
+        """Make an engine from what follows ``--model``, such as ``scripted:answers.txt,delay=0.05``.
+
+        Raises:
+            UsageError: an option that does not exist or makes no sense.
+            ModelNotFound: the file is missing.
+            TranscriptError: the file is not a transcript.
+        """
+        paths, numbers = [], {"delay": 0.0, "context": float(DEFAULT_CONTEXT_SIZE)}
+        for part in filter(None, spec.partition(":")[2].split(",")):
+            key, equals, value = part.partition("=")
+            if equals and key in numbers:
+                numbers[key] = _number(key, value)
+            else:
+                paths.append(part)
+        if not paths:
+            return cls(context_size=int(numbers["context"]), delay=numbers["delay"])
+        path = Path(",".join(paths))
+        return cls(
+            Script.from_file(path),
+            context_size=int(numbers["context"]),
+            delay=numbers["delay"],
+            name=PREFIX + path.name,  # a whole path would leak who the user is
+        )
+
+    @property
+    def model(self) -> ModelRef:
+        """The model in use; there are no weights."""
+        return self._model
+
+    @property
+    def context_size(self) -> int:
+        """Tokens that prompt and answer share."""
+        return self._context_size
+
+    @property
+    def recommended(self) -> SamplingParams:
+        """The defaults."""
+        return SamplingParams()
+
+    @property
+    def no_vision_reason(self) -> str:
+        """Empty: it sees pictures."""
+        return ""
+
+    def prompt(
+        self, messages: Sequence[Message], params: SamplingParams, *, thinking: bool | None = None
+    ) -> Prompt:
+        """The prompt ``generate`` would read.
+
+        Raises:
+            ContextOverflow: as ``generate``.
+        """
+        messages, _ = looked_at(messages)
+        window, pieces = self._read(messages, params, remember=False)
+        text, tokens = "".join(p.rendered for p in pieces), tuple(p.token for p in pieces)
+        return Prompt(text, tokens, window.left_out)
+
+    def generate(
+        self,
+        messages: Sequence[Message],
+        params: SamplingParams,
+        *,
+        cancel: Cancellation | None = None,
+        thinking: bool | None = None,
+    ) -> Iterator[Event]:
+        """Answer the last message of the user's; see ``Engine.generate``. ``thinking=False`` skips reasoning.
+
+        Raises:
+            ContextOverflow: the system prompt and the last message alone do not fit.
+        """
+        start = time.monotonic()
+        cancel = cancel or Cancellation()
+        messages, unseen = looked_at(messages)
+        window, prompt = self._read(messages, params, remember=True)
+        params = params if params.seed is not None else params.with_seed(next(self._seeds))
+        if window.left_out:
+            yield LeftOut(window.left_out)
+        if unseen is not None:
+            yield unseen
+        cached = min(_common(self._held, prompt), len(prompt) - 1)
+        self._held = prompt[:]
+        yield PromptProgress(len(prompt), len(prompt), cached)
+        reply = self._script.reply(messages, params.seed or 0)
+        told = messages[-1].content if messages[-1].role is Role.ASSISTANT else ""
+        text = seen(messages, reply.text)
+        text = text.removeprefix(told) if text.startswith(told) else ""
+        reasoning = reply.reasoning if thinking is not False and not told else ""
+        answer = _Answer(params, self._context_size - len(prompt))
+        first = 0.0
+        for piece in _spoken(reasoning, text):
+            self._wait(cancel)
+            if cancel.is_set():
+                answer.finish_reason = FinishReason.INTERRUPTED
+                break
+            first = first or time.monotonic()
+            self._held.append(piece)
+            yield from answer.take(piece)
+            if answer.finish_reason is not None:
+                break
+        yield from answer.rest()
+        usage = Usage(len(prompt), cached, len(prompt) - cached, answer.tokens)
+        now = time.monotonic()
+        timings = Timings(0.0, (first or now) - start, now - (first or now))
+        reason = answer.finish_reason or FinishReason.END
+        versions = {"chatcli": __version__}
+        yield Finished(Generation(self._model, reason, params, usage, timings, versions, thinking))
+
+    @property
+    def state_conditions(self) -> str:
+        """The context size; the answers do not matter."""
+        return f"scripted 2 {self._context_size}"
+
+    def save_state(self) -> memoryview | None:
+        """The pieces held, in JSON."""
+        return memoryview(json.dumps(self._held).encode()) if self._held else None
+
+    def load_state(self, blob: bytes | memoryview) -> bool:
+        """Hold the pieces that were saved."""
+        try:
+            held = [Piece(str(t), bool(tag), str(shown)) for t, tag, shown in json.loads(bytes(blob))]
+        except (ValueError, TypeError):
+            return False
+        self._held = held
+        return True
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def _read(
+        self, messages: Sequence[Message], params: SamplingParams, *, remember: bool
+    ) -> tuple[Window, list[Piece]]:
+        window = self._window.choose(messages, params, lambda some: len(pieces_of(some)), remember=remember)
+        return window, pieces_of([messages[i] for i in window.kept])
+
+    def _wait(self, cancel: Cancellation) -> None:
+        end = time.monotonic() + self._delay
+        while not cancel.is_set() and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _PATIENCE))
+
+
+class _Answer:
+    """Turns pieces into events and knows when to stop."""
+
+    def __init__(self, params: SamplingParams, room: int) -> None:
+        self.tokens = 0
+        self.finish_reason: FinishReason | None = None
+        self._limit = min(params.max_tokens or room, room)
+        self._stops = StopStrings(params.stop)
+        self._reasons = False
+
+    def take(self, piece: Piece) -> Iterator[Event]:
+        text = piece.text
+        self.tokens += 1
+        if piece.is_tag:
+            self._reasons = text == "<think>"
+            if text == "</assistant>":
+                self.finish_reason = FinishReason.END
+        elif self._reasons:
+            yield ReasoningDelta(text)
+        elif shown := self._stops.feed(text):
+            yield TextDelta(shown)
+        if self._stops.found is not None:
+            self.finish_reason = FinishReason.STOP
+        elif self.finish_reason is None and self.tokens >= self._limit:
+            self.finish_reason = FinishReason.LENGTH
+
+    def rest(self) -> Iterator[Event]:
+        """What was held back as the possible beginning of a stop string."""
+        if held := self._stops.finish():
+            yield TextDelta(held)
+
+
+def _spoken(reasoning: str, text: str) -> Iterator[Piece]:
+    if reasoning:
+        yield Piece("<think>", is_tag=True)
+        yield from words_of(reasoning)
+        yield Piece("</think>", is_tag=True)
+    yield from words_of(text)
+    yield Piece("</assistant>", is_tag=True)
+
+
+def _common(left: Sequence[Piece], right: Sequence[Piece]) -> int:
+    return sum(
+        1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False))
+    )
+
+
+def _number(key: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    low, high = (0.0, _MAX_DELAY) if key == "delay" else (8.0, 1e9)
+    if not low <= number <= high:
+        raise UsageError(f"scripted: {key} must be a number from {low:g} to {high:g}, not {value!r}")
+    return number

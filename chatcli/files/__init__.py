@@ -1,0 +1,1 @@
+"""What every file of ours needs: durable appends, replacement, partial files, locks. The ground floor."""

@@ -1,0 +1,1 @@
+"""Which model and context fit this machine."""

@@ -1,0 +1,1 @@
+"""Blind duels between contenders."""

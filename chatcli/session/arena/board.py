@@ -1,0 +1,164 @@
+"""The standings of those who met in blind duels, from the feedback log."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chatcli.feedback.answers import Answer
+from chatcli.feedback.bradley_terry import (
+    Duel,
+    Standing,
+    competitor,
+    duel_of,
+    leaderboard,
+    position_bias,
+    win_matrix,
+)
+from chatcli.feedback.proportion import Proportion
+from chatcli.feedback.records import Comparison, Judgement
+from chatcli.session.arena.arena import PREFIX
+
+_HASH_LENGTH = 8
+
+
+class Names:
+    """Tells competitors apart by what differs: the model, else its file, else how it was asked.
+
+    Answers of one model that were made with different parameters, or with and without reasoning, are two
+    competitors, and so are those of two files under one name; the seed does not count.
+
+    Args:
+        answers: all that take part.
+    """
+
+    def __init__(self, answers: Iterable[Answer]) -> None:
+        self._files: dict[str, set[str]] = {}
+        self._counts: Counter[str] = Counter()
+        self._values: dict[str, dict[str, Counter[str]]] = {}
+        for answer in answers:
+            name = competitor(answer)
+            self._counts[name] += 1
+            self._files.setdefault(name, set()).add(_sha256(answer))
+            known = self._values.setdefault(name, {})
+            for parameter, value in _parameters(answer).items():
+                known.setdefault(parameter, Counter())[str(value)] += 1
+
+    def __call__(self, answer: Answer) -> str:
+        """Who answered."""
+        name = competitor(answer)
+        parts = [name]
+        if len(self._files.get(name, ())) > 1:
+            parts.append(f"#{_sha256(answer)[:_HASH_LENGTH]}")
+        count = self._counts[name]  # a parameter that some answers lack varies too
+        varied = {p for p, found in self._values.get(name, {}).items() if set(found.values()) != {count}}
+        parts += [f"{p}={v}" for p, v in _parameters(answer).items() if p in varied]
+        return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """The standings.
+
+    Attributes:
+        standings: the strongest first.
+        matrix: for each standing, in that order, how often it beat each other; a tie is half a win.
+        duels: how many there were.
+        both_bad: in how many of them neither was good enough.
+        alike: comparisons besides, of answers whose records do not tell who is who.
+        bias: in how many of the decided duels the left one won.
+    """
+
+    standings: tuple[Standing, ...]
+    matrix: tuple[tuple[float, ...], ...]
+    duels: int
+    both_bad: int
+    alike: int
+    bias: Proportion
+
+
+def comparisons(records: Iterable[Judgement], *, run: str = "", everything: bool = False) -> list[Comparison]:
+    """The blind comparisons that make a board.
+
+    Args:
+        records: that count.
+        run: of this run of the arena only, or of those whose names begin so.
+        everything: those of chats too.
+    """
+    found = []
+    for record in records:
+        if not isinstance(record, Comparison) or not record.blind:
+            continue
+        target = record.target.transcript if record.target is not None else ""
+        if (everything and not run) or target.startswith(PREFIX + run):
+            found.append(record)
+    return found
+
+
+def board_of(records: Sequence[Comparison]) -> Board:
+    """The board of some comparisons."""
+    name = Names(answer for record in records for answer in record.answers)
+    duels: list[Duel] = []
+    both_bad = 0
+    for record in records:
+        duel = duel_of(record, name)
+        if duel is not None:
+            duels.append(duel)
+            both_bad += record.winner == "both_bad"
+    standings = leaderboard(duels)
+    matrix = win_matrix(duels, [s.name for s in standings])
+    return Board(
+        tuple(standings),
+        tuple(tuple(row) for row in matrix),
+        len(duels),
+        both_bad,
+        len(records) - len(duels),
+        position_bias(duels),
+    )
+
+
+def board_record(board: Board) -> dict[str, Any]:
+    """The board as JSON."""
+    names = [standing.name for standing in board.standings]
+    low, high = board.bias.interval
+    return {
+        "duels": board.duels,
+        "both_bad": board.both_bad,
+        "alike": board.alike,
+        "standings": [
+            {
+                "name": s.name,
+                "strength": s.strength,
+                "low": s.low,
+                "high": s.high,
+                "elo": s.elo,
+                "wins": s.wins,
+                "losses": s.losses,
+                "ties": s.ties,
+                "group": s.group,
+            }
+            for s in board.standings
+        ],
+        "wins": {
+            name: dict(zip(names, row, strict=True)) for name, row in zip(names, board.matrix, strict=True)
+        },
+        "left_wins": {"won": board.bias.part, "decided": board.bias.whole, "low": low, "high": high},
+    }
+
+
+def _sha256(answer: Answer) -> str:
+    model = answer.provenance.model if answer.provenance else None
+    return (model.sha256 if model else None) or ""
+
+
+def _parameters(answer: Answer) -> dict[str, Any]:
+    provenance = answer.provenance
+    if provenance is None:
+        return {}
+    given: dict[str, Any] = dict(provenance.parameters or {})
+    given.pop("seed", None)
+    if provenance.model is not None and provenance.model.context_size:
+        given["ctx_size"] = provenance.model.context_size
+    if provenance.thinking is not None:
+        given["think"] = str(provenance.thinking).lower()  # as it is typed for a contender
+    return given

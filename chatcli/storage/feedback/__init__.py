@@ -1,0 +1,1 @@
+"""The feedback log and the guideline on disk."""

@@ -1,0 +1,195 @@
+"""The part of an answer that has come so far, on disk, so that it outlives a process that dies meanwhile.
+
+A journal lies in a hidden folder of the transcripts folder while an answer comes, and is removed when the
+answer is in the transcript. One that is still there when nobody holds its conversation was left by a process
+that was killed or crashed; ``TranscriptStore`` then writes its words into the transcript, as an interrupted
+answer.
+
+A journal is lines of JSON: first what is known of the answer, then the words, some at a time. Nothing waits
+for the disk: what was written survives the process that wrote it; a power cut may take the last seconds.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from chatcli.chat.conversation import Conversation, Node
+from chatcli.chat.message import Message, Role
+from chatcli.chat.transcript import provenance
+from chatcli.files.durable import FILE_MODE, make_private_folder
+
+#: The folder of the journals, in the transcripts folder.
+FOLDER = ".answering"
+_PAUSE = 0.2  # seconds between writes, so that a fast model is not slowed
+_VERSION = 1
+
+
+class Part(NamedTuple):
+    """What a journal holds.
+
+    Attributes:
+        conversation: the name of the conversation.
+        node: the answer as far as it came.
+        written_ns: when the last words came, nanoseconds since the epoch.
+    """
+
+    conversation: str
+    node: Node
+    written_ns: int
+
+
+class PartialAnswer:
+    """Writes down an answer that is coming. A disk that refuses costs the journal, not the chat.
+
+    Args:
+        path: of the journal; it appears with the first words.
+        conversation: name of the conversation.
+        node: the answer before anything came: its id, place and provenance, and the words it goes on from.
+    """
+
+    def __init__(self, path: Path, conversation: str, node: Node) -> None:
+        self._path = path
+        self._waiting = [_head(conversation, node)]
+        self._next_write = 0.0
+        self._file: int | None = None
+        self._gave_up = False
+
+    def add(self, text: str = "", *, reasoning: str = "") -> None:
+        """Take the next words of the answer or its reasoning; they are written now, or with later ones."""
+        if self._gave_up:
+            return
+        self._waiting.append({"reasoning": reasoning} if reasoning else {"text": text})
+        now = time.monotonic()
+        if now >= self._next_write:
+            self._next_write = now + _PAUSE
+            self._write()
+
+    def discard(self) -> None:
+        """The answer is in the transcript, or nothing came: remove the journal."""
+        self.close()
+        if self._gave_up or self._next_write:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Leave the journal as it is; what follows is not written."""
+        self._gave_up = True
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _write(self) -> None:
+        try:
+            if self._file is None:
+                make_private_folder(self._path.parent)
+                self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
+            os.write(self._file, b"".join(json.dumps(line).encode() + b"\n" for line in self._waiting))
+        except OSError:
+            self.close()
+        self._waiting.clear()
+
+
+def journal_path(folder: Path, conversation: str) -> Path:
+    """Where the journal of a conversation lies.
+
+    Args:
+        folder: the transcripts folder.
+        conversation: its name, which may be longer than the name of a file.
+    """
+    name = hashlib.sha256(conversation.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return folder / FOLDER / f"{name}.jsonl"
+
+
+def journals(folder: Path) -> Iterator[Path]:
+    """The journals that lie in a transcripts folder, those of answers that are just coming among them."""
+    with contextlib.suppress(OSError):
+        yield from sorted(p for p in (folder / FOLDER).iterdir() if p.suffix == ".jsonl")
+
+
+def read_part(path: Path) -> Part | None:
+    """What a journal holds, up to where it is torn; None if there is none, or no word in it."""
+    try:
+        with path.open("rb") as file:
+            written_ns = os.fstat(file.fileno()).st_mtime_ns
+            lines = file.read().split(b"\n")[:-1]
+    except OSError:
+        return None
+    records = list(_records(lines))
+    if not records:
+        return None
+    texts = [r["text"] for r in records if isinstance(r.get("text"), str)]
+    reasonings = [r["reasoning"] for r in records if isinstance(r.get("reasoning"), str)]
+    node = _node(records[0], "".join(texts), "".join(reasonings) or None)
+    name = records[0].get("conversation")
+    if node is None or not isinstance(name, str) or not (texts or reasonings):
+        return None
+    return Part(name, node, written_ns)
+
+
+def missing_node(conversation: Conversation, part: Part) -> Node | None:
+    """The part as it fits into its conversation; None if the answer is there already.
+
+    Somebody may have edited the transcript meanwhile: the words are kept all the same.
+    """
+    node = part.node
+    known = {n.id: n for n in conversation.nodes}
+    there = known.get(node.id)
+    if there is not None and there.message.content.startswith(node.message.content):
+        return None
+    number = node.id if there is None and node.id > 0 else conversation.next_id
+    parent = node.parent if node.parent is None or node.parent in known else conversation.head
+    return Node(number, parent, node.message, node.extra)
+
+
+def _head(conversation: str, node: Node) -> dict[str, Any]:
+    message = node.message
+    head: dict[str, Any] = {
+        "partial": _VERSION,
+        "conversation": conversation,
+        "id": node.id,
+        "parent": node.parent,
+        "extra": dict(node.extra),
+    }
+    if message.generation is not None:
+        head["model"] = provenance.model_attributes(message.generation)
+        head["answer"] = provenance.answer_attributes(message.generation)
+    if message.content:
+        head["text"] = message.content
+    if message.reasoning:
+        head["reasoning"] = message.reasoning
+    return head
+
+
+def _records(lines: list[bytes]) -> Iterator[dict[str, Any]]:
+    """The lines that are whole, up to the first that is not."""
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            return
+        if not isinstance(record, dict):
+            return
+        yield record
+
+
+def _node(head: Mapping[str, Any], text: str, reasoning: str | None) -> Node | None:
+    number, parent = head.get("id"), head.get("parent")
+    if head.get("partial") != _VERSION or type(number) is not int or type(parent) not in {int, type(None)}:
+        return None
+    facts = provenance.model_facts(_strings(head.get("model")))
+    generation = provenance.generation(facts, _strings(head.get("answer")))
+    return Node(
+        number, parent, Message(Role.ASSISTANT, text, reasoning, generation), _strings(head.get("extra"))
+    )
+
+
+def _strings(value: Any) -> dict[str, str]:
+    """A mapping of strings, whatever a damaged journal holds in its place."""
+    if not isinstance(value, dict):
+        return {}
+    return {key: text for key, text in value.items() if isinstance(text, str)}

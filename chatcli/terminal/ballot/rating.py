@@ -1,0 +1,189 @@
+"""Rating past answers one after the other, with single keys."""
+
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from chatcli.chat.conversation import Conversation, Node
+from chatcli.chat.message import Role
+from chatcli.chat.pictures import in_words
+from chatcli.errors import StorageError
+from chatcli.feedback.reasons import label, vocabulary
+from chatcli.feedback.records import Rating, Thumb
+from chatcli.session.judging import Judge
+from chatcli.session.verdict_words import Verdict
+from chatcli.terminal.ballot.question import QUIT, Key, vote
+from chatcli.terminal.screen import Screen
+from chatcli.terminal.verdicts import verdict_of
+
+_SCORES = "1234567890"  # 0 is 10
+_GOOD = Key("good", ("up",), "↑ good")
+_BAD = Key("bad", ("down",), "↓ bad")
+_SCORE = [Key(digit, (digit,), "1-9, 0 score" if digit == "1" else "") for digit in _SCORES]
+_REASON = Key("reason", ("r",), "r reason")
+_COMMENT = Key("comment", ("c",), "c comment")
+_NEXT = Key("next", ("n", "right", "enter", " "), "n next")
+_PREVIOUS = Key("previous", ("p", "left"), "p previous")
+_UNRATE = Key("unrate", ("u",), "u unrate")
+_BACK = Key("back", ("enter", "escape"), "Enter done")
+_LETTERS = "123456789"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An answer that can be rated.
+
+    Attributes:
+        conversation: it is in.
+        node: the answer.
+    """
+
+    conversation: Conversation
+    node: Node
+
+
+class RatingSession:
+    """Answer after answer, until there are no more or the person leaves.
+
+    Args:
+        items: the answers in the order they come; asked for when they are needed.
+        judge: keeps the judgements.
+        screen: where answers are shown.
+
+    Attributes:
+        seen: the answers that were shown.
+        rated: those that were rated: conversation and message.
+    """
+
+    def __init__(self, items: Iterator[Item], judge: Judge, screen: Screen) -> None:
+        self._items = items
+        self._judge = judge
+        self._screen = screen
+        self.seen: list[Item] = []
+        self.rated: set[tuple[str, int]] = set()
+
+    def hold(self) -> None:
+        """Hold the session; Ctrl-C ends it, and what was rated is kept."""
+        former = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a key where it is asked for; else for later
+        try:
+            with self._screen.keyboard.held():
+                self._go()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            signal.signal(signal.SIGINT, former)
+
+    def _go(self) -> None:
+        at = 0
+        while (item := self._at(at)) is not None:
+            self._show(item)
+            step = self._ask(item, first=at == 0)
+            if step == 0:
+                return
+            self._screen.text("")
+            at = max(0, at + step)
+
+    def _at(self, index: int) -> Item | None:
+        self.seen += islice(self._items, max(0, index + 1 - len(self.seen)))
+        return self.seen[index] if index < len(self.seen) else None
+
+    def _ask(self, item: Item, *, first: bool) -> int:
+        """Take keys until the person goes on (1), back (-1) or leaves (0)."""
+        while True:
+            rating = self._judge.rating(item.conversation, item.node.id)
+            keys = [_GOOD, _BAD, *_SCORE, _NEXT, *(() if first else (_PREVIOUS,))]
+            keys += [_REASON, _COMMENT, _UNRATE] if rating is not None else []
+            chosen = vote(self._screen, _question(rating), [*keys, QUIT])
+            self._screen.keyboard.take()
+            if chosen in {_NEXT.means, _PREVIOUS.means, QUIT.means}:
+                return {_NEXT.means: 1, _PREVIOUS.means: -1}.get(chosen, 0)
+            self._obey(item, chosen, rating)
+
+    def _obey(self, item: Item, chosen: str, rating: Rating | None) -> None:
+        if chosen == _UNRATE.means:
+            with_former = self._judge.retract(item.conversation, item.node.id)
+            self._screen.note(
+                f"(not rated any more; it was {verdict_of(with_former)})" if with_former else ""
+            )
+            self.rated.discard((item.conversation.id, item.node.id))
+        elif chosen == _REASON.means and rating is not None:
+            self._reasons(item, rating)
+        elif chosen == _COMMENT.means and rating is not None:
+            comment = self._line("comment: ", rating.comment or "")
+            if comment is not None:
+                self._rate(item, Verdict(rating.thumb, rating.score, rating.reasons, comment or None), None)
+        elif chosen in _SCORES:
+            self._rate(item, Verdict(None, int(chosen) or 10), rating)
+        else:
+            self._rate(item, Verdict(1 if chosen == _GOOD.means else -1, None), rating)
+
+    def _reasons(self, item: Item, rating: Rating) -> None:
+        """Choose reasons by their numbers; each key adds one or takes it away."""
+        thumb: Thumb = 1 if rating.good else -1
+        known = list(vocabulary(thumb))
+        keys = [
+            Key(reason, (digit,), f"{digit} {label(reason)}")
+            for digit, reason in zip(_LETTERS, known, strict=False)
+        ]
+        reasons = list(rating.reasons)
+        while True:
+            said = ", ".join(map(label, reasons)) or "none"
+            try:
+                chosen = vote(self._screen, f"Reasons ({said}):", [*keys, _BACK])
+            except KeyboardInterrupt:
+                return
+            if chosen == _BACK.means:
+                break
+            if chosen in reasons:
+                reasons.remove(chosen)
+            else:
+                reasons.append(chosen)
+        if tuple(reasons) != rating.reasons:
+            self._rate(item, Verdict(rating.thumb, rating.score, tuple(reasons), rating.comment), None)
+
+    def _rate(self, item: Item, verdict: Verdict, former: Rating | None) -> None:
+        said = verdict.after(former)
+        try:
+            self._judge.rate(
+                item.conversation,
+                item.node.id,
+                thumb=said.thumb,
+                score=said.score,
+                reasons=said.reasons,
+                comment=said.comment,
+                origin="rate",
+            )
+        except StorageError as error:
+            self._screen.error(f"not saved yet: {error} (the next judgement and the end try again)")
+        self.rated.add((item.conversation.id, item.node.id))
+        rating = self._judge.rating(item.conversation, item.node.id)
+        self._screen.note(f"({verdict_of(rating)})" if rating is not None else "(rated)")
+
+    def _line(self, question: str, default: str) -> str | None:
+        """A line of text; None: Ctrl-C or Ctrl-D."""
+        from prompt_toolkit import PromptSession
+
+        try:
+            return PromptSession[str]().prompt(question, default=default).strip()
+        except (KeyboardInterrupt, EOFError):
+            return None
+
+    def _show(self, item: Item) -> None:
+        conversation, node = item.conversation, item.node
+        question = question_of(conversation, node)
+        title = " ".join((conversation.title or conversation.id).split())
+        model = node.message.generation.model.name if node.message.generation else "unknown"
+        self._screen.note(f"{title} · {conversation.started:%Y-%m-%d} · {model}")
+        self._screen.text(f"> {question}")
+        self._screen.answer(node.message.content)
+
+
+def question_of(conversation: Conversation, node: Node) -> str:
+    """What an answer answers."""
+    path = conversation.path(node.parent) if node.parent is not None else []
+    return next((in_words(n.message) for n in reversed(path) if n.message.role is Role.USER), "")
+
+
+def _question(rating: Rating | None) -> str:
+    return f"{verdict_of(rating) if rating is not None else 'Not rated'}:"
