@@ -9,47 +9,39 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "chatcli"
-# A room may import itself and the rooms named after it.
+# The rooms from the ground floor up; a room may import itself and the rooms on lower floors.
+FLOORS = (
+    ("errors",),
+    ("words", "sampling"),
+    ("settings",),
+    ("files",),
+    ("chat",),
+    ("engine", "feedback"),
+    ("storage",),
+    ("library",),
+    ("datasets", "retrieval"),
+    ("training", "tools"),
+    ("session",),
+    ("app",),
+    ("terminal",),
+    ("cli",),
+)
 ALLOWED = {
-    "words": set(),
-    "errors": set(),
-    "sampling": {"errors"},
-    "settings": {"errors", "sampling"},
-    "chat": {"errors", "sampling"},
-    "engine": {"errors", "sampling", "settings", "chat"},
-    "feedback": {"errors", "sampling", "chat"},
-    "library": {"errors", "sampling", "settings", "chat", "engine"},
-    "storage": {"errors", "sampling", "settings", "chat", "feedback"},
-    "training": {"errors", "sampling", "settings", "chat", "engine", "feedback", "library"},
-    "session": {"errors", "sampling", "settings", "chat", "engine", "feedback", "library", "storage"},
-    "terminal": {
-        "errors",
-        "sampling",
-        "settings",
-        "chat",
-        "engine",
-        "feedback",
-        "library",
-        "storage",
-        "session",
-    },
-    "cli": {
-        *("errors", "sampling", "settings", "chat", "engine", "feedback"),
-        *("library", "storage", "training", "session", "terminal"),
-    },
+    room: {r for lower in FLOORS[:n] for r in lower} for n, floor in enumerate(FLOORS) for room in floor
 }
 DOORS = {
-    "llama_cpp": "engine/llama/native.py",
-    "huggingface_hub": "library/",
-    "rich": "terminal/",
-    "prompt_toolkit": "terminal/",
-    "typer": "cli/",
-    "jinja2": "engine/template",
-    "PIL": "engine/pictures.py",
-    "torch": "training/",
-    "transformers": "training/",
-    "trl": "training/",
-    "peft": "training/",
+    "llama_cpp": ("engine/llama/native.py",),
+    "huggingface_hub": ("library/hub/", "datasets/upload.py"),
+    "rich": ("terminal/", "cli/"),
+    "markdown_it": ("terminal/",),
+    "prompt_toolkit": ("terminal/",),
+    "typer": ("cli/",),
+    "jinja2": ("engine/llama/template",),
+    "PIL": ("engine/pictures.py",),
+    "torch": ("training/",),
+    "transformers": ("training/",),
+    "trl": ("training/",),
+    "peft": ("training/",),
 }
 HEAVY = {"llama_cpp", "huggingface_hub", "prompt_toolkit", "torch", "transformers", "numpy", "jinja2", "PIL"}
 # Modules that subclass what a heavy library offers; they are themselves imported only when needed.

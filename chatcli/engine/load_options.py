@@ -74,7 +74,7 @@ class LoadOptions:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """The options that the settings ask for. ``library/fit/plan.py`` then decides what fits this machine."""
+        """The options that the settings ask for. ``library/fit/plan.py`` decides what fits this machine."""
         all_layers = settings.gpu_layers in ("auto", "all")
         return cls(
             context_size=settings.ctx_size or None,
