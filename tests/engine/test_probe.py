@@ -17,7 +17,8 @@ import pytest
 
 from chatcli.engine.base import Cancellation
 from chatcli.engine.load_options import LoadOptions
-from chatcli.engine.trial.probe import child_environment, interpreter, probe, try_model
+from chatcli.engine.trial.probe import probe, try_model
+from chatcli.engine.trial.process import child_environment, interpreter
 from chatcli.engine.trial.verdict import TrialOutcome, TrialVerdict
 from chatcli.engine.trial.verdict_cache import VerdictCache, file_identity, machine_identity
 from chatcli.errors import InvalidModel, ModelCrashed, ModelError, ModelNotFound
@@ -322,7 +323,7 @@ def test_an_odd_executable_is_replaced(executable: str) -> None:
     """Embedded and wrapped Pythons do not always say who they are; one is found beside the library."""
     script = (
         f"import sys; sys.executable = {executable}\n"
-        "from chatcli.engine.trial.probe import interpreter; print(interpreter())"
+        "from chatcli.engine.trial.process import interpreter; print(interpreter())"
     )
     command, environment = [sys.executable, "-c", script], child_environment(os.environ)
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,10 +12,12 @@ import typer
 from chatcli.cli.models.context import Name, Shelf
 from chatcli.errors import ModelNotFound, StorageError, UsageError
 from chatcli.library.stores.local_model import size_of
+from chatcli.settings import Settings
 from chatcli.words import byte_size
 
 if TYPE_CHECKING:
     from chatcli.engine.gguf import Header
+    from chatcli.library.names.finding import Located
     from chatcli.library.stores import LocalModel
     from chatcli.terminal.progress import Reading
 
@@ -43,20 +46,21 @@ def import_(
     from chatcli.engine.gguf import check, check_projector, read_header
     from chatcli.files.locked_update import update
     from chatcli.library.names.aliases import decode_registry
-    from chatcli.library.names.finding import files_at
+    from chatcli.library.names.finding import Located, files_at
     from chatcli.library.projector_lookup import named_projector
 
     shelf = Shelf.of(context)
     files = files_at(str(file))
     if files is None:
         raise ModelNotFound(f"no model file at {file}")
-    header = read_header(files[0])
-    check(header)
+    header = check(read_header(files[0]))[0]
     called, place = _called(shelf, files[0], name), files[0].absolute()
     said = named_projector(projector).absolute() if projector is not None else None
     if said is not None:
         check_projector(read_header(said), header)
     seen_by = said or _projector_beside(shelf, place, header)
+    settings = replace(shelf.settings, projector=str(said)) if said is not None else shelf.settings
+    _try(shelf, settings, Located(called, files, projector=seen_by))
     if copy:
         _copied(shelf, files, called, seen_by)
     else:
@@ -64,6 +68,20 @@ def import_(
         update(kept, lambda data: decode_registry(data, str(kept)).with_file(called, place, said).encode())
     sees = f", sees pictures with {seen_by.name}" if seen_by is not None else ""
     shelf.note(f"{called}: {header.describe()}{sees}; chatcli -m {shlex.quote(called)}")
+
+
+def _try(shelf: Shelf, settings: Settings, found: "Located") -> None:
+    """Try a model in a child process, as its first chat would.
+
+    Raises:
+        ModelError: it cannot be used, or not with the projector that the user named.
+    """
+    from chatcli.library.opening import try_files
+
+    def on_trial() -> None:
+        shelf.note(f"trying {found.path.name} in a child process")
+
+    try_files(found, settings, shelf.invocation.paths, shelf.note, on_trial)
 
 
 def _called(shelf: Shelf, file: Path, name: str | None) -> str:

@@ -1,8 +1,6 @@
 """Tries a model in this process, which may die of it; ``probe.py`` starts it as a child.
 
-The task comes as one JSON line on standard input, which then stays open: when it closes, the parent is gone,
-and the reason to go on with it. The finding goes to standard output as one JSON line; what llama.cpp or a
-driver prints goes to standard error.
+The task and the finding are one JSON line each (``process.py``).
 """
 
 import contextlib
@@ -13,21 +11,20 @@ import os
 import signal
 import struct
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from chatcli.chat.message import Message, Picture, Role
 from chatcli.engine.gguf import read_header
 from chatcli.engine.llama.loading import LoadedModel, load_model
 from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.trial.process import take_task
 from chatcli.errors import ModelError, TemplateError
 
 CONTEXT_SIZE = 256
 _PROMPT_TOKENS = 40  # a prompt and a single token take different kernels: the choice is made by batch size
-_ORPHANED = 75
 _TEMPLATE_SECONDS = 20  # of the processor, for rendering the chat template; a rendering stops itself at 10
 _TEMPLATE_MEMORY = 2 << 30  # bytes; Python and jinja2 take a tenth of it
 # Letters outside any one vocabulary, so that the fall back to bytes runs too.
@@ -191,31 +188,10 @@ def finding(path: Path, options: LoadOptions) -> dict[str, Any]:
     return {"outcome": "ok", "reason": ""}
 
 
-def _die_quietly() -> None:
-    """No core file of a model's size, no crash window; if memory runs out, this process is killed first."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "win32":
-        ctypes.windll.kernel32.SetErrorMode(0x0001 | 0x0002)
-
-
-def _die_with_parent(stdin: BinaryIO) -> None:
-    stdin.read()
-    os._exit(_ORPHANED)
-
-
 def main() -> None:
     """The child's whole life."""
-    _die_quietly()
-    path, options = _decode_task(sys.stdin.buffer.readline())
-    threading.Thread(target=_die_with_parent, args=(sys.stdin.buffer,), daemon=True).start()
-    answers = os.dup(1)
-    os.dup2(2, 1)  # from here on, whatever is printed is not the answer
-    result = finding(path, options)
+    task, answers = take_task()
+    result = finding(*_decode_task(task))
     os.write(answers, json.dumps(result).encode() + b"\n")
     os._exit(0)  # a driver's clean-up at exit is not what is being tried
 

@@ -4,6 +4,7 @@ import signal
 from dataclasses import dataclass
 from enum import StrEnum
 
+from chatcli.engine.trial.process import signal_name
 from chatcli.errors import ModelCrashed, ModelError
 
 # What a CPU does on instructions it lacks: POSIX signals by name, exception codes of Windows.
@@ -59,12 +60,7 @@ class TrialVerdict:
     @property
     def signal_name(self) -> str:
         """``SIGILL``, or the code in hexadecimal; '' without a crash."""
-        if not self.signal:
-            return ""
-        try:
-            return signal.Signals(self.signal).name
-        except ValueError:
-            return f"{self.signal:#x}"
+        return signal_name(self.signal)
 
     def raise_for_failure(self) -> None:
         """Do nothing when the model may be loaded.
