@@ -11,9 +11,11 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -35,6 +37,8 @@ PATIENCE = 10.0
 TailRepair = Callable[[BinaryIO, int], bytes]
 
 _BATCH = 2**20
+_BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_FLAGS = os.O_RDWR | os.O_APPEND | _BINARY
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full; free some space and try again",
@@ -66,6 +70,33 @@ def storage_error(action: str, path: Path, error: OSError) -> StorageError:
     reason = _ADVICE.get(error.errno or 0) or (error.strerror or str(error)).lower()
     name = str(path)
     return StorageError(f"cannot {action} {name if name.isprintable() else repr(name)}: {reason}")
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file for reading. A pipe or a device is refused rather than waited for.
+
+    Raises:
+        OSError: it cannot be opened, or is not a regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | _BINARY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        _refuse_pipe(descriptor, path)
+        if stat.S_ISCHR(os.fstat(descriptor).st_mode):  # such as /dev/zero, which never ends
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_regular(path: Path, most: int = -1) -> bytes:
+    """All of a file, or its first ``most`` bytes.
+
+    Raises:
+        OSError: as ``open_regular``.
+    """
+    with open_regular(path) as file:
+        return file.read(most)
 
 
 def end_line(file: BinaryIO, size: int) -> bytes:
@@ -160,9 +191,13 @@ class AppendFile:
             except OSError as error:
                 raise storage_error("open", self.path, error) from error
             try:
+                _refuse_pipe(descriptor, self.path)
                 self._lock(descriptor, deadline)
                 if _is_at(descriptor, self.path):
                     return descriptor
+            except OSError as error:
+                os.close(descriptor)
+                raise storage_error("open", self.path, error) from error
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -170,14 +205,11 @@ class AppendFile:
 
     def _lock(self, descriptor: int, deadline: float) -> None:
         pause = 0.001
-        try:
-            while not _try_lock(descriptor):
-                if time.monotonic() >= deadline:
-                    raise Locked(f"{self.path} is in use by another process; try again when it has ended")
-                time.sleep(pause)
-                pause = min(2 * pause, 0.05)
-        except OSError as error:
-            raise storage_error("lock", self.path, error) from error
+        while not _try_lock(descriptor):
+            if time.monotonic() >= deadline:
+                raise Locked(f"{self.path} is in use by another process; try again when it has ended")
+            time.sleep(pause)
+            pause = min(2 * pause, 0.05)
 
     def _follow_replacement(self, descriptor: int) -> None:
         """An editor that saves by renaming puts another file in place of the one held: go on with that."""
@@ -304,9 +336,6 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-_FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-
-
 def _open_to_append(path: Path, exists: bool | None) -> int:
     """A descriptor; what ``exists`` means says ``AppendFile.hold``."""
     if exists is not False:
@@ -323,6 +352,12 @@ def _open_to_append(path: Path, exists: bool | None) -> int:
         return os.open(path, _FLAGS | os.O_CREAT, FILE_MODE)  # O_CREAT: it may be a link to nowhere yet
     _set_mode(path, FILE_MODE)
     return descriptor
+
+
+def _refuse_pipe(descriptor: int, path: Path) -> None:
+    """Nothing that is kept lies in a pipe, and whoever waits for one may wait for ever."""
+    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        raise OSError(errno.EINVAL, "it is a pipe, not a file; remove it", str(path))
 
 
 def _set_mode(path: Path, mode: int) -> None:

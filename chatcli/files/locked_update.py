@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from chatcli.files.durable import PATIENCE, AppendFile, atomic_write, storage_error
+from chatcli.files.durable import PATIENCE, AppendFile, atomic_write, read_regular, storage_error
 
 
 def update(path: Path, change: Callable[[bytes], bytes]) -> None:
@@ -19,7 +19,7 @@ def update(path: Path, change: Callable[[bytes], bytes]) -> None:
     with AppendFile(path.with_name(f".{path.name}.lock")) as lock:
         lock.hold(patience=PATIENCE)
         try:
-            former = path.read_bytes()
+            former = read_regular(path)
         except FileNotFoundError:
             former = b""
         except OSError as error:

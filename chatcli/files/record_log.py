@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
 
 from chatcli.errors import DataError, StorageError
-from chatcli.files.durable import PATIENCE, AppendFile, TailRepair, atomic_write, end_line, storage_error
+from chatcli.files.durable import (
+    PATIENCE,
+    AppendFile,
+    TailRepair,
+    atomic_write,
+    end_line,
+    open_regular,
+    storage_error,
+)
 
 T = TypeVar("T")
 
@@ -132,7 +140,7 @@ class RecordLog(Generic[T]):
         """
         decode = self._decode
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 number = 0
                 while line := file.readline(self._longest):
                     number += 1

@@ -7,7 +7,7 @@ from chatcli.chat.conversation import Node
 from chatcli.chat.message import Message
 from chatcli.engine.base import Event, LeftOut, ReasoningDelta, TextDelta, Unseen
 from chatcli.storage.transcripts.log import NoLog, TranscriptLog
-from chatcli.storage.transcripts.partial import PartialAnswer
+from chatcli.storage.transcripts.partial import AnswerJournal
 
 #: Attribute of an answer that goes on from another one, which was cut; that one's id.
 CONTINUES = "continues"
@@ -58,7 +58,7 @@ class Draft:
         self._reasoning = [begun.reasoning] if begun and begun.reasoning else []
         self.grown = False
         self._remarks: dict[str, str] = {}
-        self._journal: PartialAnswer | None = None
+        self._journal: AnswerJournal | None = None
 
     def begin(self, node: Node, log: TranscriptLog | NoLog) -> None:
         """From now on, keep what comes where it outlives this process.

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from chatcli.files.durable import AppendFile, atomic_write, storage_error
+from chatcli.files.durable import AppendFile, atomic_write, read_regular, storage_error
 
 #: Longer texts (a pasted file) are not kept.
 LONGEST = 32_768
@@ -28,7 +28,7 @@ class InputHistory:
             StorageError: it cannot be read.
         """
         try:
-            data = self._path.read_bytes()
+            data = read_regular(self._path)
         except FileNotFoundError:
             return []
         except OSError as error:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chatcli.errors import StorageError
-from chatcli.files.durable import atomic_write
+from chatcli.files.durable import atomic_write, open_regular
 
 _MAGIC = b"chatcli state 1\n"
 _LONGEST_HEADER = 4096
@@ -126,7 +126,7 @@ def room_for(folder: Path) -> int:
 
 
 def _read(path: Path) -> memoryview:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         content = bytearray(os.fstat(file.fileno()).st_size)
         length = file.readinto(content)
     return memoryview(content)[:length]

@@ -183,9 +183,9 @@ def rm(
         invocation.note(f"chatcli: removed {counted(count, 'record')} of the feedback log")
     states = StateCache(invocation.paths.kv_states, 0)
     for name in names:
-        archive.store.remove(name)
+        states.remove(name)  # the conversation last: if this fails, the same command can be given again
         archive.index.forget(name)
-        states.remove(name)
+        archive.store.remove(name)
         invocation.note(f"chatcli: removed {name}: its files, its place in the index, its cached state")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chatcli.errors import StorageError
 from chatcli.feedback.guideline import DEFAULT, short, version_of
-from chatcli.files.durable import atomic_write, storage_error
+from chatcli.files.durable import atomic_write, read_regular, storage_error
 
 
 class GuidelineFile:
@@ -27,7 +27,7 @@ class GuidelineFile:
             StorageError: it cannot be read.
         """
         try:
-            return self.path.read_bytes().decode("utf-8", "replace").removeprefix("\ufeff")
+            return read_regular(self.path).decode("utf-8", "replace").removeprefix("\ufeff")
         except FileNotFoundError:
             return DEFAULT
         except OSError as error:

@@ -14,7 +14,7 @@ from chatcli.feedback.codec import NewerRecord, decode, encode
 from chatcli.feedback.judgements import Fate, Succession, decode_trace
 from chatcli.feedback.records import Judgement, Record
 from chatcli.files.backwards import lines_backwards
-from chatcli.files.durable import TailRepair, end_line, storage_error
+from chatcli.files.durable import TailRepair, end_line, open_regular, storage_error
 from chatcli.files.record_log import LONGEST_LINE, DamagedLine, RecordLog
 from chatcli.words import listed
 
@@ -247,7 +247,7 @@ class FeedbackLog:
 
     def _lines_backwards(self) -> Iterator[bytes | None]:
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 yield from lines_backwards(file, LONGEST_LINE)
         except FileNotFoundError:
             return

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from chatcli.feedback.judgements import decode_trace
-from chatcli.files.durable import PATIENCE, AppendFile, atomic_write, storage_error
+from chatcli.files.durable import PATIENCE, AppendFile, atomic_write, open_regular, storage_error
 from chatcli.files.record_log import LONGEST_LINE
 from chatcli.storage.feedback.log import FeedbackLog
 
@@ -76,6 +76,6 @@ class _Doomed:
 
 def _pieces(path: Path) -> Iterator[bytes]:
     """The lines with their ends; one that no record is long enough for, in pieces."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while piece := file.readline(LONGEST_LINE):
             yield piece

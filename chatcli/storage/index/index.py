@@ -5,20 +5,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from chatcli.storage.index.database import IndexDatabase
+from chatcli.storage.index.database import IndexDatabase, IndexUnusable
 from chatcli.storage.index.ratings import follow
-from chatcli.storage.index.refresh import FILES_PER_CALL, SECOND_BITS, Progress, forget, refresh
+from chatcli.storage.index.refresh import SECOND_BITS, Progress, forget, refresh
 from chatcli.storage.index.search_query import SEPARATOR, SearchQuery, parse_query
-from chatcli.storage.transcripts import layout
 
-R = TypeVar("R")
+Row = tuple[Any, ...]
 
 _OPEN, _CLOSE = "\x01", "\x02"  # never in the text itself: search_query.searchable
 _SNIPPET_WORDS = 24
 _PLAIN_SNIPPET = 200
-_SUMMARY = "name, folder, file, size, mtime_ns, started, title, messages, models, damage"
+_SUMMARY = "name, mtime_ns, started, title, messages, models, damage"
 
 _RATED = (
     # CROSS fixes the order of the joins: SQLite would begin with every word of every message.
@@ -75,18 +74,16 @@ class Hit:
 class TranscriptIndex:
     """The index of a transcripts folder. Every question brings it up to date first.
 
-    Up to ``files_per_call`` transcripts every change is noticed at once. Above that, what is new, removed or
-    replaced is noticed at once; a change in place of an old file after a few calls, or when it is shown.
+    Questions are answered also where the index cannot be written: then it is kept in memory.
 
     Args:
         folder: the transcripts folder.
-        file: the SQLite file; made anew whenever it is missing, damaged or of another version.
+        file: the SQLite file; made anew if it is missing, damaged or of another version.
         feedback: the feedback log, for ``rated:``; None: nothing is rated.
         on_progress: told about long work.
-        files_per_call: how many files that seem unchanged are looked at.
 
     Raises:
-        StorageError: by every method: the file cannot be used.
+        Locked: by every method: another process does not let go of the file.
     """
 
     def __init__(
@@ -96,18 +93,16 @@ class TranscriptIndex:
         *,
         feedback: Path | None = None,
         on_progress: Progress | None = None,
-        files_per_call: int = FILES_PER_CALL,
     ) -> None:
         self.folder = folder
         self._database = IndexDatabase(file)
         self._feedback = feedback
         self._on_progress = on_progress
-        self._files_per_call = files_per_call
 
     def newest(self, count: int | None = 20, *, skip: int = 0) -> list[Summary]:
         """Conversations, those first that were written last; ``count`` None: all."""
 
-        def ask(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
+        def ask(db: sqlite3.Connection) -> list[Row]:
             return db.execute(
                 f"SELECT {_SUMMARY} FROM transcripts WHERE messages > 0 "
                 "ORDER BY mtime_ns DESC, name DESC LIMIT ? OFFSET ?",
@@ -136,51 +131,38 @@ class TranscriptIndex:
         if not key:
             return []
 
-        def ask(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
-            exact = db.execute(f"SELECT {_SUMMARY} FROM transcripts WHERE title_key = ?", (key,)).fetchall()
-            return (
-                exact
-                or db.execute(
-                    f"SELECT {_SUMMARY} FROM transcripts WHERE substr(title_key, 1, ?) = ?", (len(key), key)
-                ).fetchall()
-            )
+        def ask(db: sqlite3.Connection) -> list[Row]:
+            exact = db.execute("SELECT name FROM transcripts WHERE title_key = ?", (key,)).fetchall()
+            begin = "SELECT name FROM transcripts WHERE substr(title_key, 1, ?) = ?"
+            return exact or db.execute(begin, (len(key), key)).fetchall()
 
         return [row[0] for row in self._up_to_date(ask)]
 
     def forget(self, name: str) -> None:
-        """Remove what the index holds of a conversation whose file was removed; nothing stays in the file."""
-        self._database.run(lambda db: forget(db, name))
+        """Remove what the index holds of a conversation; if that cannot be written, the index as a whole.
+
+        Raises:
+            StorageError: neither can be done.
+        """
+        if not self._database.path.exists():
+            return
+        try:
+            self._database.run_on_file(lambda db: forget(db, name))
+        except IndexUnusable:
+            self._database.discard()
 
     def close(self) -> None:
         """Close the file; the next question opens it again."""
         self._database.close()
 
-    def _up_to_date(
-        self, ask: Callable[[sqlite3.Connection], list[tuple[Any, ...]]]
-    ) -> list[tuple[Any, ...]]:
-        """The answer, after a refresh; and again if a file that is part of it proves to have changed."""
+    def _up_to_date(self, ask: Callable[[sqlite3.Connection], list[Row]]) -> list[Row]:
+        """The answer to a question, after a refresh."""
 
-        def run(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
-            self._refresh(db, set())
-            rows = ask(db)
-            suspects = {row[1] for row in rows if not self._is_current(row)}
-            if suspects:
-                self._refresh(db, suspects)
-                rows = ask(db)
-            return rows
+        def run(db: sqlite3.Connection) -> list[Row]:
+            refresh(db, self.folder, self._on_progress)
+            return ask(db)
 
         return self._database.run(run)
-
-    def _refresh(self, db: sqlite3.Connection, suspects: set[str]) -> None:
-        refresh(db, self.folder, suspects=suspects, on_progress=self._on_progress, limit=self._files_per_call)
-
-    def _is_current(self, row: tuple[Any, ...]) -> bool:
-        name, _, _, size, mtime_ns = row[:5]
-        try:
-            status = layout.path_of(self.folder, name).stat()
-        except OSError:
-            return False
-        return status.st_mtime_ns == mtime_ns and size in {-1, status.st_size}
 
 
 def _select(query: SearchQuery, count: int) -> tuple[str, list[Any]]:
@@ -212,15 +194,15 @@ def _select(query: SearchQuery, count: int) -> tuple[str, list[Any]]:
     return sql, [*values, count]
 
 
-def _summary(row: tuple[Any, ...]) -> Summary:
-    name, _, _, _, mtime_ns, started, title, messages, models, damage = row
+def _summary(row: Row) -> Summary:
+    name, mtime_ns, started, title, messages, models, damage = row
     return Summary(
         name, title, _time(mtime_ns // 10**9), None if started is None else _time(started), messages,
         tuple(models.split("\n")) if models else (), damage,
     )  # fmt: skip
 
 
-def _hit(row: tuple[Any, ...]) -> Hit:
+def _hit(row: Row) -> Hit:
     summary = _summary(row[:-3])
     message, role, marked = row[-3:]
     text, matches, begin = "", [], 0

@@ -11,7 +11,7 @@ import msgspec
 
 from chatcli.feedback.judgements import Trace
 from chatcli.feedback.records import LEAST_GOOD_SCORE
-from chatcli.files.durable import storage_error
+from chatcli.files.durable import open_regular, storage_error
 from chatcli.files.record_log import LONGEST_LINE
 
 _CHECKED = 256  # bytes before the place reached, by which a log that was replaced is told
@@ -45,7 +45,7 @@ def follow(db: sqlite3.Connection, log: Path) -> None:
         StorageError: the log cannot be read.
     """
     try:
-        with log.open("rb") as file:
+        with open_regular(log) as file:
             if _reached(db, file) == os.fstat(file.fileno()).st_size:
                 return
             db.execute("BEGIN IMMEDIATE")

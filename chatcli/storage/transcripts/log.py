@@ -19,9 +19,9 @@ from chatcli.chat.transcript.writer import (
     render_title,
 )
 from chatcli.errors import ConversationBusy, StorageError
-from chatcli.files.durable import AppendFile, Locked, atomic_write, remove_file, storage_error
+from chatcli.files.durable import AppendFile, Locked, atomic_write, read_regular, remove_file, storage_error
 from chatcli.storage.transcripts import layout
-from chatcli.storage.transcripts.partial import PartialAnswer, journal_path, missing_node, read_part
+from chatcli.storage.transcripts.partial import AnswerJournal, journal_path, missing_node, read_part
 from chatcli.storage.transcripts.pictures import PictureFolder
 
 #: What the name of a file has appended when it was put aside, before a number if there are several.
@@ -100,7 +100,7 @@ class TranscriptLog:
             self._write(render_title(title))
         self._conversation.title = title
 
-    def answering(self, node: Node) -> PartialAnswer | None:
+    def answering(self, node: Node) -> AnswerJournal | None:
         """Where the words of an answer are kept while it comes (``partial``); None: nothing was asked yet.
 
         Args:
@@ -109,7 +109,7 @@ class TranscriptLog:
         if self._closed or self._file is None:
             return None
         name = self._conversation.id
-        return PartialAnswer(journal_path(self._folder, name), name, node)
+        return AnswerJournal(journal_path(self._folder, name), name, node)
 
     def recover(self) -> Node | None:
         """Write down what is left of an answer whose process died; returns it, None if there is nothing.
@@ -225,7 +225,7 @@ def read_bytes(path: Path) -> bytes:
         StorageError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as error:
         raise storage_error("read", path, error) from error
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from chatcli.chat.formats.foreign import ORIGIN
 from chatcli.chat.transcript.reader import Reader, SessionRead
 from chatcli.errors import TranscriptError
+from chatcli.files.durable import read_regular
 from chatcli.storage.transcripts import layout
 
 # The first element of an imported conversation is shorter: its title and its origin are bounded.
@@ -20,8 +21,7 @@ def known_origins(folder: Path) -> dict[str, str]:
     found = {}
     for name in sorted(layout.names(folder)):
         try:
-            with layout.path_of(folder, name).open("rb") as file:
-                begin = file.read(_FIRST_ELEMENT)
+            begin = read_regular(layout.path_of(folder, name), _FIRST_ELEMENT)
         except OSError:
             continue
         if ORIGIN.encode() in begin and (origin := _origin(begin)):

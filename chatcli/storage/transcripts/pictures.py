@@ -15,7 +15,7 @@ from pathlib import Path
 from chatcli.chat.message import Picture
 from chatcli.chat.pictures import MOST_BYTES
 from chatcli.errors import ChatcliError, StorageError
-from chatcli.files.durable import atomic_write, remove_file, storage_error, sync_folder
+from chatcli.files.durable import atomic_write, read_regular, remove_file, storage_error, sync_folder
 from chatcli.storage.transcripts import layout
 
 # How files of the formats begin that ``engine.pictures`` reads, from which byte on, and their suffix.
@@ -132,11 +132,8 @@ class PictureFolder:
 
 
 def _content(file: Path) -> bytes | None:
-    """The bytes of a file; None if it has more than a picture, or is none: of a pipe there may be no end."""
-    if not file.is_file():
-        return None
-    with file.open("rb") as stream:
-        data = stream.read(MOST_BYTES + 1)
+    """The bytes of a file; None if it has more than a picture."""
+    data = read_regular(file, MOST_BYTES + 1)
     return data if len(data) <= MOST_BYTES else None
 
 

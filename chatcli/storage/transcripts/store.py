@@ -13,7 +13,7 @@ from chatcli.chat.conversation import DEFAULT_ASSISTANT, EPOCH, Conversation
 from chatcli.chat.transcript.reader import Loaded, load
 from chatcli.chat.transcript.scanner import Damage
 from chatcli.errors import AmbiguousReference, ChatcliError, StorageError, TranscriptError, UsageError
-from chatcli.files.durable import AppendFile, Locked, remove_file, storage_error
+from chatcli.files.durable import AppendFile, Locked, open_regular, remove_file, storage_error
 from chatcli.storage.transcripts import layout
 from chatcli.storage.transcripts.log import NoLog, TranscriptLog, asides, busy, mend_tail
 from chatcli.storage.transcripts.partial import journal_path, journals, missing_node, read_part
@@ -270,6 +270,6 @@ def read_chunks(path: Path) -> Iterator[bytes]:
     Raises:
         OSError: it cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while piece := file.read(_CHUNK):
             yield piece
