@@ -14,7 +14,6 @@ from chatcli.library.checksums import Checksums
 from chatcli.library.names.finding import Located, files_at, find_model, meaning
 from chatcli.library.names.hub_reference import Reference, is_model, parse_reference
 from chatcli.library.stores import Places
-from chatcli.settings import Settings
 
 if TYPE_CHECKING:
     from chatcli.library.hub.place import Place
@@ -58,7 +57,7 @@ def pull(
     from chatcli.library.hub.place import Place
 
     shelf = Shelf.of(context)
-    invocation, settings = shelf.invocation, shelf.settings
+    invocation = shelf.invocation
     place = Place.of(invocation.environ, offline=offline)
     places = shelf.places
     wanted = [*(names or ()), *(models or ())]
@@ -70,7 +69,7 @@ def pull(
     remarks: list[str] = []
     for model in pulled:
         try:
-            remarks += _tried(invocation, settings, model, quiet=quiet)
+            remarks += _tried(shelf, model, quiet=quiet)
         except ModelError as error:
             reason = error.problem if isinstance(error, InvalidModel) else str(error)
             problems[model.reference] = _useless(model, reason)
@@ -132,7 +131,7 @@ def _fetched(
     return pulled
 
 
-def _tried(invocation: Invocation, settings: Settings, model: "Pulled", *, quiet: bool) -> list[str]:
+def _tried(shelf: Shelf, model: "Pulled", *, quiet: bool) -> list[str]:
     """Try a model that came, in a child process, as its first chat would.
 
     Returns:
@@ -154,10 +153,10 @@ def _tried(invocation: Invocation, settings: Settings, model: "Pulled", *, quiet
 
     def on_trial() -> None:
         if not quiet:
-            invocation.note(f"chatcli: trying {model.path.name} in a child process")
+            shelf.show_trial(model.path)
 
     found = Located(str(model.reference), files, projector=projector)
-    try_files(found, settings, invocation.paths, remarks.append, on_trial)
+    try_files(found, shelf.settings, shelf.invocation.paths, remarks.append, on_trial)
     if remarks or projector is None:
         reasons = (remark.removeprefix(NO_PICTURES) for remark in remarks)
         return [f"{model.reference} cannot see pictures: {reason}" for reason in reasons]

@@ -80,6 +80,11 @@ class Shelf:
             *(invocation.stderr, invocation.environ, invocation.stdin), color=color, quiet=quiet
         )
 
+    def show_trial(self, file: Path) -> None:
+        """Say on a terminal that a file is tried before it is used, which may take a while."""
+        if self.invocation.stderr.isatty():
+            self.note(f"trying {file.name} in a child process")
+
     def note(self, text: str) -> None:
         """Say something on stderr."""
         self.invocation.note(f"chatcli: {text}")

@@ -78,10 +78,7 @@ def _try(shelf: Shelf, settings: Settings, found: "Located") -> None:
     """
     from chatcli.library.opening import try_files
 
-    def on_trial() -> None:
-        shelf.note(f"trying {found.path.name} in a child process")
-
-    try_files(found, settings, shelf.invocation.paths, shelf.note, on_trial)
+    try_files(found, settings, shelf.invocation.paths, shelf.note, lambda: shelf.show_trial(found.path))
 
 
 def _called(shelf: Shelf, file: Path, name: str | None) -> str:
