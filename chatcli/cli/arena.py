@@ -103,7 +103,7 @@ def leaderboard(
         raise UsageError(f"there is no run {run!r} in {log.path}")
     board = board_of(found)
     if html is not None:
-        from chatcli.files.durable import atomic_write
+        from chatcli.files.replace import atomic_write
         from chatcli.session.arena.page import board_page
 
         atomic_write(html, [board_page(board).encode()])

@@ -28,7 +28,7 @@ def path() -> None:
 @app.command("init")
 def init() -> None:
     """Write a config.toml that lists every setting with its default, commented out."""
-    from chatcli.files.durable import atomic_write
+    from chatcli.files.replace import atomic_write
 
     invocation = Invocation.from_process()
     file = invocation.paths.config_file

@@ -7,9 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from chatcli.files.backwards import lines_backwards
-from chatcli.files.durable import storage_error
-from chatcli.files.record_log import LONGEST_LINE
+from chatcli.files.disk import storage_error
+from chatcli.files.record_log import LONGEST_LINE, lines_backwards
 
 _BLOCK = 2**20
 #: Rows follow each other in the file, seldom from one line to the next: read on a little.

@@ -14,14 +14,8 @@ import msgspec
 
 from chatcli.datasets.card import DataFileFacts
 from chatcli.errors import ChatcliError, DataError, UsageError
-from chatcli.files.durable import (
-    FILE_MODE,
-    atomic_write,
-    make_private_folder,
-    remove_file,
-    storage_error,
-    sync_folder,
-)
+from chatcli.files.disk import FILE_MODE, make_private_folder, remove_file, storage_error, sync_folder
+from chatcli.files.replace import atomic_write
 
 MANIFEST, CARD = "manifest.json", "README.md"
 _BATCH = 2**18  # bytes of text that are written at once

@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
-from chatcli.files.durable import AppendFile, atomic_write, read_regular, storage_error
+from chatcli.files.append import AppendFile
+from chatcli.files.disk import read_regular, storage_error
+from chatcli.files.replace import atomic_write
 
 #: Longer texts (a pasted file) are not kept.
 LONGEST = 32_768

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chatcli.errors import StorageError
-from chatcli.files.durable import atomic_write, open_regular
+from chatcli.files.disk import open_regular
+from chatcli.files.replace import atomic_write
 
 _MAGIC = b"chatcli state 1\n"
 _LONGEST_HEADER = 4096

@@ -14,7 +14,9 @@ from typing import Any, BinaryIO
 import pytest
 
 from chatcli.errors import StorageError
-from chatcli.files.durable import AppendFile, Locked, atomic_write, end_line, read_regular, remove_file
+from chatcli.files.append import AppendFile, Locked, end_line
+from chatcli.files.disk import read_regular, remove_file
+from chatcli.files.replace import atomic_write
 
 
 @contextlib.contextmanager
@@ -138,7 +140,7 @@ def test_a_name_with_control_characters_stays_on_one_line(tmp_path: Path) -> Non
 HOLDER = """
 import sys
 from pathlib import Path
-from chatcli.files.durable import AppendFile
+from chatcli.files.append import AppendFile
 log = AppendFile(Path(sys.argv[1]))
 log.hold()
 print("held", flush=True)

@@ -14,8 +14,7 @@ from chatcli.errors import StorageError, UsageError
 from chatcli.feedback.codec import NewerRecord, decode, encode
 from chatcli.feedback.judgements import Fate
 from chatcli.feedback.records import Rating, Record, Target, rating, retraction
-from chatcli.files.backwards import lines_backwards
-from chatcli.files.record_log import DamagedLine
+from chatcli.files.record_log import DamagedLine, lines_backwards
 from chatcli.storage.feedback.log import FeedbackLog
 from tests.files.test_durable import file_size_limit, mode_of
 from tests.files.test_kill import Verdict, Writer, torture

@@ -17,7 +17,7 @@ from chatcli.chat.conversation import Conversation
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, assistant, user
 from chatcli.errors import UsageError
 from chatcli.feedback.records import Target, rating, retraction
-from chatcli.files.durable import atomic_write
+from chatcli.files.replace import atomic_write
 from chatcli.storage.feedback.log import FeedbackLog
 from chatcli.storage.index.index import Hit, TranscriptIndex
 from chatcli.storage.transcripts.store import TranscriptStore

@@ -31,7 +31,7 @@ def stats(
     found = counting.finish()
     if html is not None:
         from chatcli.feedback.statistics_page import statistics_page
-        from chatcli.files.durable import atomic_write
+        from chatcli.files.replace import atomic_write
 
         atomic_write(html, [statistics_page(found).encode()])
         journal.invocation.note(f"chatcli: wrote {html}")

@@ -168,7 +168,7 @@ def alias(
     remove: Annotated[bool, typer.Option("--remove", help="Forget the alias.")] = False,
 ) -> None:
     """Give a model another name; without arguments: list those names."""
-    from chatcli.files.locked_update import update
+    from chatcli.files.replace import update
     from chatcli.library.names.aliases import decode_registry, read_registry
     from chatcli.library.names.finding import files_at
     from chatcli.library.names.new_names import free_name

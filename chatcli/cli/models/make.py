@@ -44,7 +44,7 @@ def import_(
 ) -> None:
     """Make a model known by a name, where it lies or as a copy."""
     from chatcli.engine.gguf import check, check_projector, read_header
-    from chatcli.files.locked_update import update
+    from chatcli.files.replace import update
     from chatcli.library.names.aliases import decode_registry
     from chatcli.library.names.finding import Located, files_at
     from chatcli.library.projector_lookup import named_projector
@@ -129,8 +129,8 @@ def _projector_beside(shelf: Shelf, file: Path, header: "Header") -> Path | None
 
 def _copied(shelf: Shelf, files: tuple[Path, ...], called: str, projector: Path | None) -> None:
     """Copy the files under their new name; each appears when it is complete, the projector first."""
-    from chatcli.files.durable import FILE_MODE, make_private_folder, storage_error
-    from chatcli.files.part_file import part_of
+    from chatcli.files.disk import FILE_MODE, make_private_folder, storage_error
+    from chatcli.files.replace import part_of
     from chatcli.library.stores.local_model import renamed
     from chatcli.terminal.progress import Reading
 

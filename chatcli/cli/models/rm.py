@@ -76,7 +76,7 @@ def rm(
 
 def _forget(shelf: Shelf, name: str) -> None:
     """Take a name out of the registry."""
-    from chatcli.files.locked_update import update
+    from chatcli.files.replace import update
     from chatcli.library.names.aliases import decode_registry
 
     file = shelf.places.registry

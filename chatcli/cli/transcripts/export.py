@@ -145,7 +145,7 @@ class _Export:
     def _write(
         self, out: str, pieces: Iterator[bytes] | list[bytes], pictures: Iterable[Picture] = ()
     ) -> None:
-        from chatcli.files.durable import atomic_write
+        from chatcli.files.replace import atomic_write
         from chatcli.storage.transcripts.pictures import PictureFolder
 
         invocation = self._archive.invocation

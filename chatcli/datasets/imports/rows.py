@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from chatcli.errors import DataError, UsageError
-from chatcli.files.durable import storage_error
+from chatcli.files.disk import storage_error
 from chatcli.files.record_log import LONGEST_LINE
 from chatcli.words import binary_size
 

@@ -8,6 +8,7 @@ from typing import Any
 from chatcli.engine.llama.loading import LoadedModel
 from chatcli.engine.trial.verdict_cache import file_identity
 from chatcli.errors import ModelError, ModelNotFound
+from chatcli.files.disk import FileStamp, stamp_of
 
 
 class Adapters:
@@ -27,7 +28,7 @@ class Adapters:
         self.identity = ""
         self._loaded = loaded
         # By time and size too: the next training may write the file anew.
-        self._known: dict[tuple[Path, int, int], Any] = {}
+        self._known: dict[tuple[Path, FileStamp | None], Any] = {}
         self._attached: tuple[Any, float] | None = None
 
     def attach(self, path: Path, scale: float) -> None:
@@ -44,8 +45,7 @@ class Adapters:
         native, path = self._loaded.native, path.resolve()
         if not path.is_file():
             raise ModelNotFound(f"no adapter file at {path}")
-        status = path.stat()
-        key = (path, status.st_mtime_ns, status.st_size)
+        key = (path, stamp_of(path))
         native.log.clear()
         adapter = self._known.get(key)
         if adapter is None:

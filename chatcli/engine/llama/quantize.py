@@ -13,7 +13,7 @@ from chatcli.engine.gguf.formats import FILE_TYPES
 from chatcli.engine.llama.native import load
 from chatcli.engine.trial.process import run_child, signal_name, take_task
 from chatcli.errors import ModelCrashed, ModelError, StorageError, UsageError
-from chatcli.files.part_file import part_of
+from chatcli.files.replace import part_of
 from chatcli.words import byte_size
 
 #: Formats to quantize to, with the bits a weight then takes, roughly. Smaller ones need an importance matrix.

@@ -18,7 +18,7 @@ import msgspec
 from chatcli.engine.load_options import LoadOptions
 from chatcli.engine.machine import cpu_identity, devices, library_build
 from chatcli.engine.trial.verdict import TrialOutcome, TrialVerdict
-from chatcli.files.cache_file import read_cache, write_cache
+from chatcli.files.replace import read_cache, write_cache
 
 _END = 1 << 16  # bytes hashed at each end of a file
 _MOST = 500  # verdicts kept, the newest

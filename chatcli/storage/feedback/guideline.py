@@ -5,7 +5,8 @@ from pathlib import Path
 
 from chatcli.errors import StorageError
 from chatcli.feedback.guideline import DEFAULT, short, version_of
-from chatcli.files.durable import atomic_write, read_regular, storage_error
+from chatcli.files.disk import read_regular, storage_error
+from chatcli.files.replace import atomic_write
 
 
 class GuidelineFile:

@@ -13,9 +13,9 @@ from chatcli.errors import DataError, StorageError, UsageError
 from chatcli.feedback.codec import NewerRecord, decode, encode
 from chatcli.feedback.judgements import Fate, Succession, decode_trace
 from chatcli.feedback.records import Judgement, Record
-from chatcli.files.backwards import lines_backwards
-from chatcli.files.durable import TailRepair, end_line, open_regular, storage_error
-from chatcli.files.record_log import LONGEST_LINE, DamagedLine, RecordLog
+from chatcli.files.append import TailRepair, end_line
+from chatcli.files.disk import open_regular, storage_error
+from chatcli.files.record_log import LONGEST_LINE, DamagedLine, RecordLog, lines_backwards
 from chatcli.words import listed
 
 T = TypeVar("T")

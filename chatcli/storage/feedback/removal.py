@@ -6,8 +6,10 @@ from pathlib import Path
 import msgspec
 
 from chatcli.feedback.judgements import decode_trace
-from chatcli.files.durable import PATIENCE, AppendFile, atomic_write, open_regular, storage_error
+from chatcli.files.append import PATIENCE, AppendFile
+from chatcli.files.disk import open_regular, storage_error
 from chatcli.files.record_log import LONGEST_LINE
+from chatcli.files.replace import atomic_write
 from chatcli.storage.feedback.log import FeedbackLog
 
 _RETRACTS = b"retracts"

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from chatcli.errors import StorageError
-from chatcli.files.durable import FILE_MODE, PATIENCE, AppendFile, Locked, storage_error
+from chatcli.files.append import PATIENCE, AppendFile, Locked
+from chatcli.files.disk import FILE_MODE, storage_error
 
 R = TypeVar("R")
 

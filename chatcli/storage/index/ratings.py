@@ -11,7 +11,7 @@ import msgspec
 
 from chatcli.feedback.judgements import Trace
 from chatcli.feedback.records import LEAST_GOOD_SCORE
-from chatcli.files.durable import open_regular, storage_error
+from chatcli.files.disk import open_regular, storage_error
 from chatcli.files.record_log import LONGEST_LINE
 
 _CHECKED = 256  # bytes before the place reached, by which a log that was replaced is told

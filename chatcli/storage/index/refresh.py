@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chatcli.errors import TranscriptError
+from chatcli.files.disk import read_chunks
 from chatcli.storage.index.database import is_waiting
 from chatcli.storage.index.digest import Digest, passages
 from chatcli.storage.index.search_query import searchable
 from chatcli.storage.transcripts import layout
-from chatcli.storage.transcripts.store import read_chunks
 
 #: Rows of one second of changes; ``index_database`` says why.
 SECOND_BITS = 29

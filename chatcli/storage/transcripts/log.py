@@ -19,7 +19,9 @@ from chatcli.chat.transcript.writer import (
     render_title,
 )
 from chatcli.errors import ConversationBusy, StorageError
-from chatcli.files.durable import AppendFile, Locked, atomic_write, read_regular, remove_file, storage_error
+from chatcli.files.append import AppendFile, Locked
+from chatcli.files.disk import read_regular, remove_file, storage_error
+from chatcli.files.replace import atomic_write
 from chatcli.storage.transcripts import layout
 from chatcli.storage.transcripts.partial import AnswerJournal, journal_path, missing_node, read_part
 from chatcli.storage.transcripts.pictures import PictureFolder

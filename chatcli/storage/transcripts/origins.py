@@ -5,7 +5,7 @@ from pathlib import Path
 from chatcli.chat.formats.foreign import ORIGIN
 from chatcli.chat.transcript.reader import Reader, SessionRead
 from chatcli.errors import TranscriptError
-from chatcli.files.durable import read_regular
+from chatcli.files.disk import read_regular
 from chatcli.storage.transcripts import layout
 
 # The first element of an imported conversation is shorter: its title and its origin are bounded.

@@ -22,7 +22,7 @@ import msgspec
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import Message, Role
 from chatcli.chat.transcript import provenance
-from chatcli.files.durable import FILE_MODE, make_private_folder, open_regular
+from chatcli.files.disk import FILE_MODE, make_private_folder, open_regular
 
 #: The folder of the journals, in the transcripts folder.
 FOLDER = ".answering"

@@ -15,7 +15,8 @@ from pathlib import Path
 from chatcli.chat.message import Picture
 from chatcli.chat.pictures import MOST_BYTES
 from chatcli.errors import ChatcliError, StorageError
-from chatcli.files.durable import atomic_write, read_regular, remove_file, storage_error, sync_folder
+from chatcli.files.disk import read_regular, remove_file, storage_error, sync_folder
+from chatcli.files.replace import atomic_write
 from chatcli.storage.transcripts import layout
 
 # How files of the formats begin that ``engine.pictures`` reads, from which byte on, and their suffix.

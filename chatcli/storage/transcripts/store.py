@@ -4,7 +4,7 @@ A conversation that is open for writing is locked; the lock ends with its proces
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,8 @@ from chatcli.chat.conversation import DEFAULT_ASSISTANT, EPOCH, Conversation
 from chatcli.chat.transcript.reader import Loaded, load
 from chatcli.chat.transcript.scanner import Damage
 from chatcli.errors import AmbiguousReference, ChatcliError, StorageError, TranscriptError, UsageError
-from chatcli.files.durable import AppendFile, Locked, open_regular, remove_file, storage_error
+from chatcli.files.append import AppendFile, Locked
+from chatcli.files.disk import read_chunks, remove_file, storage_error
 from chatcli.storage.transcripts import layout
 from chatcli.storage.transcripts.log import NoLog, TranscriptLog, asides, busy, mend_tail
 from chatcli.storage.transcripts.partial import journal_path, journals, missing_node, read_part
@@ -22,7 +23,6 @@ from chatcli.words import listed
 
 #: The reference to the conversation that was written last.
 LAST = "last"
-_CHUNK = 2**20
 _MOST_CANDIDATES = 10
 
 
@@ -262,14 +262,3 @@ class NoTranscripts:
     def resolve(self, ref: str) -> str:
         """As ``TranscriptStore.resolve``."""
         return self._store.resolve(ref)
-
-
-def read_chunks(path: Path) -> Iterator[bytes]:
-    """A file in pieces.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with open_regular(path) as file:
-        while piece := file.read(_CHUNK):
-            yield piece

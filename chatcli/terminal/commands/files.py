@@ -7,7 +7,7 @@ from pathlib import Path
 from chatcli.chat.formats.exporting import KINDS, RAW, kind_of, render_as
 from chatcli.chat.message import Picture, Role
 from chatcli.errors import UsageError
-from chatcli.files.durable import atomic_write
+from chatcli.files.replace import atomic_write
 from chatcli.storage.transcripts.log import read_bytes
 from chatcli.storage.transcripts.pictures import PictureFolder
 from chatcli.terminal.chat import Chat
