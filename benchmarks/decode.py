@@ -27,7 +27,7 @@ from chatcli.engine.base import Finished, TextDelta
 from chatcli.engine.cpu import physical_cores
 from chatcli.engine.llama import native
 from chatcli.engine.llama.engine import LlamaEngine
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.sampling import SamplingParams
 
 

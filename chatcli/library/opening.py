@@ -11,8 +11,8 @@ from pathlib import Path
 
 from chatcli.engine.base import Cancellation, Engine, Tell
 from chatcli.engine.gguf import Header
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.llama.offload import stepping_down
-from chatcli.engine.load_options import LoadOptions
 from chatcli.engine.registry import Opening, kind_of, kinds
 from chatcli.engine.trial.verdict import TrialVerdict
 from chatcli.errors import ModelError

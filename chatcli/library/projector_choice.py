@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chatcli.engine.base import Cancellation, Tell
 from chatcli.engine.gguf import Header
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.trial.verdict import TrialOutcome, TrialVerdict
 from chatcli.errors import ModelCrashed, ModelError
 from chatcli.library.fit.plan import Plan

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chatcli.engine.load_options import LoadOptions
+    from chatcli.engine.llama.load_options import LoadOptions
 
 _PATIENCE = 60.0  # seconds a load may take; they take a hundredth of one
 _MEMORY = 16 << 30  # bytes a process may map; no header must cost that much
@@ -104,7 +104,7 @@ def _attempt(attempt: Callable[[], dict[str, str]], writer: int) -> None:
 
 
 def _files(path: Path, text_model: Path | None) -> tuple[Path, "LoadOptions"]:
-    from chatcli.engine.load_options import LoadOptions
+    from chatcli.engine.llama.load_options import LoadOptions
 
     options = LoadOptions(threads=1, use_extra_bufts=False)
     return (path, options) if text_model is None else (text_model, replace(options, projector=path))

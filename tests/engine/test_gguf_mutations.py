@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.engine.gguf import check, read_header
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.trial.probe import probe
 from chatcli.errors import InvalidModel, ModelError
 from tests.engine.gguf_files import tiny_model

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.engine.base import Cancellation
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.trial.probe import probe, try_model
 from chatcli.engine.trial.process import child_environment, interpreter
 from chatcli.engine.trial.verdict import TrialOutcome, TrialVerdict
@@ -267,7 +267,7 @@ def prober(model: Path) -> Iterator[subprocess.Popen[bytes]]:
     script = (
         "import sys, pathlib\n"
         "from chatcli.engine.trial.probe import try_model\n"
-        "from chatcli.engine.load_options import LoadOptions\n"
+        "from chatcli.engine.llama.load_options import LoadOptions\n"
         "while True: try_model(pathlib.Path(sys.argv[1]), LoadOptions(use_extra_bufts=False))\n"
     )
     process = subprocess.Popen(
@@ -299,7 +299,7 @@ def test_the_child_is_undisturbed_by_its_surroundings(model: Path, tmp_path: Pat
     script = (
         "import json, sys, pathlib\n"  # the right json, before the working folder counts
         "from chatcli.engine.trial.probe import try_model\n"
-        "from chatcli.engine.load_options import LoadOptions\n"
+        "from chatcli.engine.llama.load_options import LoadOptions\n"
         "sys.path.insert(0, '')\n"
         "print(try_model(pathlib.Path(sys.argv[1]), LoadOptions(use_extra_bufts=False)).outcome)\n"
     )

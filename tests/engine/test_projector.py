@@ -9,8 +9,8 @@ import pytest
 
 from chatcli.engine.gguf import check_projector, projector, read_header
 from chatcli.engine.gguf.projector import text_width
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.llama.native import load
-from chatcli.engine.load_options import LoadOptions
 from chatcli.engine.trial.probe import probe
 from chatcli.engine.trial.verdict import TrialOutcome
 from chatcli.errors import InvalidModel

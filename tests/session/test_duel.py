@@ -11,7 +11,7 @@ import pytest
 from chatcli.chat.message import FinishReason
 from chatcli.engine.base import Cancellation, Engine, Finished, Progress, TextDelta
 from chatcli.engine.llama.engine import LlamaEngine
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.errors import ModelError, ModelNotFound, UsageError
 from chatcli.session.arena.contenders import Contender, Twin, open_contender, parse_contender
 from chatcli.session.arena.duel import Duel, Said

@@ -11,7 +11,7 @@ from chatcli.chat.message import Message, Usage, user
 from chatcli.chat.transcript.reader import load
 from chatcli.engine.base import Cancellation, Engine, Event, KeepsState, Progress
 from chatcli.engine.llama.engine import LlamaEngine
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.scripted.engine import ScriptedEngine
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.options import SessionOptions

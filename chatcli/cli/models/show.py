@@ -157,7 +157,7 @@ def _about_projector(record: dict[str, Any] | None) -> Iterator[tuple[str, str]]
 
 def _memory(shards: "Sequence[Header]", trained: int) -> list[dict[str, Any]]:
     """Estimates at 4k, 16k and the full context, with a plain and a quantized cache."""
-    from chatcli.engine.load_options import LoadOptions
+    from chatcli.engine.llama.load_options import LoadOptions
     from chatcli.engine.memory.estimate import estimate
 
     contexts = [*(c for c in _CONTEXTS if not trained or c < trained), *([trained] if trained else [])]

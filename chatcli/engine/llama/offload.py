@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from chatcli.engine.base import Cancellation
-from chatcli.engine.load_options import ALL_LAYERS
+from chatcli.engine.llama.load_options import ALL_LAYERS
 from chatcli.engine.memory.estimate import Estimate
 from chatcli.errors import InvalidModel, ModelError, ModelNotFound, TemplateError
 

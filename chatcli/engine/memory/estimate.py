@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from chatcli.engine.gguf import Header
 from chatcli.engine.gguf.formats import TENSOR_FORMATS
-from chatcli.engine.load_options import DEFAULT_CONTEXT_SIZE, KV_TYPES, LoadOptions
+from chatcli.engine.llama.load_options import DEFAULT_CONTEXT_SIZE, KV_TYPES, LoadOptions
 from chatcli.engine.memory.dimensions import LayerShape, dimensions
 
 _CELLS = 256  # llama.cpp rounds contexts up to this

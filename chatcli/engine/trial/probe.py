@@ -15,7 +15,7 @@ import msgspec
 
 from chatcli.engine.base import Cancellation
 from chatcli.engine.gguf import Header, check, read_header
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.trial.child import encode_task
 from chatcli.engine.trial.process import ChildEnd, run_child
 from chatcli.engine.trial.verdict import TrialOutcome, TrialVerdict

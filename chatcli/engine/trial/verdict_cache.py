@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.machine import cpu_identity, devices, library_build
 from chatcli.engine.trial.verdict import TrialOutcome, TrialVerdict
 from chatcli.files.replace import read_cache, write_cache

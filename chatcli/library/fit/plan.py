@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chatcli.engine.gguf import Header
+from chatcli.engine.llama.load_options import ALL_LAYERS, LoadOptions
 from chatcli.engine.llama.offload import MARGIN, layers_that_fit, on_gpu
-from chatcli.engine.load_options import ALL_LAYERS, LoadOptions
 from chatcli.engine.memory.estimate import Estimate, estimate, largest_context
 from chatcli.engine.memory.process import Memory
 from chatcli.engine.memory.projector import projector_memory
