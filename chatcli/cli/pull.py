@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chatcli.cli.invocation import Invocation
-from chatcli.cli.models.context import Shelf
+from chatcli.cli.models.context import ModelsContext
 from chatcli.errors import InvalidModel, ModelError, ModelNotFound, UsageError
 from chatcli.library.checksums import Checksums
 from chatcli.library.names.finding import Located, files_at, find_model, meaning
@@ -56,10 +56,10 @@ def pull(
     """Fetch models into the cache that huggingface_hub and llama.cpp use; goes on where it was stopped."""
     from chatcli.library.hub.place import Place
 
-    shelf = Shelf.of(context)
-    invocation = shelf.invocation
+    models_context = ModelsContext.of(context)
+    invocation = models_context.invocation
     place = Place.of(invocation.environ, offline=offline)
-    places = shelf.places
+    places = models_context.places
     wanted = [*(names or ()), *(models or ())]
     if not wanted:
         raise UsageError("name what to fetch, such as user/repo; chatcli models recommend names what suits")
@@ -69,7 +69,7 @@ def pull(
     remarks: list[str] = []
     for model in pulled:
         try:
-            remarks += _tried(shelf, model, quiet=quiet)
+            remarks += _tried(models_context, model, quiet=quiet)
         except ModelError as error:
             reason = error.problem if isinstance(error, InvalidModel) else str(error)
             problems[model.reference] = _useless(model, reason)
@@ -131,36 +131,23 @@ def _fetched(
     return pulled
 
 
-def _tried(shelf: Shelf, model: "Pulled", *, quiet: bool) -> list[str]:
-    """Try a model that came, in a child process, as its first chat would.
-
-    Returns:
-        What to say of its projector.
+def _tried(models: ModelsContext, model: "Pulled", *, quiet: bool) -> list[str]:
+    """Try a model that came; returns what to say of its projector.
 
     Raises:
         ModelError: it cannot be used, though it is as the hub has it.
     """
     from chatcli.engine.gguf import read_header
-    from chatcli.library.opening import try_files
-    from chatcli.library.projector_choice import NO_PICTURES
 
     if not is_model(model.path.name):
         read_header(model.path)
         return []
-    projector = model.projector
+    name, projector = str(model.reference), model.projector
     files = tuple(file.path for file in model.files if file.path != projector)
-    remarks: list[str] = []
-
-    def on_trial() -> None:
-        if not quiet:
-            shelf.show_trial(model.path)
-
-    found = Located(str(model.reference), files, projector=projector)
-    try_files(found, shelf.settings, shelf.invocation.paths, remarks.append, on_trial)
-    if remarks or projector is None:
-        reasons = (remark.removeprefix(NO_PICTURES) for remark in remarks)
-        return [f"{model.reference} cannot see pictures: {reason}" for reason in reasons]
-    return [f"with {projector.name}, which lets {model.reference} see pictures"]
+    reasons = models.try_model(Located(name, files, projector=projector), models.settings, quiet=quiet)
+    if reasons or projector is None:
+        return [f"{name} cannot see pictures: {reason}" for reason in reasons]
+    return [f"with {projector.name}, which lets {name} see pictures"]
 
 
 def _useless(model: "Pulled", reason: str) -> str:

@@ -125,7 +125,7 @@ def _use(path: Path, text_model: Path | None) -> dict[str, str]:
     from chatcli.sampling import SamplingParams
     from tests.engine.seeing import picture
 
-    shapes = [(100, 80), (3000, 200), (64, 2000), (1500, 1500)]
+    shapes = [(100, 80), (1000, 60), (60, 1000), (500, 500)]
     pictures = [(picture(i, shape, plain=True),) for i, shape in enumerate(shapes)]
     shown: Sequence[tuple[Picture, ...]] = pictures if text_model is not None else [()]
     try:
