@@ -16,8 +16,8 @@ from chatcli.library.names.hub_reference import Reference, is_model, parse_refer
 from chatcli.library.stores import Places
 
 if TYPE_CHECKING:
-    from chatcli.library.hub.place import Place
     from chatcli.library.hub.pull import Pulled
+    from chatcli.library.hub.settings import HubSettings
 
 _SHOWN = 120  # characters of a name in a message
 _ENDED = "complete, checksum verified"
@@ -54,11 +54,11 @@ def pull(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was fetched as JSON.")] = False,
 ) -> None:
     """Fetch models into the cache that huggingface_hub and llama.cpp use; goes on where it was stopped."""
-    from chatcli.library.hub.place import Place
+    from chatcli.library.hub.settings import HubSettings
 
     models_context = ModelsContext.of(context)
     invocation = models_context.invocation
-    place = Place.of(invocation.environ, offline=offline)
+    place = HubSettings.of(invocation.environ, offline=offline)
     places = models_context.places
     wanted = [*(names or ()), *(models or ())]
     if not wanted:
@@ -90,7 +90,7 @@ def pull(
 
 def _fetched(
     invocation: Invocation,
-    place: "Place",
+    place: "HubSettings",
     places: Places,
     references: list[Reference],
     projector: bool,
@@ -103,9 +103,9 @@ def _fetched(
     Raises:
         ChatcliError: as ``Puller.pull``.
     """
+    from chatcli.library.hub.errors import NoRepository
     from chatcli.library.hub.pull import CONNECTIONS, Puller  # HTTP and TLS: a tenth of every start
-    from chatcli.library.hub.refusal import NoRepository
-    from chatcli.library.hub.retrying import RETRIES, Patience
+    from chatcli.library.hub.retry import RETRIES, Patience
     from chatcli.terminal.progress import progress_view
 
     view = progress_view(

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from chatcli.feedback.answers import Answer
-from chatcli.feedback.proportion import Proportion
 from chatcli.feedback.records import Comparison
+from chatcli.feedback.statistics import Proportion
 
 PENALTY = 0.01
 ROUNDS = 500

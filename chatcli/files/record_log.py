@@ -96,7 +96,7 @@ class RecordLog(Generic[T]):
         Raises:
             StorageError: the file cannot be read.
         """
-        return (item for _, item in self._lines())
+        return (item for _, item in self.lines() if item is not None)
 
     def repair(self) -> int:
         """Move the damaged lines, as they are, to the end of ``damaged_path``; every other byte stays.
@@ -113,20 +113,23 @@ class RecordLog(Generic[T]):
         aside = AppendFile(self.damaged_path)
         with AppendFile(self.path) as log:
             log.hold(exists=True, patience=PATIENCE)
-            for raw, item in self._lines(whole=True):
+            for raw, item in self.lines(whole=True):
                 if isinstance(item, DamagedLine):
                     aside.append(raw.rstrip(b"\n") + b"\n")
                     moved += 1
             if moved:
-                sound = (raw for raw, item in self._lines() if not isinstance(item, DamagedLine))
+                sound = (raw for raw, item in self.lines() if not isinstance(item, DamagedLine | None))
                 atomic_write(self.path, (raw.removesuffix(b"\n") + b"\n" for raw in sound))
         return moved
 
-    def _lines(self, *, whole: bool = False) -> Iterator[tuple[bytes, T | DamagedLine]]:
-        """Each line that is not empty, as it stands in the file, and what it is.
+    def lines(self, *, whole: bool = False) -> Iterator[tuple[bytes, T | DamagedLine | None]]:
+        """Each line as in the file, and its record; None in the place of a record for an empty line.
 
         Args:
             whole: do not cut lines that are too long.
+
+        Raises:
+            StorageError: the file cannot be read.
         """
         decode = self._decode
         try:
@@ -140,8 +143,7 @@ class RecordLog(Generic[T]):
                             raise ValueError(f"the line is longer than {self._longest} bytes")
                         value = decode(line.removeprefix(_BOM) if number == 1 else line)
                     except (ValueError, RecursionError) as error:
-                        if line.strip():
-                            yield line, DamagedLine(number, _fault(line, error))
+                        yield line, DamagedLine(number, _fault(line, error)) if line.strip() else None
                     else:
                         yield line, value
         except FileNotFoundError:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chatcli.errors import StorageError, UsageError
-from chatcli.library.hub.cache import tidy
 from chatcli.library.stores import LocalModel, Store
+from chatcli.library.stores.repo_cache import tidy
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from chatcli.errors import UsageError
 from chatcli.feedback.reasons import opposite, read_reasons
-from chatcli.feedback.records import LEAST_GOOD_SCORE, Rating, Thumb
+from chatcli.feedback.records import Rating, Thumb, is_good
 
 _THUMBS: dict[str, Thumb] = {"good": 1, "bad": -1, "up": 1, "down": -1, "+1": 1, "-1": -1, "👍": 1, "👎": -1}
 _NAMES = {1: "good", -1: "bad"}
@@ -31,7 +31,7 @@ class Verdict(NamedTuple):
     @property
     def direction(self) -> Thumb:
         """The thumb, or that of the score."""
-        return self.thumb or (1 if (self.score or 0) >= LEAST_GOOD_SCORE else -1)
+        return 1 if is_good(self.thumb, self.score) else -1
 
     def after(self, former: Rating | None) -> "Verdict":
         """With what was said before in the same sense; the opposite replaces it."""

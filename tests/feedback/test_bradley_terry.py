@@ -18,8 +18,8 @@ from chatcli.feedback.bradley_terry import (
     strengths,
     win_matrix,
 )
-from chatcli.feedback.proportion import Proportion
 from chatcli.feedback.records import Winner, comparison
+from chatcli.feedback.statistics import Proportion
 
 
 def duels(names: list[str], truth: list[float], count: int, seed: int, ties: float = 0.1) -> list[Duel]:

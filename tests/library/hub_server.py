@@ -165,10 +165,11 @@ class HubServer:
         """Let these go wrong, each once, in this order."""
         self.faults += faults
 
-    def take_fault(self, kind: str) -> Fault:
-        """The next fault of a kind of request."""
+    def take_fault(self, kind: str, method: str = "GET") -> Fault:
+        """The next fault of a kind of request; a HEAD takes only those that are an answer instead."""
         with self._lock:
-            found = next((fault for fault in self.faults if fault.at == kind), None)
+            fits = (fault for fault in self.faults if fault.at == kind and (fault.status or method == "GET"))
+            found = next(fits, None)
             if found is not None:
                 self.faults.remove(found)
         return found or Fault()
@@ -312,7 +313,7 @@ class _HubHandler(_Handler):
         else:
             request, name, rest = self.record("resolve"), "/".join(parts[:2]), parts[2:]
         hub = self.server.hub
-        fault = hub.take_fault(request.kind)
+        fault = hub.take_fault(request.kind, self.command)
         if self.failed(fault):
             return
         if name in hub.relative:

@@ -154,7 +154,7 @@ def test_what_cannot_be_written_is_kept_and_tried_again(session: Session, file: 
     assert judge.unsaved == 1
     rating = judge.rating(conversation, first)
     assert rating is not None
-    with pytest.raises(StorageError, match="a judgement could not be saved"):
+    with pytest.raises(StorageError, match="1 judgement could not be saved"):
         judge.close()
     os.rmdir(file)  # noqa: PTH106
     judge.rate(conversation, second, thumb=-1)

@@ -1,4 +1,4 @@
-"""The feedback log as the commands of ``chatcli feedback`` use it, and a judgement in a few words."""
+"""What the commands of ``chatcli feedback`` share: the log, and a judgement in a few words."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Journal:
-    """What one command works on."""
+class FeedbackContext:
+    """Invocation, settings and log of one command."""
 
     invocation: Invocation
     settings: Settings
     log: "FeedbackLog"
 
     @classmethod
-    def of(cls, context: typer.Context) -> "Journal":
-        """That of this run.
+    def of(cls, context: typer.Context) -> "FeedbackContext":
+        """Built from the context of the command line.
 
         Raises:
-            ChatcliError: a setting makes no sense.
+            ChatcliError: a setting is invalid.
         """
         from chatcli.storage.feedback.log import FeedbackLog
 
@@ -38,18 +38,13 @@ class Journal:
         return cls(invocation, settings, FeedbackLog(invocation.paths.feedback_log))
 
 
-def kind_of(record: "Record") -> str:
-    """The kind of a record, as it stands in the file."""
-    return str(type(record).__struct_config__.tag)
-
-
 def short_id(record_id: str) -> str:
-    """The part of an id that is enough to type."""
+    """The last part of an id, which is enough to type."""
     return record_id.rpartition("-")[2]
 
 
 def verdict_of(record: "Record") -> str:
-    """What a record says, in a few words."""
+    """The verdict of a record in a few words."""
     from chatcli.feedback.records import Comparison, Correction, Ranking, Rating
 
     if isinstance(record, Rating):
@@ -65,14 +60,14 @@ def verdict_of(record: "Record") -> str:
 
 
 def models_of(record: "Record") -> list[str]:
-    """The models whose answers a record judges."""
+    """Names of the models whose answers a record judges."""
     from chatcli.feedback.records import answers_in
 
     return [answer.model_name or "unknown" for answer in answers_in(record)]
 
 
 def record_json(record: "Record", fate: "Fate") -> dict[str, Any]:
-    """A record as it stands in the file, and what became of it."""
+    """A record as in the file, with its fate."""
     import msgspec
 
     from chatcli.feedback.codec import encode

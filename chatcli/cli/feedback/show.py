@@ -1,10 +1,10 @@
-"""``chatcli feedback show``: one judgement, whole."""
+"""``chatcli feedback show``: all of one judgement."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chatcli.cli.feedback.context import Journal, kind_of, record_json, verdict_of
+from chatcli.cli.feedback.context import FeedbackContext, record_json, verdict_of
 from chatcli.cli.transcripts.context import local_time
 from chatcli.words import counted
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chatcli.feedback.judgements import Fate
     from chatcli.feedback.records import Judgement, Record
 
-# Of the sampling parameters, those people ask for; --json has them all.
+# The sampling parameters that are shown; --json has all.
 _SHOWN = ("temperature", "top_k", "top_p", "min_p", "seed")
 
 
@@ -22,26 +22,24 @@ def show(
     context: typer.Context,
     ref: Annotated[
         str,
-        typer.Argument(
-            metavar="ID", help="A judgement: its id, the beginning or the last part of it, or last."
-        ),
+        typer.Argument(metavar="ID", help="Id of a judgement, its beginning or last part; or last."),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: the whole record.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole record as JSON.")] = False,
     pager: Annotated[
-        bool, typer.Option("--pager/--no-pager", help="On a terminal, page what is long ($PAGER), or not.")
+        bool, typer.Option("--pager/--no-pager", help="On a terminal, show long output in $PAGER.")
     ] = True,
 ) -> None:
-    """Show a judgement: the verdict, who judged, what was asked, the answers and how they came to be."""
-    journal = Journal.of(context)
-    record = journal.log.find(ref)
-    fate = journal.log.fate(record.id)
+    """Show a judgement: verdict, judge, prompt, answers and their provenance."""
+    feedback = FeedbackContext.of(context)
+    record = feedback.log.find(ref)
+    fate = feedback.log.fate(record.id)
     if as_json:
-        journal.invocation.write_json(record_json(record, fate))
+        feedback.invocation.write_json(record_json(record, fate))
         return
     from chatcli.cli.transcripts.page import Page
     from chatcli.feedback.records import Judgement, Retraction
 
-    page = Page(journal.invocation, journal.settings)
+    page = Page(feedback.invocation, feedback.settings)
     _head(page, record, fate)
     if isinstance(record, Retraction):
         page.line(("retracts  ", _dim()), (record.retracts, ()))
@@ -58,7 +56,7 @@ def _dim() -> tuple[int, ...]:
 
 def _head(page: "Page", record: "Record", fate: "Fate") -> None:
     from chatcli.feedback.guideline import short
-    from chatcli.feedback.records import Judgement
+    from chatcli.feedback.records import Judgement, kind_of
     from chatcli.terminal.rows import BOLD, DIM, PLAIN
 
     judge = record.judge
@@ -111,12 +109,12 @@ def _body(page: "Page", record: "Judgement") -> None:
         page.text(answer.content)
     if isinstance(record, Correction):
         page.line()
-        page.line(("as it should be", BOLD))
+        page.line(("corrected", BOLD))
         page.text(record.edited)
 
 
 def _origin(answer: "Answer") -> str:
-    """How an answer came to be, in a line."""
+    """Provenance of an answer, in one line."""
     provenance = answer.provenance
     if provenance is None:
         return ""

@@ -29,9 +29,9 @@ app = typer.Typer(no_args_is_help=True)
 @app.command("list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List the models on this machine, of other programs too: size, kind, context, store, pictures."""
-    from chatcli.library.hub.leftovers import leftovers_in
     from chatcli.library.names.aliases import read_registry
     from chatcli.library.stores import LocalModel, Store, local_models
+    from chatcli.library.stores.repo_cache import unfinished_in
 
     models = ModelsContext.of(context)
     file = bundled_model()
@@ -42,7 +42,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     unfinished: list[dict[str, Any]] = [
         {"repo": one.cache.repo, "path": str(one.path), "size": one.size}
         for cache in models.places.hub
-        for one in leftovers_in(cache)
+        for one in unfinished_in(cache)
         if one.size
     ]
     if as_json:

@@ -86,20 +86,20 @@ def _described(plans: "list[Removal]") -> list[str]:
 
 def _unfinished_hint(models: ModelsContext, name: str) -> str:
     """Return how to remove an unfinished download with this name, or ''."""
-    from chatcli.library.hub.leftovers import leftovers_in
+    from chatcli.library.stores.repo_cache import unfinished_in
 
-    repos = {one.cache.repo.lower() for cache in models.places.hub for one in leftovers_in(cache)}
+    repos = {one.cache.repo.lower() for cache in models.places.hub for one in unfinished_in(cache)}
     here = any(name.lower().startswith(repo) for repo in repos)
     return f"; chatcli models rm --unfinished {quote(name)} frees an unfinished download" if here else ""
 
 
 def _rm_unfinished(models: ModelsContext, names: list[str], *, yes: bool) -> None:
     """Remove the unfinished downloads of these repositories, or of all."""
-    from chatcli.library.hub.leftovers import leftovers_in
     from chatcli.library.names.hub_reference import parse_reference
+    from chatcli.library.stores.repo_cache import unfinished_in
 
     invocation = models.invocation
-    found = [leftover for cache in models.places.hub for leftover in leftovers_in(cache)]
+    found = [leftover for cache in models.places.hub for leftover in unfinished_in(cache)]
     wanted = {parse_reference(name).repo.lower(): parse_reference(name).repo for name in names}
     for lower, repo in wanted.items():
         if lower not in {leftover.cache.repo.lower() for leftover in found}:

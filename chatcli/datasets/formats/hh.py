@@ -1,11 +1,11 @@
-"""Anthropic's HH-RLHF: two whole conversations as text, which differ in the last answer. Both ways."""
+"""Anthropic's HH-RLHF: two whole conversations as text that differ in the last answer. Both ways."""
 
 import re
 from collections.abc import Sequence
 
-from chatcli.datasets.derivation import PairRow, Unit
-from chatcli.datasets.derivation_sketch import Said
 from chatcli.datasets.formats.declaration import Format, Rendered, takes_turns
+from chatcli.datasets.plan import PairRow, Unit
+from chatcli.feedback.answers import PromptMessage
 
 _HUMAN, _ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
 _TURN = re.compile(r"\n\n(Human|Assistant):")
@@ -13,7 +13,7 @@ _ROLES = {"Human": "user", "Assistant": "assistant"}
 
 
 def _render(row: PairRow, _marks: bool) -> Rendered:
-    """The system prompt stands before the first turn. A text that holds a mark of a turn cannot be said."""
+    """The row; the system prompt stands before the first turn. A text with the mark of a turn is refused."""
     texts = [m.content for m in row.prompt] + [row.chosen.content, row.rejected.content]
     if not takes_turns(row.prompt) or any(_TURN.search(text) for text in texts):
         return None
@@ -21,17 +21,17 @@ def _render(row: PairRow, _marks: bool) -> Rendered:
     return {"chosen": head + row.chosen.content, "rejected": head + row.rejected.content}
 
 
-def _turn(said: Said) -> str:
+def _turn(said: PromptMessage) -> str:
     if said.role == "system":
         return said.content
     return f"{_HUMAN if said.role == 'user' else _ASSISTANT} {said.content}"
 
 
 def turns_of(text: str) -> list[tuple[str, str]]:
-    """Role and content of each turn of a conversation; what stands before the first is a system prompt.
+    """Role and content of each turn of a conversation; text before the first turn is a system prompt.
 
     Raises:
-        ValueError: there is no turn in it.
+        ValueError: the text has no turn.
     """
     parts: Sequence[str] = _TURN.split(text)
     if len(parts) < 3:

@@ -5,15 +5,15 @@ from typing import Any
 
 import msgspec
 
-from chatcli.datasets.derivation import PairRow, Unit
-from chatcli.datasets.derivation_sketch import Said
 from chatcli.datasets.formats.declaration import Format, Rendered, answered, messages, takes_turns
+from chatcli.datasets.plan import PairRow, Unit
+from chatcli.feedback.answers import PromptMessage
 
 _SPEAKERS = {"user": "human", "assistant": "gpt"}
 
 
 def _openai(row: PairRow, _marks: bool) -> Rendered:
-    """One turn is compared, the last message of the input is the user's."""
+    """One turn is compared; the last message of the input is of the user."""
     if row.prompt[-1].role == "assistant":
         return None
     return {
@@ -32,7 +32,7 @@ def _axolotl(row: PairRow, _marks: bool) -> Rendered:
 
 
 def _llama_factory(row: PairRow, _marks: bool) -> Rendered:
-    """ShareGPT's names; its reader refuses conversations that do not take turns."""
+    """The names of ShareGPT. The reader refuses conversations that do not take turns."""
     if not takes_turns(row.prompt):
         return None
     system, turns = _apart(row.prompt)
@@ -44,12 +44,12 @@ def _llama_factory(row: PairRow, _marks: bool) -> Rendered:
     }
 
 
-def _apart(prompt: Sequence[Said]) -> tuple[str, Sequence[Said]]:
+def _apart(prompt: Sequence[PromptMessage]) -> tuple[str, Sequence[PromptMessage]]:
     return (prompt[0].content, prompt[1:]) if prompt[0].role == "system" else ("", prompt)
 
 
 def _dataset_info(files: Mapping[str, str]) -> Mapping[str, bytes]:
-    """The entries that LLaMA-Factory looks datasets up in: dataset_info.json, beside the data."""
+    """The entries by which LLaMA-Factory finds datasets: dataset_info.json, beside the data."""
     columns = {name: name for name in ("chosen", "rejected", "system")}
     entries = {
         f"chatcli_{split}": {

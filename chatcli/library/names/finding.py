@@ -10,7 +10,6 @@ from chatcli.library import catalog
 from chatcli.library.bundled import NAME as BUNDLED
 from chatcli.library.bundled import bundled_model
 from chatcli.library.catalog import CatalogEntry
-from chatcli.library.hub.cache import cached_files
 from chatcli.library.names.aliases import read_registry
 from chatcli.library.names.hub_reference import (
     PREFERRED_TAGS,
@@ -24,6 +23,7 @@ from chatcli.library.names.new_names import is_reserved
 from chatcli.library.stores import LocalModel, Places, Store, local_models
 from chatcli.library.stores.local_model import claimed_sha256, shards_beside, size_of, split_stem
 from chatcli.library.stores.projectors import projector_beside
+from chatcli.library.stores.repo_cache import cached_files
 from chatcli.words import byte_size, listed
 
 _MOST_LISTED = 8

@@ -61,7 +61,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class FileChoice:
     """The files of one model.
 
     Attributes:
@@ -71,6 +71,11 @@ class Choice:
 
     files: tuple[str, ...]
     projector: str | None = None
+
+    @property
+    def all_files(self) -> tuple[str, ...]:
+        """The files of the model, then its projector."""
+        return (*self.files, *((self.projector,) if self.projector else ()))
 
 
 def parse_reference(text: str) -> Reference:
@@ -126,7 +131,7 @@ def checked_path(path: str, where: str) -> str:
     return path
 
 
-def choose_files(listing: Iterable[str], tag: str | None = None) -> Choice:
+def choose_files(listing: Iterable[str], tag: str | None = None) -> FileChoice:
     """The files of a repository that a quantization means.
 
     Args:
@@ -154,7 +159,7 @@ def choose_files(listing: Iterable[str], tag: str | None = None) -> Choice:
     return _choice(next(iter(models)), models, paths)
 
 
-def choose_file(listing: Iterable[str], file: str) -> Choice:
+def choose_file(listing: Iterable[str], file: str) -> FileChoice:
     """The named file, with the other parts if it is one of a split model.
 
     Raises:
@@ -167,7 +172,7 @@ def choose_file(listing: Iterable[str], file: str) -> Choice:
         raise ModelNotFound(f"there is no file {file} in this repository; {there}")
     models = _models(paths)
     stem = _stem_and_parts(file)[0]
-    return _choice(stem, models, paths) if stem in models else Choice((file,))
+    return _choice(stem, models, paths) if stem in models else FileChoice((file,))
 
 
 def quantization(path: str) -> str | None:
@@ -312,12 +317,12 @@ def fitting(models: Collection[str], tag: str) -> list[str]:
     return [model for model in models if whole.search(model)]
 
 
-def _choice(model: str, models: dict[str, list[str]], paths: Collection[str]) -> Choice:
+def _choice(model: str, models: dict[str, list[str]], paths: Collection[str]) -> FileChoice:
     parts = models[model]
     count = _stem_and_parts(parts[0])[2]
     if [_stem_and_parts(part)[1:] for part in parts] != [(number + 1, count) for number in range(count)]:
         raise ModelNotFound(f"of the {count} parts of {model} some are missing: there are {_listed(parts)}")
-    return Choice(tuple(parts), nearest_projector(parts[0], paths))
+    return FileChoice(tuple(parts), nearest_projector(parts[0], paths))
 
 
 def _bits(path: str) -> int:

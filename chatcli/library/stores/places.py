@@ -1,13 +1,13 @@
 """Where models lie: our own folder, and those of the hub's client, llama.cpp, LM Studio and Ollama."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from chatcli.library.hub.place import cache_root
 from chatcli.settings import Paths
 
 _POINTER = ".lmstudio-home-pointer"
@@ -60,6 +60,13 @@ class Places:
             lm_studio=_folders(_lm_studio(home), home),
             ollama=_folders(ollama, home),
         )
+
+
+def cache_root(environ: Mapping[str, str]) -> Path:
+    """The cache of huggingface_hub and llama.cpp: where both look first, so that a file is fetched once."""
+    home = environ.get("HF_HOME") or f"{environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
+    root = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE") or f"{home}/hub"
+    return Path(os.path.expandvars(root)).expanduser()
 
 
 def _home(environ: Mapping[str, str]) -> Path:

@@ -15,8 +15,8 @@ from chatcli.feedback.bradley_terry import (
     position_bias,
     win_matrix,
 )
-from chatcli.feedback.proportion import Proportion
 from chatcli.feedback.records import Comparison, Judgement
+from chatcli.feedback.statistics import Proportion
 from chatcli.session.arena.arena import PREFIX
 
 _HASH_LENGTH = 8

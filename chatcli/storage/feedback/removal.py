@@ -1,11 +1,12 @@
-"""Takes the judgements of removed conversations out of the feedback log, so that nothing quotes them."""
+"""Removes the judgements of removed conversations from the feedback log, so that nothing quotes them."""
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
 
-from chatcli.feedback.judgements import decode_trace
+from chatcli.feedback.codec import decode
+from chatcli.feedback.records import Judgement, Retraction
 from chatcli.files.append import PATIENCE, AppendFile
 from chatcli.files.disk import open_regular, storage_error
 from chatcli.files.record_log import LONGEST_LINE
@@ -18,18 +19,18 @@ _RETRACTS = b"retracts"
 def remove_judgements(log: Path, conversations: Collection[str]) -> int:
     """Remove the records that quote an answer of these conversations, and the retractions of these records.
 
-    The log is replaced at once, or not at all, while nobody else can write it; every other byte of it stays.
-    A damaged line is removed if it names one of the conversations, also where repairs have put it aside.
+    The log is locked and replaced in one step; every other byte of it stays. A line that cannot be read is
+    removed if it names one of the conversations, also in the file of lines that a repair moved aside.
 
     Args:
         log: the feedback log.
-        conversations: their names.
+        conversations: ids of the conversations.
 
     Returns:
-        How many lines were removed.
+        The number of removed lines.
 
     Raises:
-        StorageError: it could not be rewritten, and is as before.
+        StorageError: the log could not be rewritten; it is as before.
     """
     aside = FeedbackLog(log).damaged_path
     return sum(_remove_from(path, conversations) for path in (log, aside) if path.exists())
@@ -50,7 +51,7 @@ def _remove_from(log: Path, conversations: Collection[str]) -> int:
 
 
 class _Doomed:
-    """Says of each line of a log, in their order, whether it is to go."""
+    """Tells of each line of a log, given in their order, whether to remove it."""
 
     def __init__(self, conversations: Collection[str]) -> None:
         self._conversations = set(conversations)
@@ -62,22 +63,25 @@ class _Doomed:
         self._removed: set[str] = set()
 
     def takes(self, line: bytes) -> bool:
-        """Whether this one goes."""
+        """Whether to remove this line."""
         named = any(needle in line for needle in self._needles)
         if not named and not (self._removed and _RETRACTS in line):
             return False
         try:
-            trace = decode_trace(line)
+            record = decode(line)
         except (ValueError, RecursionError):
             return named
-        here = trace.target is not None and trace.target.transcript in self._conversations
+        if isinstance(record, Retraction):
+            return record.retracts in self._removed
+        assert isinstance(record, Judgement)
+        here = record.target is not None and record.target.transcript in self._conversations
         if here:
-            self._removed.add(trace.id)
-        return here or trace.retracts in self._removed
+            self._removed.add(record.id)
+        return here
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
-    """The lines with their ends; one that no record is long enough for, in pieces."""
+    """The lines with their ends; a line that is too long for a record comes in pieces."""
     with open_regular(path) as file:
         while piece := file.readline(LONGEST_LINE):
             yield piece

@@ -7,29 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
-
-from chatcli.feedback.judgements import Trace
-from chatcli.feedback.records import LEAST_GOOD_SCORE
+from chatcli.feedback.codec import decode
+from chatcli.feedback.records import Rating, Record, Retraction
 from chatcli.files.disk import open_regular, storage_error
 from chatcli.files.record_log import LONGEST_LINE
 
 _CHECKED = 256  # bytes before the place reached, by which a log that was replaced is told
 _KINDS = (b'"rating"', b'"retraction"')
-
-
-class _Rating(Trace, gc=False):
-    thumb: int | None = None
-    score: int | None = None
-
-    @property
-    def word(self) -> str:
-        """As ``rated:`` has it."""
-        good = self.thumb > 0 if self.thumb is not None else (self.score or 0) >= LEAST_GOOD_SCORE
-        return "good" if good else "bad"
-
-
-_DECODER = msgspec.json.Decoder(_Rating)
 
 
 def follow(db: sqlite3.Connection, log: Path) -> None:
@@ -87,7 +71,7 @@ def _read_on(db: sqlite3.Connection, file: BinaryIO) -> None:
         at += len(line)
         if any(kind in line for kind in _KINDS):
             try:
-                _take(db, _DECODER.decode(line))
+                _take(db, decode(line))
             except (ValueError, RecursionError):
                 continue
     db.execute("INSERT OR REPLACE INTO notes VALUES ('ratings', ?)", (_mark(file, at),))
@@ -100,14 +84,13 @@ def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
             yield line
 
 
-def _take(db: sqlite3.Connection, event: _Rating) -> None:
-    ended = event.retracts or event.replaces
+def _take(db: sqlite3.Connection, record: Record) -> None:
+    ended = record.retracts if isinstance(record, Retraction) else record.replaces
     if ended is not None:
         db.execute("DELETE FROM ratings WHERE record = ?", (ended,))
-    by_a_model = event.judge is not None and event.judge.by != "human"
-    if event.kind != "rating" or event.target is None or not event.target.messages or by_a_model:
+    if not isinstance(record, Rating) or record.target is None or record.judge.by != "human":
         return
-    message = event.target.messages[0]
+    message = record.target.messages[0]
     if isinstance(message, int) and abs(message) < 2**63:
-        row = (event.target.transcript, message, event.word, event.id)
+        row = (record.target.transcript, message, "good" if record.good else "bad", record.id)
         db.execute("INSERT OR REPLACE INTO ratings VALUES (?, ?, ?, ?)", row)

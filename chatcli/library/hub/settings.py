@@ -1,6 +1,5 @@
-"""Where the hub is and where its files go, by the variables all of its tools obey."""
+"""Where the hub is and where its files go, by the variables that all of its tools obey."""
 
-import os
 import re
 import urllib.parse
 from collections.abc import Mapping
@@ -8,47 +7,52 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chatcli.errors import NetworkError, UsageError
+from chatcli.library.stores.places import cache_root
 
 #: The hub, unless ``HF_ENDPOINT`` names a mirror.
 ENDPOINT = "https://huggingface.co"
 _TIMEOUT = 30
+_CONNECT_TIMEOUT = 2.0  # so that a pull without a network ends within three seconds
 _TOKEN = re.compile(r"[!-~]+")  # what a header can carry
 _TRUE = {"1", "on", "yes", "true"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class HubSettings:
     """A hub and the cache its files go to.
 
     Attributes:
-        endpoint: where the hub is, without a slash at the end.
+        endpoint: address of the hub, without a slash at the end.
         cache: folder of the cache; every repository has a folder in it.
-        offline: not one connection is made.
-        timeout: how long a connection may be silent, in seconds.
-        anonymous: the token stored on this machine is not sent.
-        symlinks: names in the cache may be links.
+        offline: make no connection.
+        timeout: seconds a connection may be silent.
+        connect_timeout: seconds that connecting may take.
+        anonymous: do not send the token stored on this machine.
+        symlinks: names in the cache may be symbolic links.
     """
 
     endpoint: str
     cache: Path
     offline: bool = False
     timeout: float = _TIMEOUT
+    connect_timeout: float = _CONNECT_TIMEOUT
     anonymous: bool = False
     symlinks: bool = True
 
     @classmethod
-    def of(cls, environ: Mapping[str, str], *, offline: bool = False) -> "Place":
-        """What the environment says; huggingface_hub itself reads it once, at import.
+    def of(cls, environ: Mapping[str, str], *, offline: bool = False) -> "HubSettings":
+        """Read the environment. (huggingface_hub itself reads it once, when it is imported.)
 
         Raises:
-            UsageError: ``HF_ENDPOINT`` or ``HF_HUB_DOWNLOAD_TIMEOUT`` makes no sense.
+            UsageError: ``HF_ENDPOINT`` or ``HF_HUB_DOWNLOAD_TIMEOUT`` is invalid.
         """
         endpoint = (environ.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
         if not is_address(endpoint):
             raise UsageError(
                 f"HF_ENDPOINT must be an address like https://host, it is {environ['HF_ENDPOINT']!r}"
             )
-        seconds = environ.get("HF_HUB_DOWNLOAD_TIMEOUT") or str(_TIMEOUT)
+        named = environ.get("HF_HUB_DOWNLOAD_TIMEOUT", "")
+        seconds = named or str(_TIMEOUT)
         # huggingface_hub reads it with int().
         if not seconds.isascii() or not seconds.isdigit() or not 0 < int(seconds) < 86400:
             raise UsageError(f"HF_HUB_DOWNLOAD_TIMEOUT must be whole seconds, it is {seconds!r}")
@@ -57,15 +61,16 @@ class Place:
             cache_root(environ),
             offline or _is_true(environ, "HF_HUB_OFFLINE") or _is_true(environ, "TRANSFORMERS_OFFLINE"),
             float(seconds),
+            float(seconds) if named else _CONNECT_TIMEOUT,
             _is_true(environ, "HF_HUB_DISABLE_IMPLICIT_TOKEN"),
             not _is_true(environ, "HF_HUB_DISABLE_SYMLINKS"),
         )
 
     def token(self) -> str | None:
-        """The token of this machine: ``HF_TOKEN``, or what ``hf auth login`` stored. May ask the network.
+        """The token of this machine: ``HF_TOKEN``, or what ``hf auth login`` stored. May use the network.
 
         Raises:
-            NetworkError: huggingface_hub cannot tell, or what it tells is no token.
+            NetworkError: huggingface_hub cannot read it, or it is not a token.
         """
         if self.anonymous:
             return None
@@ -83,19 +88,12 @@ class Place:
 
 
 def is_address(text: str) -> bool:
-    """Whether it is one that HTTP can ask: scheme and host, and a port that can be."""
+    """Whether HTTP can ask this address: it has a scheme, a host and a valid port."""
     try:
         parts = urllib.parse.urlsplit(text)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-
-
-def cache_root(environ: Mapping[str, str]) -> Path:
-    """The cache of huggingface_hub and llama.cpp: where both look first, so that a file is fetched once."""
-    home = environ.get("HF_HOME") or f"{environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
-    root = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE") or f"{home}/hub"
-    return Path(os.path.expandvars(root)).expanduser()
 
 
 def _is_true(environ: Mapping[str, str], name: str) -> bool:

@@ -1,23 +1,24 @@
-"""Trying again what fails in passing, for a bounded time, and stopping at once when told to."""
+"""Tries again what fails for a moment, for a bounded time, and stops at once when told to."""
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from chatcli.errors import NetworkError
-from chatcli.library.hub.connection import Answer
-from chatcli.library.hub.refusal import LONGEST_WAIT, Passing
+from chatcli.library.hub.errors import TransientError
 from chatcli.words import duration
 
 _Result = TypeVar("_Result")
 #: Failures in a row that are forgiven, unless told otherwise.
 RETRIES = 6
 _LONGEST_PAUSE = 30.0
+_LONGEST_WAIT = 300.0  # seconds a server may ask for
 
 
 class Stopped(Exception):
-    """The person, or a failure elsewhere, ended the work."""
+    """The user, or a failure elsewhere, ended the work."""
 
 
 @dataclass(slots=True)
@@ -25,36 +26,32 @@ class Stop:
     """Ends the work of several threads at once, reads from the network included."""
 
     _event: threading.Event = field(default_factory=threading.Event)
-    _open: dict[int, Answer] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _cancels: list[Callable[[], None]] = field(default_factory=list)
 
     def set(self) -> None:
-        """End it."""
+        """End the work."""
         self._event.set()
-        with self._lock:
-            for answer in self._open.values():
-                answer.shut()
+        for cancel in list(self._cancels):
+            cancel()
 
     def check(self) -> None:
-        """Raise Stopped if it is to end."""
-        if self._event.is_set():
-            raise Stopped
+        """Raise Stopped if the work is to end."""
+        self.wait(0)
 
     def wait(self, seconds: float) -> None:
-        """Pause, or raise Stopped if it is to end."""
+        """Pause; raise Stopped if the work is to end."""
         if self._event.wait(seconds):
             raise Stopped
 
-    def watch(self, answer: Answer) -> None:
-        """Shut this answer's connection when it is to end."""
-        with self._lock:
-            self._open[id(answer)] = answer
-        self.check()
-
-    def forget(self, answer: Answer) -> None:
-        """The answer has been read."""
-        with self._lock:
-            self._open.pop(id(answer), None)
+    @contextlib.contextmanager
+    def watching(self, cancel: Callable[[], None]) -> Iterator[None]:
+        """Call ``cancel``, from another thread, if the work is to end while the block runs."""
+        self._cancels.append(cancel)
+        try:
+            self.check()
+            yield
+        finally:
+            self._cancels.remove(cancel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +65,6 @@ class Patience:
 
     retries: int = RETRIES
     first_pause: float = 0.5
-
-    def pause(self, failures: int, after: float | None) -> float:
-        """Seconds to wait after so many failures in a row; ``after`` is what the server asked for."""
-        return after if after is not None else min(_LONGEST_PAUSE, self.first_pause * 2 ** (failures - 1))
 
 
 def retrying(
@@ -96,15 +89,16 @@ def retrying(
         stop.check()
         try:
             return attempt()
-        except Passing as trouble:
+        except TransientError as trouble:
             stop.check()  # the trouble may be that the connection was shut here
             failures = 1 if progress() > reached else failures + 1
             reached = max(reached, progress())
-            pause = patience.pause(failures, trouble.after)
+            pause = min(_LONGEST_PAUSE, patience.first_pause * 2 ** (failures - 1))
+            pause = pause if trouble.after is None else trouble.after
             if failures > patience.retries:
                 often = f"; given up after {failures} times" if failures > 1 else ""
                 raise NetworkError(f"{trouble}{often}") from None
-            if pause > LONGEST_WAIT:
+            if pause > _LONGEST_WAIT:
                 raise NetworkError(f"{trouble}; it asks to come back in {duration(pause)}") from None
             note(f"{trouble}; trying again in {pause:g} s ({failures} of {patience.retries})")
         stop.wait(pause)
