@@ -131,7 +131,7 @@ def test_a_transcript_takes_its_pictures_along(home: Path, tmp_path: Path) -> No
     shutil.rmtree(out.parent / "mine.pictures")
     done = run(other, "transcripts", "import", str(out))
     assert done.code == ExitCode.OK
-    assert "the picture cat.png is not in" in done.stderr
+    assert "there is no picture cat.png in" in done.stderr
     assert "\nlook\n" in run(other, "transcripts", "show", "last").stdout
 
 

@@ -201,10 +201,8 @@ class _Import:
         )
 
     def _known(self) -> dict[str, str]:
-        from chatcli.storage.transcripts.origins import known_origins
-
         if self._origins is None:
-            self._origins = known_origins(self.archive.store.folder)
+            self._origins = self.archive.store.origins()
         return self._origins
 
     def _present(self, conversation: Conversation) -> str | None:
