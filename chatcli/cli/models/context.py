@@ -79,7 +79,7 @@ class ModelsContext:
         file = self.places.registry
         update(file, lambda data: change(decode_registry(data, str(file))).encode())
 
-    def try_model(self, found: Located, settings: Settings, *, quiet: bool = False) -> list[str]:
+    def try_model(self, found: "Located", settings: Settings, *, quiet: bool = False) -> list[str]:
         """Try a model in a child process, as its first chat would, unless it is known.
 
         Returns:
