@@ -20,7 +20,7 @@ from chatcli.engine.llama.loading import load_model
 from chatcli.engine.llama.native import load
 from chatcli.engine.memory.estimate import estimate
 from chatcli.errors import ModelError
-from chatcli.library.bundled import bundled_model
+from chatcli.library.catalog import bundled_model
 
 _BUFFER = re.compile(rb"(model|KV|RS|output|compute) buffer size =\s+([\d.]+) MiB")
 _MIB = 2**20

@@ -140,19 +140,18 @@ def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Ca
 
 def _hint(settings: Settings, invocation: Invocation) -> list[str]:
     """Return what to tell a user who has the bundled model only: how to get a better one."""
-    from chatcli.library.bundled import NAME
+    from chatcli.library.catalog import BUNDLED, entries
     from chatcli.library.names.finding import known_models
     from chatcli.library.stores import Places
 
     places = Places.of(invocation.environ, invocation.paths)
-    if settings.model != NAME or known_models(places) != [NAME]:
+    if settings.model != BUNDLED or known_models(places) != [BUNDLED]:
         return []
-    from chatcli.library.catalog import entries
     from chatcli.library.fit.recommend import measured, recommend
 
     fitting = recommend(measured(places, gpu=False), entries())  # asking llama.cpp takes too long here
     fetch = f"chatcli pull {fitting[0].entry.name} (others:" if fitting else "see"
     return [
-        f"{NAME} is the tiny model that comes with chatcli; it knows little.",
+        f"{BUNDLED} is the tiny model that comes with chatcli; it knows little.",
         f"A larger model for this machine: {fetch} chatcli models recommend{')' if fitting else ''}",
     ]

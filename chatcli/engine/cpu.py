@@ -10,11 +10,11 @@ _SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 
 
 def physical_cores() -> int:
-    """Physical cores this process may use, at least 1.
+    """Number of physical cores that this process may use, at least 1.
 
-    Matrix products fill a core's vector units, so a second thread on the same core takes more than it
-    gives. Linux tells which logical CPUs share a core, and a container's quota is obeyed; macOS tells its
-    fast cores; elsewhere all logical CPUs count.
+    Matrix products fill a core's vector units, so a second thread on a core makes it slower. On Linux the
+    logical CPUs of a core count once, and a container's quota limits them. On macOS the fast cores count.
+    Elsewhere all logical CPUs count.
     """
     system = platform.system()
     if system == "Linux":
@@ -34,7 +34,7 @@ def _siblings(cpu: int) -> str:
 
 
 def _quota(otherwise: int) -> int:
-    """Whole CPUs the control group allows (cgroup v2's cpu.max: "quota period" or "max period")."""
+    """Whole CPUs that the control group allows (cgroup v2, cpu.max: "quota period" or "max period")."""
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
         return max(1, int(quota) // int(period))

@@ -17,9 +17,9 @@ from chatcli.engine.registry import Opening, kind_of, kinds
 from chatcli.engine.trial.verdict import TrialVerdict
 from chatcli.errors import ModelError
 from chatcli.library.checksums import Checksums
-from chatcli.library.fit.plan import Machine, Plan, plan
+from chatcli.library.fit.plan import FitPlan, Machine, plan
 from chatcli.library.names.finding import Located, find_model, known_models
-from chatcli.library.projector_choice import eyes_of
+from chatcli.library.projector_choice import choose_projector
 from chatcli.library.stores import Places
 from chatcli.settings import AUTO_PROJECTOR, Paths, Settings
 
@@ -81,10 +81,10 @@ def _open_file(opening: Opening) -> Engine:
     checksums = Checksums(paths.checksums)
     hashing = Hashing(checksums, found.files, cancel)
     shards = _checked(found)
-    eyes = eyes_of(found, settings, shards[0], tell)
-    fitted = _fitted(found, shards, settings, eyes.projector)
-    eyes = eyes.fitted(fitted)
-    eyes_hashing = Hashing(checksums, eyes.files, cancel)
+    choice = choose_projector(found, settings, shards[0], tell)
+    fitted = _fitted(found, shards, settings, choice.projector)
+    choice = choice.fitted(fitted)
+    projector_hashing = Hashing(checksums, choice.files, cancel)
 
     def on_trial() -> None:
         opening.on_progress(None)
@@ -93,14 +93,16 @@ def _open_file(opening: Opening) -> Engine:
         from chatcli.engine.llama.engine import LlamaEngine
 
         options = replace(fitted.options, gpu_layers=layers)
-        seen = eyes.tried(found.path, options, shards, paths.probe_verdicts, tell, cancel, on_trial)
+        tried, reason = choice.tried(
+            found.path, options, shards, paths.probe_verdicts, tell, cancel, on_trial
+        )
         return LlamaEngine.open(
             found.path,
-            seen.options,
+            tried,
             name=found.name,
             sha256=hashing.result(),
-            projector_sha256=eyes_hashing.result() if seen.options.projector else "",
-            no_vision_reason=seen.blindness,
+            projector_sha256=projector_hashing.result() if tried.projector else "",
+            no_vision_reason=reason,
             defaults=found.entry.recommended(thinking=settings.thinking) if found.entry else {},
             on_progress=opening.on_progress,
             cancel=cancel,
@@ -129,18 +131,18 @@ def try_files(
         ModelError: it cannot be loaded.
     """
     shards = _checked(found)
-    eyes = eyes_of(found, settings, shards[0], tell)
+    choice = choose_projector(found, settings, shards[0], tell)
     try:
-        fitted = _fitted(found, shards, settings, eyes.projector)
+        fitted = _fitted(found, shards, settings, choice.projector)
     except ModelError:
         return
-    eyes = eyes.fitted(fitted)
-    eyes.tried(found.path, fitted.options, shards, paths.probe_verdicts, tell, None, on_trial)
+    choice = choice.fitted(fitted)
+    choice.tried(found.path, fitted.options, shards, paths.probe_verdicts, tell, None, on_trial)
 
 
 def _open_fitted(
     open_with: Callable[[int], Engine],
-    fitted: Plan,
+    fitted: FitPlan,
     settings: Settings,
     tell: Tell,
     cancel: Cancellation,
@@ -165,7 +167,9 @@ def _checked(found: Located) -> Sequence[Header]:
     return check(read_header(found.path))
 
 
-def _fitted(found: Located, shards: Sequence[Header], settings: Settings, projector: Header | None) -> Plan:
+def _fitted(
+    found: Located, shards: Sequence[Header], settings: Settings, projector: Header | None
+) -> FitPlan:
     """How to load it here.
 
     Raises:

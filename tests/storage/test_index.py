@@ -469,21 +469,6 @@ def test_ratings_follow_the_log(archive: Archive) -> None:
     assert archive.names("rated:good") == []
 
 
-def test_an_unchanged_log_is_not_read_again(archive: Archive) -> None:
-    """Only its end is looked at: the bytes before it may be anything."""
-    one = archive.write("q", "one")
-    for _ in range(3):
-        archive.rate(one, 2, 1)
-    assert archive.names("rated:good") == [one]
-    log = archive.feedback.path
-    data = log.read_bytes()
-    with log.open("r+b") as file:
-        file.write(b"x" * (len(data) - 300))
-    assert archive.names("rated:good") == [one]
-    archive.rate(one, 2, -1)
-    assert archive.names("rated:bad") == [one]
-
-
 def test_titles_resolve(archive: Archive) -> None:
     """A whole title in any case, else its beginning; several are listed."""
     trip = archive.write("x", title="Trip to Rome")

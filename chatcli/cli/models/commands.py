@@ -16,8 +16,7 @@ from chatcli.cli.models.verify import verify
 from chatcli.cli.options import AsJson
 from chatcli.cli.pull import pull
 from chatcli.errors import ChatcliError, UsageError
-from chatcli.library.bundled import NAME as BUNDLED
-from chatcli.library.bundled import bundled_model
+from chatcli.library.catalog import BUNDLED, bundled_model
 from chatcli.words import byte_size
 
 if TYPE_CHECKING:
@@ -64,12 +63,12 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     ]
     page.table(rows, numbers=(1, 4))
     for alias, target in aliases.items():
-        page.line((f"  {alias} is {target}", ()))
+        page.line((f"  {alias} is {target}", ""))
     sizes: Counter[str] = Counter()
     for one in unfinished:
         sizes[one["repo"]] += one["size"]
     for repo, size in sizes.items():
-        page.line((f"  {repo}: {byte_size(size)} of unfinished downloads", ()))
+        page.line((f"  {repo}: {byte_size(size)} of unfinished downloads", ""))
     page.show()
     if unfinished:
         models.invocation.say(
@@ -86,7 +85,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
 def _record(model: "LocalModel", default: Path | None) -> dict[str, Any]:
     """Return what is known of a model and its header; an unreadable header is its ``problem``."""
     from chatcli.engine.gguf import read_header
-    from chatcli.library.projector_lookup import sane_projector
+    from chatcli.library.projector_choice import sane_projector
 
     record: dict[str, Any] = {
         "name": model.name,

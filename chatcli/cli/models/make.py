@@ -40,7 +40,7 @@ def import_(
     """Give a model file a name, in its place or as a copy."""
     from chatcli.engine.gguf import check, check_projector, read_header
     from chatcli.library.names.finding import Located, files_at
-    from chatcli.library.projector_lookup import named_projector
+    from chatcli.library.projector_choice import named_projector
 
     models = ModelsContext.of(context)
     files = files_at(str(file))
@@ -90,7 +90,7 @@ def _free_name(models: ModelsContext, file: Path, name: str | None) -> str:
 
 def _projector_beside(models: ModelsContext, file: Path, header: "Header") -> Path | None:
     """Return the projector next to a model if it fits; say why it does not."""
-    from chatcli.library.projector_lookup import sane_projector
+    from chatcli.library.projector_choice import sane_projector
     from chatcli.library.stores.projectors import projector_beside
 
     found = projector_beside(file)

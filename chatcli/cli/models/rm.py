@@ -9,8 +9,7 @@ from chatcli.cli import completion as completing
 from chatcli.cli.models.context import ModelsContext
 from chatcli.cli.options import Yes
 from chatcli.errors import ExitCode, ModelNotFound, UsageError
-from chatcli.library.bundled import NAME as BUNDLED
-from chatcli.library.bundled import bundled_model
+from chatcli.library.catalog import BUNDLED, bundled_model
 from chatcli.words import byte_size
 
 if TYPE_CHECKING:

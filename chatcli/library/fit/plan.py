@@ -32,7 +32,7 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FitPlan:
     """How to load a model here.
 
     Attributes:
@@ -58,7 +58,7 @@ def plan(
     machine: Machine,
     name: str,
     projector: Header | None = None,
-) -> Plan:
+) -> FitPlan:
     """Decide how to load a model, and whether its projector fits beside it.
 
     Args:
@@ -104,7 +104,7 @@ def _blind_note(needed: int, context: int) -> str:
     )
 
 
-def _planned(shards: Sequence[Header], settings: Settings, machine: Machine, name: str) -> Plan:
+def _planned(shards: Sequence[Header], settings: Settings, machine: Machine, name: str) -> FitPlan:
     offloads = machine.gpu > 0 and settings.gpu_layers != "0"
     options = LoadOptions.from_settings(settings)
     notes = []
@@ -127,7 +127,7 @@ def _planned(shards: Sequence[Header], settings: Settings, machine: Machine, nam
     needed = guess.total + guess.overhead - placed
     if settings.check_memory and available and needed > available:
         raise ModelError(_too_big(shards, options, guess, machine, name, needed))
-    return Plan(options, guess, offloads, tuple(notes))
+    return FitPlan(options, guess, offloads, tuple(notes))
 
 
 def _too_big(

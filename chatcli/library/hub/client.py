@@ -215,7 +215,7 @@ class HubClient:
         except Exception as error:  # a library in Rust, with errors of its own
             raise errors.XetError(str(error)[:200]) from error
         # Cancelling the stream itself fails while another thread reads it.
-        yield Content(start, _xet_chunks(chunks), group.abort, "xet storage")
+        yield Content(start, _xet_chunks(chunks, file.size - start), group.abort, "xet storage")
 
     @contextlib.contextmanager
     def _asking(self, what: str, repo: str) -> Iterator[None]:
@@ -267,11 +267,16 @@ class HubClient:
         errors.raise_transient(response)
 
 
-def _xet_chunks(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _xet_chunks(chunks: Iterator[bytes], wanted: int) -> Iterator[bytes]:
+    """Chunks as they come. A storage that cannot be reached ends the stream early, without an error."""
     try:
-        yield from chunks
+        for chunk in chunks:
+            wanted -= len(chunk)
+            yield chunk
     except Exception as error:
         raise errors.XetError(str(error)[:200]) from error
+    if wanted > 0:
+        raise errors.XetError("it ended early")
 
 
 def _is_safe(path: str) -> bool:

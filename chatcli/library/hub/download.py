@@ -209,7 +209,8 @@ class FileDownload:
         except XetError as error:
             self.stop.check()
             self._xet = False
-            raise TransientError(f"xet storage cannot be used ({error}); plain HTTP is", after=0) from None
+            self.observer.note(f"{self.file.path}: xet storage fails ({error}); going on over plain HTTP")
+            self._receive(file)
 
     def _opened(self) -> AbstractContextManager[Content]:
         """The file from what is missing on: in xet storage if it is there, else over plain HTTP."""

@@ -7,9 +7,7 @@ from pathlib import Path
 
 from chatcli.errors import ChatcliError, ModelNotFound, UsageError
 from chatcli.library import catalog
-from chatcli.library.bundled import NAME as BUNDLED
-from chatcli.library.bundled import bundled_model
-from chatcli.library.catalog import CatalogEntry
+from chatcli.library.catalog import BUNDLED, CatalogEntry, bundled_model
 from chatcli.library.names.aliases import read_registry
 from chatcli.library.names.hub_reference import (
     PREFERRED_TAGS,

@@ -3,7 +3,7 @@
 from chatcli.engine.registry import kind_of
 from chatcli.errors import UsageError
 from chatcli.library import catalog
-from chatcli.library.bundled import NAME as BUNDLED
+from chatcli.library.catalog import BUNDLED
 from chatcli.library.names.aliases import checked_name
 from chatcli.library.stores import LocalModel, Places, local_models
 

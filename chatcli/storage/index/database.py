@@ -42,9 +42,6 @@ CREATE TABLE transcripts (
 CREATE INDEX by_folder ON transcripts (folder);
 CREATE INDEX by_time ON transcripts (mtime_ns);
 CREATE INDEX by_first ON transcripts (first);
-CREATE TABLE ratings (name TEXT, message INTEGER, rating TEXT, record TEXT, PRIMARY KEY (name, message));
-CREATE INDEX by_record ON ratings (record);
-CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT);
 -- rowid: second of the last change << 29, counted on; so that newest first is the order of the index itself
 CREATE VIRTUAL TABLE words USING fts5 (
     content, model, role, message UNINDEXED, tokenize = 'unicode61 remove_diacritics 2'
@@ -185,6 +182,7 @@ def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA cache_size = -16000")
+        connection.execute("PRAGMA temp_store = MEMORY")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if version != VERSION and tables:

@@ -7,8 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from chatcli.feedback.judgements import Fate
+from chatcli.feedback.records import Rating
+from chatcli.files.disk import FileStamp, stamp_of
+from chatcli.storage.feedback.log import FeedbackLog
 from chatcli.storage.index.database import IndexDatabase, IndexUnusable
-from chatcli.storage.index.ratings import follow
 from chatcli.storage.index.refresh import SECOND_BITS, Progress, forget, refresh
 from chatcli.storage.index.search_query import SEPARATOR, SearchQuery, parse_query
 
@@ -21,9 +24,8 @@ _SUMMARY = "name, mtime_ns, started, title, messages, models, damage"
 
 _RATED = (
     # CROSS fixes the order of the joins: SQLite would begin with every word of every message.
-    "SELECT w.rowid FROM ratings r CROSS JOIN transcripts t ON t.name = r.name "
-    "CROSS JOIN words w ON w.rowid >= t.first AND w.rowid < t.first + t.rows "
-    "WHERE r.rating = ? AND w.message = r.message"
+    "SELECT w.rowid FROM rated r CROSS JOIN transcripts t ON t.name = r.name "
+    "CROSS JOIN words w ON w.rowid >= t.first AND w.rowid < t.first + t.rows WHERE w.message = r.message"
 )
 
 
@@ -98,6 +100,8 @@ class TranscriptIndex:
         self._database = IndexDatabase(file)
         self._feedback = feedback
         self._on_progress = on_progress
+        self._ratings: dict[tuple[str, int], bool] = {}
+        self._ratings_stamp: FileStamp | None = None
 
     def newest(self, count: int | None = 20, *, skip: int = 0) -> list[Summary]:
         """Conversations, those first that were written last; ``count`` None: all."""
@@ -118,12 +122,16 @@ class TranscriptIndex:
             UsageError: a filter makes no sense, or there is nothing to search for.
         """
         query = parse_query(text, datetime.now().astimezone())
-        log = self._feedback
-        if query.rated is not None and log is not None:
-            self._database.run(lambda db: follow(db, log))
         sql, values = _select(query, count)
-        rows = self._up_to_date(lambda db: db.execute(sql, values).fetchall())
-        return [_hit(row) for row in rows]
+        rated = self._rated(query.rated) if query.rated else []
+
+        def ask(db: sqlite3.Connection) -> list[Row]:
+            db.execute("CREATE TEMP TABLE IF NOT EXISTS rated (name TEXT, message INTEGER)")
+            db.execute("DELETE FROM rated")
+            db.executemany("INSERT INTO rated VALUES (?, ?)", rated)
+            return db.execute(sql, values).fetchall()
+
+        return [_hit(row) for row in self._up_to_date(ask)]
 
     def titled(self, title: str) -> list[str]:
         """Names of the conversations with this title, else of those whose title begins so; in any case."""
@@ -155,6 +163,13 @@ class TranscriptIndex:
         """Close the file; the next question opens it again."""
         self._database.close()
 
+    def _rated(self, word: str) -> list[tuple[str, int]]:
+        """Conversation and message of the answers whose rating is ``good`` or ``bad``."""
+        stamp = stamp_of(self._feedback) if self._feedback else None
+        if self._feedback is not None and stamp != self._ratings_stamp:
+            self._ratings, self._ratings_stamp = _human_ratings(self._feedback), stamp
+        return [key for key, good in self._ratings.items() if good == (word == "good")]
+
     def _up_to_date(self, ask: Callable[[sqlite3.Connection], list[Row]]) -> list[Row]:
         """The answer to a question, after a refresh."""
 
@@ -163,6 +178,21 @@ class TranscriptIndex:
             return ask(db)
 
         return self._database.run(run)
+
+
+def _human_ratings(log: Path) -> dict[tuple[str, int], bool]:
+    """Conversation and message of the answers that a person rated, and whether they are good.
+
+    Raises:
+        StorageError: the log cannot be read.
+    """
+    found: dict[tuple[str, int], bool] = {}
+    for record, fate in FeedbackLog(log).events():  # newest first
+        if fate is Fate.LIVE and isinstance(record, Rating) and record.target and record.judge.by == "human":
+            message = record.target.messages[0]
+            if isinstance(message, int) and abs(message) < 2**63:
+                found.setdefault((record.target.transcript, message), record.good)
+    return found
 
 
 def _select(query: SearchQuery, count: int) -> tuple[str, list[Any]]:
@@ -180,7 +210,6 @@ def _select(query: SearchQuery, count: int) -> tuple[str, list[Any]]:
     if query.rated is not None:
         # The plus keeps a full-text match from being made once for each rating.
         conditions.append(f"{'+' if query.match else ''}words.rowid IN ({_RATED})")
-        values.append(query.rated)
     text = snippet if query.words else f"substr(words.content, 1, {_PLAIN_SNIPPET})"
     found = (
         f"SELECT words.rowid AS row, {text} AS snippet, message, role FROM words "

@@ -92,7 +92,6 @@ def forget(db: sqlite3.Connection, name: str) -> None:
     """Remove a conversation from the index, so that none of its words is left in the file."""
     with _transaction(db):
         _delete(db, name)
-        db.execute("DELETE FROM ratings WHERE name = ?", (name,))
     # A deletion only marks words as deleted; merging all segments drops them, and with secure_delete
     # (index_database) freed pages are overwritten. The log of changes is emptied last.
     db.execute("INSERT INTO words (words) VALUES ('optimize')")
