@@ -12,10 +12,10 @@ from chatcli.chat.conversation import Node
 from chatcli.chat.message import Role
 from chatcli.chat.transcript.reader import load
 from chatcli.feedback.answers import generation_of
-from chatcli.feedback.guideline import DEFAULT, version_of
 from chatcli.feedback.reasons import DOWN, UP
 from chatcli.feedback.records import Correction, Rating, Record, Retraction
 from chatcli.files.record_log import DamagedLine
+from chatcli.storage.feedback.guideline import DEFAULT, version_of
 from chatcli.storage.feedback.log import FeedbackLog
 from tests.feedback.json_schema import faults
 from tests.program import ROOT

@@ -7,12 +7,12 @@ from typing import Any
 
 from chatcli.feedback.answers import Answer
 from chatcli.feedback.bradley_terry import (
-    Duel,
+    PairedResult,
     Standing,
     competitor,
-    duel_of,
     leaderboard,
     position_bias,
+    result_of,
     win_matrix,
 )
 from chatcli.feedback.records import Comparison, Judgement
@@ -98,10 +98,10 @@ def comparisons(records: Iterable[Judgement], *, run: str = "", everything: bool
 def board_of(records: Sequence[Comparison]) -> Board:
     """The board of some comparisons."""
     name = Names(answer for record in records for answer in record.answers)
-    duels: list[Duel] = []
+    duels: list[PairedResult] = []
     both_bad = 0
     for record in records:
-        duel = duel_of(record, name)
+        duel = result_of(record, name)
         if duel is not None:
             duels.append(duel)
             both_bad += record.winner == "both_bad"

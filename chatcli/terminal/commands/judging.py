@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Role
 from chatcli.errors import ChatcliError, StorageError, UsageError
-from chatcli.feedback.guideline import short, version_of
 from chatcli.feedback.records import Thumb
 from chatcli.session.answering import EDITS
 from chatcli.session.judging import seen_by
 from chatcli.session.verdict_words import Verdict, read_verdict
+from chatcli.storage.feedback.guideline import short, version_of
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.conversation import message_at, messages_of
 from chatcli.terminal.verdicts import HIGHEST, THUMBS, verdict_of
