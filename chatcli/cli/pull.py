@@ -12,9 +12,11 @@ import typer
 from chatcli.cli.invocation import Invocation
 from chatcli.errors import InvalidModel, ModelNotFound, UsageError
 from chatcli.library.checksums import Checksums
-from chatcli.library.names.finding import files_at, find_model, meaning
-from chatcli.library.names.hub_reference import Reference, is_model, parse_reference
+from chatcli.library.names.finding import find_model, meaning
+from chatcli.library.names.hub_reference import Reference, parse_reference
+from chatcli.library.names.repo_files import is_model
 from chatcli.library.stores import Places
+from chatcli.library.stores.local_model import files_at
 
 if TYPE_CHECKING:
     from chatcli.library.hub.pull import Pulled

@@ -12,11 +12,12 @@ from chatcli.library.hub.client import HubClient, Listing, RemoteFile
 from chatcli.library.hub.download import Changed, FileDownload, Observer, PulledFile
 from chatcli.library.hub.retry import Patience, Stop, retrying
 from chatcli.library.hub.settings import HubSettings
-from chatcli.library.names.hub_reference import FileChoice, Reference, choose_file, choose_files, is_projector
+from chatcli.library.names.hub_reference import Reference
+from chatcli.library.names.repo_files import FileChoice, choose_file, choose_files, is_projector
+from chatcli.library.stores.hub_cache import cached_files
 from chatcli.library.stores.repo_cache import (
     DEFAULT_REVISION,
     RepoCache,
-    cached_files,
     free_space,
     storing,
     tidy,

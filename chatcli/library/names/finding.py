@@ -9,19 +9,13 @@ from chatcli.errors import ChatcliError, ModelNotFound, UsageError
 from chatcli.library import catalog
 from chatcli.library.catalog import BUNDLED, CatalogEntry, bundled_model
 from chatcli.library.names.aliases import read_registry
-from chatcli.library.names.hub_reference import (
-    PREFERRED_TAGS,
-    Reference,
-    fitting,
-    is_model,
-    parse_reference,
-    quantization,
-)
+from chatcli.library.names.hub_reference import Reference, parse_reference
 from chatcli.library.names.new_names import is_reserved
+from chatcli.library.names.repo_files import PREFERRED_TAGS, fitting, is_model, quantization
 from chatcli.library.stores import LocalModel, Places, Store, local_models
-from chatcli.library.stores.local_model import claimed_sha256, shards_beside, size_of, split_stem
+from chatcli.library.stores.hub_cache import cached_files
+from chatcli.library.stores.local_model import claimed_sha256, files_at, size_of, split_stem
 from chatcli.library.stores.projectors import projector_beside
-from chatcli.library.stores.repo_cache import cached_files
 from chatcli.words import byte_size, listed
 
 _MOST_LISTED = 8
@@ -115,38 +109,6 @@ def _known(path: Path, models: list[LocalModel]) -> tuple[CatalogEntry | None, L
     """What is known of a file that was named by its path."""
     model = next((m for m in models if m.path == path.absolute()), None)
     return (_entry_of(model), model) if model is not None else (None, None)
-
-
-def files_at(name: str) -> tuple[Path, ...] | None:
-    """The files of the model a path names, the first one first; None: there is no such file.
-
-    Raises:
-        ModelNotFound: it is a folder, or lacks parts.
-    """
-    if not name:  # to Path it would be the working folder
-        return None
-    try:
-        path = Path(name).expanduser()
-        if path.is_dir() and not name.lower().startswith(("hf:", "ollama:")):
-            there = sorted(p.name for p in path.glob("*.gguf"))[:_MOST_LISTED]
-            inside = f": {', '.join(there)}" if there else ""
-            if there or path.parent != Path():
-                raise ModelNotFound(f"{name} is a folder; name the .gguf file in it{inside}")
-            return None
-        split = shards_beside(path) if path.parent != Path() or path.suffix.lower() == ".gguf" else None
-        is_file = path.is_file()
-    except RuntimeError:  # ~nobody
-        raise ModelNotFound(f"no model file at {name}: there is no such home folder") from None
-    except (OSError, ValueError):  # too long a name, a NUL
-        return None
-    if split is not None and (not is_file or path in split[0]):
-        files, missing = split
-        if missing:
-            raise ModelNotFound(
-                f"{name}: parts of the model are missing beside it: {listed(missing, most=_MOST_LISTED)}"
-            )
-        return files
-    return (path,) if is_file else None
 
 
 def _candidates(wanted: str, models: list[LocalModel]) -> list[LocalModel]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from chatcli.library.names.hub_reference import is_model, is_projector, nearest_projector, quantization
+from chatcli.library.names.repo_files import is_model, is_projector, nearest_projector, quantization
 from chatcli.library.stores.local_model import (
     LocalModel,
     Store,

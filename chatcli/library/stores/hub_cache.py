@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from chatcli.library.names.hub_reference import quantization
+from chatcli.errors import ModelNotFound
+from chatcli.library.names.hub_reference import Reference
+from chatcli.library.names.repo_files import choose_file, choose_files, quantization
 from chatcli.library.stores.folders import files_below, nearest
 from chatcli.library.stores.local_model import (
     LocalModel,
@@ -19,6 +21,7 @@ from chatcli.library.stores.local_model import (
     size_of,
     split_stem,
 )
+from chatcli.library.stores.repo_cache import RepoCache
 
 _FOLDER = re.compile(r"^models--(?P<user>[^/]+?)--(?P<repo>[^/]+)$", re.DOTALL)
 _MOST = 5000  # repositories
@@ -87,3 +90,33 @@ def _modified(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
+
+
+def cached_files(reference: Reference, root: Path) -> tuple[Path, ...]:
+    """The files of a model in a cache, whichever program fetched them, ready to be loaded.
+
+    Args:
+        reference: what is wanted; without a tag the preferred one of those that are here.
+        root: the cache.
+
+    Returns:
+        The parts of the model, the first one first, in the newest snapshot that has them all; then its
+        projector, if that is here. Empty if the model is not here.
+
+    Raises:
+        UsageError: several files that are here fit.
+    """
+    for snapshot in RepoCache(root, reference.repo).snapshots(reference.revision):
+        # is_file: a link to a blob that was deleted, or is not whole yet, does not count.
+        there = [
+            p.relative_to(snapshot).as_posix() for p in snapshot.rglob("*.[gG][gG][uU][fF]") if p.is_file()
+        ]
+        try:
+            if reference.file is not None:
+                choice = choose_file(there, reference.file)
+            else:
+                choice = choose_files(there, reference.tag)
+        except ModelNotFound:
+            continue
+        return tuple(snapshot / name for name in choice.all_files)
+    return ()

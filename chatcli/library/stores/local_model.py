@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from chatcli.errors import ModelNotFound
+from chatcli.words import listed
+
 _SHARD = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf$", re.IGNORECASE | re.DOTALL)
 
+_MOST_LISTED = 8
 _BLOB = re.compile(r"^(?:sha256-)?([0-9a-f]{64})$")
 
 
@@ -139,3 +143,35 @@ def shards_beside(path: Path) -> tuple[tuple[Path, ...], tuple[str, ...]] | None
 
 def _ending(shard: re.Match[str]) -> str:
     return f"-of-{shard['count']}.gguf"
+
+
+def files_at(name: str) -> tuple[Path, ...] | None:
+    """The files of the model a path names, the first one first; None: there is no such file.
+
+    Raises:
+        ModelNotFound: it is a folder, or lacks parts.
+    """
+    if not name:  # to Path it would be the working folder
+        return None
+    try:
+        path = Path(name).expanduser()
+        if path.is_dir() and not name.lower().startswith(("hf:", "ollama:")):
+            there = sorted(p.name for p in path.glob("*.gguf"))[:_MOST_LISTED]
+            inside = f": {', '.join(there)}" if there else ""
+            if there or path.parent != Path():
+                raise ModelNotFound(f"{name} is a folder; name the .gguf file in it{inside}")
+            return None
+        split = shards_beside(path) if path.parent != Path() or path.suffix.lower() == ".gguf" else None
+        is_file = path.is_file()
+    except RuntimeError:  # ~nobody
+        raise ModelNotFound(f"no model file at {name}: there is no such home folder") from None
+    except (OSError, ValueError):  # too long a name, a NUL
+        return None
+    if split is not None and (not is_file or path in split[0]):
+        files, missing = split
+        if missing:
+            raise ModelNotFound(
+                f"{name}: parts of the model are missing beside it: {listed(missing, most=_MOST_LISTED)}"
+            )
+        return files
+    return (path,) if is_file else None

@@ -4,12 +4,7 @@ import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from chatcli.library.names.hub_reference import (
-    is_model,
-    is_projector,
-    nearest_projector,
-    without_quantization,
-)
+from chatcli.library.names.repo_files import is_model, is_projector, nearest_projector, without_quantization
 from chatcli.library.stores.local_model import split_stem
 
 _MOST = 20_000  # entries of a folder

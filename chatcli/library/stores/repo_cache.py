@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chatcli.errors import ChatcliError, ModelNotFound, StorageError
-from chatcli.library.names.hub_reference import Reference, choose_file, choose_files
+from chatcli.errors import ChatcliError, StorageError
 
 PARTIAL = ".chatcli-partial"
 #: Ending of a download whose checksum is wrong.
@@ -220,36 +219,6 @@ def unfinished_in(root: Path) -> Iterator[UnfinishedDownload]:
     """Unfinished and damaged downloads of all repositories in a cache."""
     for folder in sorted(root.glob("models--*--*")):
         yield from RepoCache(root, folder.name.removeprefix("models--").replace("--", "/", 1)).unfinished()
-
-
-def cached_files(reference: Reference, root: Path) -> tuple[Path, ...]:
-    """The files of a model in a cache, whichever program fetched them, ready to be loaded.
-
-    Args:
-        reference: what is wanted; without a tag the preferred one of those that are here.
-        root: the cache.
-
-    Returns:
-        The parts of the model, the first one first, in the newest snapshot that has them all; then its
-        projector, if that is here. Empty if the model is not here.
-
-    Raises:
-        UsageError: several files that are here fit.
-    """
-    for snapshot in RepoCache(root, reference.repo).snapshots(reference.revision):
-        # is_file: a link to a blob that was deleted, or is not whole yet, does not count.
-        there = [
-            p.relative_to(snapshot).as_posix() for p in snapshot.rglob("*.[gG][gG][uU][fF]") if p.is_file()
-        ]
-        try:
-            if reference.file is not None:
-                choice = choose_file(there, reference.file)
-            else:
-                choice = choose_files(there, reference.tag)
-        except ModelNotFound:
-            continue
-        return tuple(snapshot / name for name in choice.all_files)
-    return ()
 
 
 def free_space(folder: Path) -> int:
