@@ -98,7 +98,7 @@ def without_quantization(path: str) -> str:
 
 
 def is_projector(path: str) -> bool:
-    """Whether a file is a projector by its name: what lets a model see, or hear."""
+    """Whether a file is a projector (for pictures or sound), by its name."""
     name = path.rpartition("/")[2].lower()
     return name.endswith(".gguf") and "mmproj" in name
 

@@ -1,4 +1,4 @@
-"""A model that lies on this disk, and what its file's name tells."""
+"""A model on this disk, its parts, and what its files' names tell."""
 
 import os
 import re
@@ -17,7 +17,7 @@ _BLOB = re.compile(r"^(?:sha256-)?([0-9a-f]{64})$")
 
 
 class Store(StrEnum):
-    """Who keeps a model; in the order in which equal ones are preferred."""
+    """The program that keeps a model, in the order in which equal models are preferred."""
 
     CHATCLI = "chatcli"
     REGISTERED = "registered"
@@ -28,7 +28,7 @@ class Store(StrEnum):
 
     @property
     def foreign(self) -> bool:
-        """The files belong to other programs too."""
+        """Whether the files belong to other programs too."""
         return self is not Store.CHATCLI
 
 
@@ -47,7 +47,7 @@ class LocalModel:
         missing: names of files of a split model that are not there.
         also: other names it goes by.
         revision: branch, tag or commit whose file it is; '' of the newest one.
-        projector: what lets it see, by its name; its header was not looked at. None: there is none.
+        projector: path of its projector, by the name alone, or None.
     """
 
     name: str
@@ -107,7 +107,7 @@ def grouped(paths: Iterable[Path]) -> Iterator[tuple[tuple[Path, ...], tuple[str
 
 
 def size_of(files: Iterable[Path]) -> int:
-    """Bytes of the files that are there."""
+    """Bytes of the files that exist."""
     total = 0
     for file in files:
         try:
@@ -118,7 +118,7 @@ def size_of(files: Iterable[Path]) -> int:
 
 
 def claimed_sha256(file: Path) -> str:
-    """What a store claims by the name of the blob a file is, or is a link to; '' where it claims nothing."""
+    """The sha256 in the name of the blob that a file is, or is a link to; '' if the name has none."""
     found = _BLOB.match(Path(os.path.realpath(file)).name)
     return found[1] if found else ""
 
@@ -146,7 +146,7 @@ def _ending(shard: re.Match[str]) -> str:
 
 
 def files_at(name: str) -> tuple[Path, ...] | None:
-    """The files of the model a path names, the first one first; None: there is no such file.
+    """The files of the model that a path names, the first one first; None if there is no such file.
 
     Raises:
         ModelNotFound: it is a folder, or lacks parts.
