@@ -7,10 +7,10 @@ from typing import Protocol
 
 from chatcli.engine.base import Coming, LeftOut, PromptProgress, ReasoningDelta, Unseen
 from chatcli.terminal.live import Abilities, LiveArea, bar, clipped
-from chatcli.terminal.markdown.stream import MarkdownStream
 from chatcli.terminal.plain_text import WholeLines, WrappedLines
-from chatcli.terminal.rows import DIM, Row
+from chatcli.terminal.rows import Row
 from chatcli.terminal.sanitize import sanitize, sanitize_line
+from chatcli.terminal.theme import DIM
 
 #: Seconds between two drawings.
 FRAME = 1 / 25
@@ -18,7 +18,7 @@ FRAME = 1 / 25
 PATIENCE = 0.5
 _SPIN = 0.125  # seconds
 _SPINNER = ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\")
-_INDENT = ("  ", ())
+_INDENT = ("  ", "")
 
 #: What is happening while nothing comes, and the share of it that is done, if that is known.
 Waiting = Callable[[], tuple[str, float | None]]
@@ -215,6 +215,8 @@ class AnswerView:
             return reasoning_rows(self._area.abilities)
         if not self._area.abilities.escapes:
             return WholeLines()
+        from chatcli.terminal.markdown.stream import MarkdownStream
+
         return MarkdownStream(unicode=self._area.abilities.unicode)
 
     def _end_rows(self) -> None:

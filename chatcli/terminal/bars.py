@@ -10,8 +10,9 @@ from typing import Self
 
 from chatcli.terminal.live import LiveArea, bar
 from chatcli.terminal.prompt.keyboard import Keyboard
-from chatcli.terminal.rows import CYAN, DIM, GREEN, PLAIN, Piece, Row, cells
+from chatcli.terminal.rows import Piece, Row, cells
 from chatcli.terminal.sanitize import sanitize_line
+from chatcli.terminal.theme import DIM, PLAIN
 from chatcli.terminal.work import Figures, Item, Work
 
 _FRAME = 0.1  # seconds
@@ -152,7 +153,7 @@ class _Layout:
         name = end_of(one.label, self.name, "…" if unicode else "~")
         pieces: list[Piece] = [(name + " " * (self.name - cells(name)), PLAIN)]
         if self.bar:
-            style = GREEN if one.share == 1 else CYAN
+            style = "bar.done" if one.share == 1 else "bar.part"
             pieces += [(" " * _GAP, PLAIN), (bar(one.share, self.bar, unicode=unicode), style)]
         percent = f"{int(100 * one.share)} %"
         columns = ((one.amount, self.amount), (percent, self.percent), (one.rate, self.rate))

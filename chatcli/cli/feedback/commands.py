@@ -98,7 +98,7 @@ def _line(page: "Page", record: "Record", fate: "Fate") -> None:
     from chatcli.feedback.judgements import Fate
     from chatcli.feedback.reasons import label
     from chatcli.feedback.records import Judgement, Retraction
-    from chatcli.terminal.rows import BOLD, DIM, PLAIN, RED
+    from chatcli.terminal.theme import BOLD, DIM, PLAIN, RED
 
     why = [record.comment] if record.comment else []
     asked = ""

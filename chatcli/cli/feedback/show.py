@@ -42,14 +42,14 @@ def show(
     page = Page(feedback.invocation, feedback.settings)
     _head(page, record, fate)
     if isinstance(record, Retraction):
-        page.line(("retracts  ", _dim()), (record.retracts, ()))
+        page.line(("retracts  ", _dim()), (record.retracts, ""))
     elif isinstance(record, Judgement):
         _body(page, record)
     page.show(pager=pager)
 
 
-def _dim() -> tuple[int, ...]:
-    from chatcli.terminal.rows import DIM
+def _dim() -> str:
+    from chatcli.terminal.theme import DIM
 
     return DIM
 
@@ -57,7 +57,7 @@ def _dim() -> tuple[int, ...]:
 def _head(page: "Page", record: "Record", fate: "Fate") -> None:
     from chatcli.feedback.guideline import short
     from chatcli.feedback.records import Judgement, kind_of
-    from chatcli.terminal.rows import BOLD, DIM, PLAIN
+    from chatcli.terminal.theme import BOLD, DIM, PLAIN
 
     judge = record.judge
     who = judge.name or judge.by
@@ -87,7 +87,7 @@ def _head(page: "Page", record: "Record", fate: "Fate") -> None:
 def _body(page: "Page", record: "Judgement") -> None:
     from chatcli.chat.pictures import in_words
     from chatcli.feedback.records import Comparison, Correction, Ranking, answers_in
-    from chatcli.terminal.rows import BOLD, DIM
+    from chatcli.terminal.theme import BOLD, DIM
 
     for message in record.prompt:
         page.line()

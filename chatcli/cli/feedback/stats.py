@@ -48,7 +48,7 @@ def stats(
 def _show(page: "Page", found: "Statistics") -> None:
     from chatcli.feedback.statistics_page import charts, findings
     from chatcli.terminal.live import bar
-    from chatcli.terminal.rows import BOLD, DIM, PLAIN
+    from chatcli.terminal.theme import BOLD, DIM, PLAIN
 
     for name, value in findings(found):
         page.line((f"{name:<22}", DIM), (value, PLAIN))

@@ -63,12 +63,12 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     ]
     page.table(rows, numbers=(1, 4))
     for alias, target in aliases.items():
-        page.line((f"  {alias} is {target}", ()))
+        page.line((f"  {alias} is {target}", ""))
     sizes: Counter[str] = Counter()
     for one in unfinished:
         sizes[one["repo"]] += one["size"]
     for repo, size in sizes.items():
-        page.line((f"  {repo}: {byte_size(size)} of unfinished downloads", ()))
+        page.line((f"  {repo}: {byte_size(size)} of unfinished downloads", ""))
     page.show()
     if unfinished:
         models.invocation.say(

@@ -48,7 +48,7 @@ def recommend(
     if not proposals:
         models.invocation.say("no model of the catalogue fits; free memory or disk space, or use lkjsxclm")
         raise typer.Exit(ExitCode.FAILED)
-    from chatcli.terminal.rows import BOLD, DIM, PLAIN
+    from chatcli.terminal.theme import BOLD, DIM, PLAIN
 
     page = models.page()
     for p in proposals:

@@ -37,7 +37,7 @@ def list_(
     if as_json:
         archive.invocation.write_json([_summary(s) for s in shown])
         return
-    from chatcli.terminal.rows import BOLD, DIM, PLAIN, RED
+    from chatcli.terminal.theme import BOLD, DIM, PLAIN, RED
 
     page = archive.page()
     names = max((len(s.name) for s in shown), default=0)
@@ -74,7 +74,7 @@ def search(
     if as_json:
         archive.invocation.write_json([_hit(hit) for hit in hits])
         return
-    from chatcli.terminal.rows import BOLD, DIM
+    from chatcli.terminal.theme import BOLD, DIM
 
     page = archive.page()
     former = ""
@@ -101,13 +101,13 @@ def _quoted(word: str) -> str:
     return f'{key}:"{value}"' if colon and key in {"model", "role", "after", "before"} else f'"{word}"'
 
 
-def _highlighted(hit: "Hit") -> Iterator[tuple[str, tuple[int, ...]]]:
-    from chatcli.terminal.rows import BOLD, PLAIN, RED
+def _highlighted(hit: "Hit") -> Iterator[tuple[str, str]]:
+    from chatcli.terminal.theme import BOLD, PLAIN, RED
 
     at = 0
     for begin, end in hit.matches:
         yield hit.snippet[at:begin], PLAIN
-        yield hit.snippet[begin:end], BOLD + RED
+        yield hit.snippet[begin:end], f"{BOLD} {RED}"
         at = end
     yield hit.snippet[at:], PLAIN
 

@@ -10,11 +10,14 @@ from contextlib import contextmanager, suppress
 from chatcli.cli.invocation import Invocation
 from chatcli.settings import Settings
 from chatcli.terminal.live import Abilities, clipped, size_of
-from chatcli.terminal.rows import BOLD, PLAIN, Piece, Row, Style, ansi, cells
+from chatcli.terminal.rows import Piece, Row, ansi, cells
 from chatcli.terminal.sanitize import sanitize, sanitize_line
+from chatcli.terminal.tables import table
+from chatcli.terminal.theme import BOLD, PLAIN, Style
 
 # As git does: exit if the text fits the screen, show styles, leave the text on the screen.
 _LESS = "FRX"
+_NO_LIMIT = 10_000  # cells of a line in a pipe
 
 
 class Page:
@@ -47,15 +50,13 @@ class Page:
 
     def table(self, rows: Iterable[Sequence[str]], *, numbers: Collection[int] = ()) -> None:
         """Add rows of columns, the first one bold; the columns in ``numbers`` are aligned to the right."""
-        clean = [[sanitize_line(text) for text in row] for row in rows]
-        widths = [max(map(cells, column)) for column in zip(*clean, strict=True)]
-        for row in clean:
-            pieces = []
-            for i, (text, width) in enumerate(zip(row, widths, strict=True)):
-                gap, last = " " * (width - cells(text)), i == len(row) - 1
-                shown = f"{gap}{text}" if i in numbers else text if last else f"{text}{gap}"
-                pieces.append((shown if last else f"{shown}  ", BOLD if i == 0 else PLAIN))
-            self.line(*pieces, clip=True)
+        clean = [
+            [[(sanitize_line(text), PLAIN if i else BOLD)] for i, text in enumerate(row)] for row in rows
+        ]
+        out = self._invocation.stdout
+        width = size_of(out)[0] if out.isatty() else _NO_LIMIT
+        sides = "".join("<>"[i in numbers] for i in range(len(clean[0]) if clean else 0))
+        self._rows(table(clean, (), width, alignments=sides, unicode=self.unicode, ruled=False))
 
     def text(self, text: str, style: Style = PLAIN) -> None:
         """Add text, unformatted."""

@@ -66,7 +66,7 @@ def _print_file(archive: TranscriptsContext, name: str) -> None:
 
 
 def _head(page: "Page", conversation: Conversation, name: str) -> None:
-    from chatcli.terminal.rows import BOLD, DIM
+    from chatcli.terminal.theme import BOLD, DIM
 
     here, all_ = len(conversation.path()), len(conversation)
     counts = counted(all_, "message") if here == all_ else f"{here} of {counted(all_, 'message')}"
@@ -87,7 +87,7 @@ def _model(node: Node) -> str:
 
 
 def _messages(page: "Page", conversation: Conversation, *, thinking: bool) -> None:
-    from chatcli.terminal.rows import BOLD, DIM
+    from chatcli.terminal.theme import BOLD, DIM
 
     for node in conversation.path():
         message = node.message
@@ -108,7 +108,7 @@ def _messages(page: "Page", conversation: Conversation, *, thinking: bool) -> No
 
 def _tree(page: "Page", conversation: Conversation) -> None:
     from chatcli.storage.index.digest import beginning_of
-    from chatcli.terminal.rows import BOLD, DIM, PLAIN
+    from chatcli.terminal.theme import BOLD, DIM, PLAIN
 
     current = {node.id for node in conversation.path()}
     here, elsewhere, arrow = ("●", "○", "←") if page.unicode else ("*", "o", "<-")

@@ -38,7 +38,7 @@ def _chart(board: Board, width: int, *, unicode: bool) -> Iterator[str]:
     names = [_named(place, s) for place, s in enumerate(board.standings, 1)]
     column = max(map(cells, names))
     if column > max(8, min(_WIDEST_NAME, width // 3)):
-        yield from (row.text for name in names for row in wrap([(name, ())], width))
+        yield from (row.text for name in names for row in wrap([(name, "")], width))
         yield ""
         names = [f"{place}." for place in range(1, len(names) + 1)]
         column = len(names[-1])
@@ -47,7 +47,7 @@ def _chart(board: Board, width: int, *, unicode: bool) -> Iterator[str]:
     room = min(_WIDEST_CHART, width - column - last - 8)
     low, high = min(s.low for s in board.standings), max(s.high for s in board.standings)
     for name, standing, result in zip(names, board.standings, results, strict=True):
-        label = "".join(text for text, _ in pad(Row(((name, ()),)), column))
+        label = "".join(text for text, _ in pad(Row(((name, ""),)), column))
         drawn = f" {_interval(standing, low, high, room, unicode)}" if room >= _NARROWEST_CHART else ""
         yield f"{label} {standing.elo:5.0f}{drawn} {result:>{last}}"
     if len({s.group for s in board.standings}) > 1:

@@ -98,7 +98,7 @@ def press(
 
     def fitted() -> str:
         columns = app.output.get_size().columns
-        return "\n".join(row.text for row in wrap([(text, ())], max(1, columns)))
+        return "\n".join(row.text for row in wrap([(text, "")], max(1, columns)))
 
     window = Window(FormattedTextControl(fitted), dont_extend_height=True, always_hide_cursor=True)
     app: Application[str] = Application(

@@ -12,7 +12,6 @@ from chatcli.storage.transcripts.log import read_bytes
 from chatcli.storage.transcripts.pictures import PictureFolder
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.clipboard import copy_text
-from chatcli.terminal.code_blocks import code_blocks
 from chatcli.terminal.commands.attaching import words_of
 
 
@@ -45,6 +44,8 @@ def copy(chat: Chat, argument: str) -> None:
     if not argument:
         text, what = answer, "the answer"
     elif word == "code":
+        from chatcli.terminal.markdown.dialect import code_blocks
+
         blocks = code_blocks(answer)
         if not blocks:
             raise UsageError("the last answer holds no code block")

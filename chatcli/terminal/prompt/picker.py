@@ -18,8 +18,9 @@ from chatcli.errors import StorageError
 from chatcli.session.past_chats import Found, PastChats
 from chatcli.terminal.figures import chat_line
 from chatcli.terminal.live import clipped
-from chatcli.terminal.rows import PLAIN, wrap
+from chatcli.terminal.rows import wrap
 from chatcli.terminal.sanitize import sanitize
+from chatcli.terminal.theme import PLAIN
 
 _PAUSE = 0.1  # seconds without a key before it is searched: a search of 100,000 chats takes as long
 _ESCAPE = 0.1  # seconds after which a lone Escape is no longer the beginning of another key
