@@ -7,6 +7,7 @@ from pathlib import Path
 
 from chatcli.errors import StorageError, UsageError
 from chatcli.library.stores import LocalModel, Store
+from chatcli.library.stores.local_model import size_of
 from chatcli.library.stores.repo_cache import tidy
 
 
@@ -62,7 +63,7 @@ def plan_removal(model: LocalModel, others: Sequence[LocalModel], *, foreign: bo
         for file, blob in targets.items()
         if blob != file and str(blob) not in used and inside is not None and blob.is_relative_to(inside)
     }
-    freed = sum(_size(path) for path in {*blobs, *(f for f in there if not f.is_symlink())})
+    freed = size_of({*blobs, *(f for f in there if not f.is_symlink())})
     return Removal(model, tuple(there), tuple(blobs), freed)
 
 
@@ -110,10 +111,3 @@ def _in_other_snapshots(model: LocalModel, files: Sequence[Path], targets: set[P
         and os.path.lexists(link)
         and (not model.revision or Path(os.path.realpath(link)) in targets)
     ]
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

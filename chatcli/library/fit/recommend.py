@@ -1,16 +1,15 @@
 """Recommends models of the catalogue: the most capable that runs well, a quicker, another one."""
 
-import shutil
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from chatcli.engine.cpu import physical_cores
 from chatcli.engine.machine import Device, devices
 from chatcli.engine.memory.process import memory
 from chatcli.library.catalog import CatalogEntry
 from chatcli.library.stores import Places
+from chatcli.library.stores.repo_cache import free_space
 from chatcli.words import byte_size
 
 _KEEP = 500_000_000  # bytes of main memory left to the rest of the machine, at least
@@ -105,23 +104,16 @@ def measured(places: Places, *, gpu: bool = True) -> Facts:
     if gpu:
         with suppress(ImportError, OSError, RuntimeError):  # it does not load: ``chatcli doctor`` says why
             found = [device for device in devices() if device.kind in ("gpu", "igpu")]
+    disk = 0
+    with suppress(OSError):
+        disk = free_space(places.hub[0] if places.hub else places.models)
     own = [device for device in found if device.kind == "gpu"] or found
     return Facts(
         available=memory().available,
         gpu=sum(device.free_memory for device in own),
-        disk=_free(places.hub[0] if places.hub else places.models),
+        disk=disk,
         cores=physical_cores(),
     )
-
-
-def _free(folder: Path) -> int:
-    """Bytes free on the disk a folder is on, or will be; 0: unknown."""
-    for place in (folder, *folder.absolute().parents):
-        try:
-            return shutil.disk_usage(place).free
-        except OSError:
-            continue
-    return 0
 
 
 def room(facts: Facts) -> int:

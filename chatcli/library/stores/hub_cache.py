@@ -37,59 +37,37 @@ def hub_models(cache: Path) -> Iterator[LocalModel]:
     for name in names[:_MOST]:
         found = _FOLDER.match(name)
         if found:
-            yield from _models(cache / name, f"{found['user']}/{found['repo']}")
+            yield from _models(RepoCache(cache, f"{found['user']}/{found['repo']}"))
 
 
-def _models(folder: Path, repo: str) -> Iterator[LocalModel]:
-    there: dict[str, tuple[str, LocalModel]] = {}  # place in the repository -> quantization, model
-    for snapshot in _snapshots(folder):
+def _models(cache: RepoCache) -> Iterator[LocalModel]:
+    repo = cache.repo
+    there: dict[str, tuple[tuple[Path, ...], tuple[str, ...], Path | None]] = {}
+    for snapshot in cache.snapshots(None):
         found = files_below(snapshot, 4)
         for files, missing in grouped(found.models):
             place = files[0].relative_to(snapshot).as_posix()
-            former = there.get(place)
-            if former is None or (former[1].missing and not missing):
-                projector = nearest(files[0], found.projectors, snapshot)
-                model = LocalModel(
-                    repo, files, size_of(files), Store.HUB, repo=repo, missing=missing, projector=projector
-                )
-                there[place] = ((quantization(place) or ""), model)
-    counts = Counter(tag for tag, _ in there.values())
-    for place, (tag, model) in there.items():
-        single = counts[tag] == 1
-        name = (
-            f"{repo}:{tag}" if tag and single else repo if single and len(there) == 1 else f"{repo}/{place}"
-        )
+            if place not in there or (there[place][1] and not missing):
+                there[place] = files, missing, nearest(files[0], found.projectors, snapshot)
+    tags = {place: quantization(place) or "" for place in there}
+    counts = Counter(tags.values())
+    for place, (files, missing, projector) in there.items():
+        tag = tags[place]
+        name = f"{repo}/{place}"
+        if counts[tag] == 1 and (tag or len(there) == 1):
+            name = f"{repo}:{tag}" if tag else repo
         yield LocalModel(
             name,
-            model.files,
-            model.size,
+            files,
+            size_of(files),
             Store.HUB,
             repo=repo,
             tag=tag,
-            sha256=claimed_sha256(model.path) if len(model.files) == 1 else "",
-            missing=model.missing,
-            also=(f"{repo}/{place}", split_stem(model.file)),
-            projector=model.projector,
+            sha256=claimed_sha256(files[0]) if len(files) == 1 else "",
+            missing=missing,
+            also=(f"{repo}/{place}", split_stem(files[0].name)),
+            projector=projector,
         )
-
-
-def _snapshots(folder: Path) -> list[Path]:
-    try:
-        snapshots = [Path(entry.path) for entry in os.scandir(folder / "snapshots") if entry.is_dir()]
-    except OSError:
-        return []
-    try:
-        main = (folder / "refs" / "main").read_text(encoding="utf-8", errors="replace")[:64].strip()
-    except OSError:
-        main = ""
-    return sorted(snapshots, key=lambda s: (s.name == main, _modified(s)), reverse=True)
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 def cached_files(reference: Reference, root: Path) -> tuple[Path, ...]:

@@ -11,11 +11,12 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from chatcli.errors import ChatcliError, StorageError
+from chatcli.library.stores.local_model import size_of
 
 PARTIAL = ".chatcli-partial"
 #: Ending of a download whose checksum is wrong.
@@ -83,7 +84,8 @@ class RepoCache:
 
     def has(self, etag: str, size: int) -> bool:
         """Whether a file of this size has the name of the whole content."""
-        return _size(self.blob(etag)) == size
+        blob = self.blob(etag)
+        return blob.is_file() and size_of([blob]) == size
 
     def link(self, commit: str, path: str, etag: str, *, symbolic: bool = True) -> Path:
         """Give a blob its name in a commit: a relative link, else a hard link, else a copy.
@@ -127,9 +129,10 @@ class RepoCache:
         first = folder / wanted if wanted else None
         if first is not None and first.is_dir():
             yield first
-        if revision is None and folder.is_dir():
-            others = [path for path in folder.iterdir() if path.is_dir() and path != first]
-            yield from sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)
+        if revision is None:
+            with contextlib.suppress(OSError):  # missing, or unreadable
+                others = [path for path in folder.iterdir() if path.is_dir() and path != first]
+                yield from sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)
 
     def lock_file(self, etag: str) -> Path:
         """The lock file that huggingface_hub takes, too."""
@@ -191,7 +194,7 @@ class UnfinishedDownload:
     @property
     def size(self) -> int:
         """Bytes on the disk."""
-        return total_size([self.path])
+        return size_of([self.path])
 
     def remove(self) -> bool:
         """Delete it. Returns False, and keeps it, if another process is downloading it.
@@ -264,11 +267,6 @@ def storing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def total_size(paths: Sequence[Path]) -> int:
-    """Bytes of the files that exist."""
-    return sum(max(0, _size(path)) for path in paths)
-
-
 def _nearest(folder: Path) -> Path:
     """The folder, or the nearest one above it that exists."""
     return next((path for path in (folder, *folder.parents) if path.is_dir()), Path("/"))
@@ -292,10 +290,3 @@ def _linked(name: Path, blob: Path, *, symbolic: bool) -> bool:
         name.hardlink_to(blob)
         return True
     return False
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
