@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,6 @@ from chatcli.words import byte_size
 
 if TYPE_CHECKING:
     from chatcli.engine.gguf import Header
-    from chatcli.terminal.progress import Reading
 
 _PIECE = 1 << 22  # bytes
 
@@ -101,7 +101,7 @@ def _copy_all(models: ModelsContext, files: tuple[Path, ...], name: str, project
     from chatcli.files.disk import FILE_MODE, make_private_folder, storage_error
     from chatcli.files.replace import part_of
     from chatcli.library.stores.local_model import renamed
-    from chatcli.terminal.progress import Reading
+    from chatcli.terminal.progress import file_progress
 
     folder = models.places.models
     if Path(name).name != name:
@@ -121,14 +121,14 @@ def _copy_all(models: ModelsContext, files: tuple[Path, ...], name: str, project
         make_private_folder(folder)
         with models.progress() as view:
             for file, target in reversed(list(zip(files, targets, strict=True))):
-                with part_of(target) as part, Reading.of(view, file) as reading:
+                with part_of(target) as part, file_progress(view, file) as reading:
                     part.chmod(FILE_MODE)
                     _copy(file, part, reading)
     except OSError as error:
         raise storage_error("write", folder, error) from error
 
 
-def _copy(source: Path, target: Path, tell: "Reading") -> None:
+def _copy(source: Path, target: Path, tell: Callable[[int], None]) -> None:
     """Copy a file and flush it to the disk."""
     with source.open("rb") as reading, target.open("wb") as writing:
         while piece := reading.read(_PIECE):
@@ -153,12 +153,12 @@ def quantize(
 ) -> None:
     """Write a smaller version of a model with the quantizer of llama.cpp."""
     from chatcli.engine.llama.quantize import quantize as run
-    from chatcli.terminal.progress import Reading
+    from chatcli.terminal.progress import file_progress
 
     models = ModelsContext.of(context)
     found = models.find(source)
     before = size_of(found.files)
-    with models.progress() as view, Reading.of(view, found.path, before) as reading:
+    with models.progress() as view, file_progress(view, found.path, before) as reading:
         header = run(found.path, target, kind, requantize=requantize, overwrite=force, on_progress=reading)
     smaller = f"{byte_size(before)} became {byte_size(header.file_size)}"
     models.invocation.say(f"{target}: {header.describe()}, {smaller}; chatcli -m {shlex.quote(str(target))}")

@@ -1,5 +1,6 @@
 """``chatcli models verify``: compare model files with their checksums."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from chatcli.library.checksums import Checksums
     from chatcli.library.names.finding import Located
     from chatcli.library.stores import LocalModel
-    from chatcli.terminal.progress import Reading
 
 
 def verify(
@@ -28,7 +28,7 @@ def verify(
     """Compute the checksums again and compare them. The exit code is 5 if a file is damaged."""
     from chatcli.library.checksums import Checksums
     from chatcli.library.stores import local_models
-    from chatcli.terminal.progress import Reading
+    from chatcli.terminal.progress import file_progress
 
     models = ModelsContext.of(context)
     wanted = map(models.find, names) if names else local_models(models.places)
@@ -37,7 +37,7 @@ def verify(
     records = []
     with models.progress(quiet=as_json) as view:
         for file, name in files.items():
-            with Reading.of(view, file) as reading:
+            with file_progress(view, file) as reading:
                 record = _verified(checksums, name, file, reading)
             records.append(record)
             if not as_json:
@@ -54,7 +54,7 @@ def _files(model: "Located | LocalModel") -> tuple[Path, ...]:
     return (*model.files, *([model.projector] if model.projector is not None else ()))
 
 
-def _verified(checksums: "Checksums", name: str, file: Path, tell: "Reading") -> dict[str, Any]:
+def _verified(checksums: "Checksums", name: str, file: Path, tell: Callable[[int], None]) -> dict[str, Any]:
     """Compare a file with the checksum of its store, or else with the checksum at its first use."""
     from chatcli.library.checksums import sha256_of
     from chatcli.library.stores.local_model import claimed_sha256

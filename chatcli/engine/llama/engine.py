@@ -24,7 +24,7 @@ from chatcli.engine.base import (
 from chatcli.engine.llama.adapter import Adapters
 from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.llama.loading import LoadedModel, load_model, metadata
-from chatcli.engine.llama.model_format import AnswerStream, ModelForm
+from chatcli.engine.llama.model_format import AnswerStream, ModelFormat
 from chatcli.engine.llama.prompt import BuiltPrompt, PromptBuilder
 from chatcli.engine.llama.reuse import reuse
 from chatcli.engine.llama.sampler import Sampler, recommended_sampling
@@ -64,10 +64,10 @@ class LlamaEngine(Engine):
         self._closed = False
         self._conditions = conditions
         self._vocabulary = Vocabulary(loaded.model)
-        self._form = ModelForm(self._vocabulary, metadata(lib, loaded.model, "tokenizer.chat_template"))
+        self._format = ModelFormat(self._vocabulary, metadata(lib, loaded.model, "tokenizer.chat_template"))
         self._no_vision_reason = "" if loaded.vision else no_vision_reason or "it reads text only"
         show = loaded.vision.row if loaded.vision else self._cannot_show
-        self._prompts = PromptBuilder(self._vocabulary, self._form.template, show)
+        self._prompts = PromptBuilder(self._vocabulary, self._format.template, show)
         self._tape = Tape(loaded.native, loaded.context, loaded.batch_size, loaded.vision)
         self._window = ContextWindow(loaded.context_size)
         self._adapters = Adapters(loaded)
@@ -76,7 +76,7 @@ class LlamaEngine(Engine):
             model,
             architecture=loaded.architecture,
             quantization=loaded.quantization,
-            template=self._form.sha256,
+            template=self._format.sha256,
             context_size=loaded.context_size,
         )
         self._versions = {
@@ -148,7 +148,7 @@ class LlamaEngine(Engine):
     @property
     def chat_template(self) -> str:
         """Source of the chat template; empty if the model continues a transcript instead."""
-        return self._form.source
+        return self._format.source
 
     def set_adapter(self, path: Path | None, *, scale: float = 1.0, sha256: str = "") -> None:
         """Attach a LoRA adapter in place of the present one; see ``TakesAdapter``."""
@@ -197,7 +197,7 @@ class LlamaEngine(Engine):
             yield built.unseen
         self._loaded.native.log.clear()
         sampler = self._sampler(run.params, built.ids)
-        stream = AnswerStream(self._form.splitter(built, messages), (*params.stop, *self._form.stops))
+        stream = AnswerStream(self._format.splitter(built, messages), (*params.stop, *self._format.stops))
         cancel = cancel or Cancellation()
         self._tape.watch(cancel)
         try:
@@ -214,7 +214,7 @@ class LlamaEngine(Engine):
     @property
     def state_conditions(self) -> str:
         """Everything that a saved state depends on: model, adapter, template, context, library."""
-        parts = (self._conditions, self._adapters.identity, self._form.sha256, self._loaded.context_size)
+        parts = (self._conditions, self._adapters.identity, self._format.sha256, self._loaded.context_size)
         return " ".join(map(str, (*parts, sorted(self._versions.items()))))
 
     def save_state(self) -> memoryview | None:
@@ -325,7 +325,7 @@ class LlamaEngine(Engine):
         self, sampler: Sampler, stream: AnswerStream, run: AnswerStats, cancel: Cancellation
     ) -> Iterator[Event]:
         """The loop of generation: sample a token, stream its text, decode it."""
-        context, shown, is_end = self._loaded.context, self._form.shown, self._vocabulary.is_end
+        context, shown, is_end = self._loaded.context, self._format.shown, self._vocabulary.is_end
         append, flag = self._tape.append, cancel.flag
         room = self._loaded.context_size - run.prompt_tokens
         limit = min(run.params.max_tokens or room, room)

@@ -19,13 +19,13 @@ from chatcli.errors import ChatcliError
 
 #: Returns the ids that stand for a picture in a prompt, or raises a ``ChatcliError`` that says why not.
 Show = Callable[[Picture], tuple[int, ...]]
-# Whitespace that a template trims away together with a content's own, and that hardly anybody writes.
+# Whitespace that a template trims together with a content's own, and that is hardly ever written.
 _BLANKS = "\x1f\u205f\u2006\u2005\u2004\u2008\u1680\u2007\u2001\u2002"
 _PRIVATE = ((0xE100, 0xF8FF), (0xF0000, 0xFFFFD), (0x100000, 0x10FFFD))
 
 
 def unused_private(used: Container[str]) -> Iterator[str]:
-    """Characters without a meaning that are not among those in use."""
+    """Private-use characters that are not in use."""
     return (chr(n) for low, high in _PRIVATE for n in range(low, high + 1) if chr(n) not in used)
 
 
@@ -34,9 +34,9 @@ class Marks:
     """Four characters that occur nowhere in a conversation or its rendering.
 
     Attributes:
-        opening, closing: stand around the words of a content.
-        before, after: stand around the whitespace at its edges, and are whitespace themselves; empty if
-            the conversation uses all kinds of whitespace.
+        opening, closing: put around the words of a content. before, after: put around the whitespace at its
+        edges; whitespace themselves. Empty if the conversation
+            uses every kind of whitespace.
     """
 
     opening: str
@@ -46,7 +46,7 @@ class Marks:
 
     @classmethod
     def unused_in(cls, texts: Iterable[str]) -> Self:
-        """Marks that occur in none of these texts."""
+        """Choose marks that occur in none of these texts."""
         used = set().union(*texts)
         private = unused_private(used)
         blanks = [blank for blank in _BLANKS if blank not in used]
@@ -54,9 +54,9 @@ class Marks:
         return cls(next(private), next(private), before, after)
 
     def around(self, text: str) -> str:
-        """The text with marks around its words, and around the whitespace at its edges.
+        """Put marks around the words of a text, and around the whitespace at its edges.
 
-        A template that trims takes away the outer marks with the whitespace and leaves the inner ones.
+        A template that trims removes the outer marks with the whitespace and keeps the inner ones.
         """
         words = text.strip()
         if not words:
@@ -72,13 +72,13 @@ class Marks:
         )
 
     def read(self, marked: str) -> tuple[str, list[Span]]:
-        """A rendering without its marks, and the byte spans of what stood between them, in order.
+        """Take the marks out of a rendering; returns it and the byte spans that stood between them, in order.
 
-        A mark that lost its partner gives an empty span where it stands.
+        A mark without its partner gives an empty span.
         """
         plain = bytearray()
         spans: list[Span] = []
-        outer = inner = -1  # where an unanswered ``before`` and ``opening`` stood
+        outer = inner = -1  # offsets of a ``before`` and an ``opening`` without partner
         for stretch in re.split(f"([{self.opening}{self.closing}{self.before}{self.after}])", marked):
             here = len(plain)
             if stretch == self.opening:
@@ -110,8 +110,8 @@ class ShownPictures:
         taken: characters that must not be used.
 
     Attributes:
-        messages: the same with pictures put before the words of their messages.
-        unseen: pictures that are named only; None: there are none.
+        messages: the same messages with the marks of pictures before their words.
+        unseen: the pictures of which the model reads only the names, or None.
     """
 
     def __init__(self, messages: Sequence[Message], show: Show, taken: str) -> None:
@@ -126,9 +126,9 @@ class ShownPictures:
         self.messages = [self._written(message) for message in messages]
 
     def stretches(self, data: bytes) -> Iterator[tuple[bytes, Picture | None, tuple[int, ...]]]:
-        """Cut a rendered text at its pictures: what stands before each, the picture, and the ids of it.
+        """Cut a rendered text at its pictures: the text before each, the picture, its ids.
 
-        The last stretch has none.
+        The last stretch has no picture.
         """
         if not self._shown:
             yield data, None, ()
@@ -139,7 +139,7 @@ class ShownPictures:
         yield rest, None, ()
 
     def captioned(self, text: str) -> str:
-        """A rendered text as people read it."""
+        """A rendered text with the names of pictures in place of their marks."""
         return text.translate({ord(mark): caption(picture) for mark, (picture, _) in self._shown.items()})
 
     def _written(self, message: Message) -> Message:
@@ -147,7 +147,7 @@ class ShownPictures:
         return replace(message, content=before + message.content) if before else message
 
     def _stand_in(self, picture: Picture) -> str:
-        """A mark for a picture, or a line that names it."""
+        """The mark of a picture, or a line with its name if it cannot be shown."""
         try:
             row = self._show(picture)
         except ChatcliError as error:

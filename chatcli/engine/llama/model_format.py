@@ -1,4 +1,4 @@
-"""How one model's prompts and answers look: by its chat template, or as a transcript where it has none."""
+"""How a model's prompts are made and its answers are read: by its chat template, or as a transcript."""
 
 import codecs
 import hashlib
@@ -14,18 +14,18 @@ from chatcli.engine.llama.vocabulary import Vocabulary
 from chatcli.engine.reasoning import ReasoningSplitter, detect, splitter_for
 
 
-class ModelForm:
-    """What a model's prompts are made with and how its answers are read.
+class ModelFormat:
+    """The template, stop strings and form of reasoning of a model.
 
     Args:
-        vocabulary: the model's.
-        source: the text of its chat template; blank where it has none.
+        vocabulary: the model's vocabulary.
+        source: the text of its chat template; blank if it has none.
 
     Attributes:
         source: the text of the chat template.
         template: renders conversations.
-        sha256: of the chat template, hex; empty without one.
-        stops: strings that end every answer, besides the model's own end tokens.
+        sha256: hex checksum of the chat template; empty without one.
+        stops: strings that end every answer, besides the model's end tokens.
 
     Raises:
         TemplateError: the chat template does not compile.
@@ -48,14 +48,14 @@ class ModelForm:
             self._reasoning = None
 
     def splitter(self, built: BuiltPrompt, messages: Sequence[Message]) -> ReasoningSplitter:
-        """What tells reasoning and answer apart in the answer to a prompt."""
+        """A splitter of reasoning and answer, for the answer to a prompt."""
         return splitter_for(self._reasoning, built.text, messages)
 
     def shown(self, token: int) -> bytes:
-        """The bytes a generated token adds to what is read.
+        """The bytes that a generated token adds to the answer.
 
-        A control token adds none, as in llama.cpp's own programs, unless the delimiters of reasoning are made
-        of it.
+        A control token adds none, as in llama.cpp's own programs, unless it belongs to a delimiter of
+        reasoning.
         """
         known = self._shown.get(token)
         if known is None:
@@ -71,13 +71,13 @@ class ModelForm:
 
 
 class AnswerStream:
-    """Turns the bytes of tokens into whole characters, reasoning apart, and never part of a stop string.
+    """Turns the bytes of tokens into events of whole characters, with reasoning and stop strings taken out.
 
-    Bytes that are no UTF-8 become U+FFFD, as soon as no later byte can make them a character. Stop strings
-    count in the answer only, since they are the user's and the reasoning is the model's.
+    Bytes that are not UTF-8 become U+FFFD as soon as no later byte can complete a character. Stop strings
+    count in the answer only, not in the reasoning.
 
     Args:
-        splitter: finds the reasoning; new for each answer.
+        splitter: splits off the reasoning; new for each answer.
         stops: strings that end the answer.
     """
 
@@ -88,17 +88,17 @@ class AnswerStream:
 
     @property
     def stop(self) -> str | None:
-        """The stop string that ended the answer; everything after it is dropped."""
+        """The stop string that ended the answer, or None. Everything after it is dropped."""
         return self._stops.found
 
     def feed(self, data: bytes) -> Iterator[Event]:
-        """The events that the bytes of one more token make certain."""
+        """Add the bytes of a token; returns the events that are certain now."""
         text = self._characters.decode(data)
         if text:
             yield from self._pass(self._splitter.feed(text))
 
     def finish(self) -> Iterator[Event]:
-        """The events of everything that was held back, when no more tokens come."""
+        """End the answer; returns the events of what was held back."""
         rest = self._characters.decode(b"", final=True)
         yield from self._pass(self._splitter.feed(rest))
         yield from self._pass(self._splitter.finish())
