@@ -1,4 +1,4 @@
-"""``chatcli pull``: fetch models from the hub."""
+"""``chatcli pull``: download models from the hub."""
 
 import contextlib
 import difflib
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chatcli.cli.invocation import Invocation
+from chatcli.cli.options import AsJson
 from chatcli.errors import InvalidModel, ModelNotFound, UsageError
 from chatcli.library.checksums import Checksums
 from chatcli.library.names.finding import files_at, find_model, meaning
@@ -29,31 +30,34 @@ def pull(
         list[str] | None,
         typer.Argument(
             metavar="NAME...",
-            help="A name of the catalogue, user/repo, user/repo:QUANT, user/repo/file.gguf or a link.",
+            help="A catalogue name, user/repo, user/repo:QUANT, user/repo/file.gguf or a link.",
         ),
     ] = None,
     models: Annotated[
         list[str] | None,
-        typer.Option("-m", "--model", "-hf", metavar="NAME", help="The same, spelled as elsewhere."),
+        typer.Option("-m", "--model", "-hf", metavar="NAME", help="Same as NAME, for users of llama.cpp."),
     ] = None,
     projector: Annotated[
-        bool, typer.Option("--projector/--no-projector", help="With a vision model, what lets it see.")
+        bool,
+        typer.Option("--projector/--no-projector", help="Also download the projector of a vision model."),
     ] = True,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Make no connection; say where the files are, if here.")
+        bool, typer.Option("--offline", help="Make no connection; print the paths of downloaded files.")
     ] = False,
     jobs: Annotated[
         int | None,
-        typer.Option("-j", "--jobs", metavar="N", min=1, max=16, help="Files fetched at the same time."),
+        typer.Option(
+            "-j", "--jobs", metavar="N", min=1, max=16, help="Number of downloads at the same time."
+        ),
     ] = None,
     retries: Annotated[
         int | None,
-        typer.Option("--retries", metavar="N", min=0, help="Failures in a row that are forgiven."),
+        typer.Option("--retries", metavar="N", min=0, help="Number of failures in a row before it gives up."),
     ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was fetched as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Fetch models into the cache that huggingface_hub and llama.cpp use; goes on where it was stopped."""
+    """Download models into the cache that huggingface_hub and llama.cpp share."""
     from chatcli.library.hub.settings import HubSettings
 
     invocation = Invocation.from_process()
@@ -61,7 +65,7 @@ def pull(
     places = Places.of(invocation.environ, invocation.paths)
     wanted = [*(names or ()), *(models or ())]
     if not wanted:
-        raise UsageError("name what to fetch, such as user/repo; chatcli models recommend names what suits")
+        raise UsageError("name a model, such as user/repo; chatcli models recommend suggests some")
     references = list(dict.fromkeys(_meant(name, place.endpoint, places) for name in wanted))
     pulled = _fetched(invocation, place, places, references, projector, jobs, retries, quiet)
     problems = {model.reference: problem for model in pulled if (problem := _problem(model))}
@@ -72,7 +76,7 @@ def pull(
         for model in sound:
             invocation.write(f"{model.path}\n")
         for line in _remarks(sound, offline=place.offline) if not quiet else ():
-            invocation.note(f"chatcli: {line}")
+            invocation.say(line)
     if problems:
         raise InvalidModel("; ".join(problems.values()))
 
@@ -87,13 +91,13 @@ def _fetched(
     retries: int | None,
     quiet: bool,
 ) -> "list[Pulled]":
-    """Fetch them, show how it goes, and remember what was verified.
+    """Download the files, show the progress, and remember the verified checksums.
 
     Raises:
-        ChatcliError: as ``Puller.pull``.
+        ChatcliError: see ``Puller.pull``.
     """
     from chatcli.library.hub.errors import NoRepository
-    from chatcli.library.hub.pull import CONNECTIONS, Puller  # HTTP and TLS: a tenth of every start
+    from chatcli.library.hub.pull import CONNECTIONS, Puller  # slow to import
     from chatcli.library.hub.retry import RETRIES, Patience
     from chatcli.terminal.progress import progress_view
 
@@ -110,18 +114,20 @@ def _fetched(
             pulled = puller.pull(references)
     except KeyboardInterrupt:
         with contextlib.suppress(BrokenPipeError):
-            invocation.note("chatcli: stopped; the same command goes on where it was")
+            invocation.say("stopped; run the same command to continue")
         raise
     except NoRepository as error:
         raise ModelNotFound(f"{error}{_instead(error.name, places)}") from None
     for file in (file for model in pulled for file in model.files if file.sha256):
         for path in {file.blob.resolve(), file.path.resolve()}:
-            checksums.remember(path, file.sha256)  # or the next pull and the first chat would read it again
+            checksums.remember(
+                path, file.sha256
+            )  # saves the next pull and the first chat from reading it again
     return pulled
 
 
 def _problem(model: "Pulled") -> str:
-    """Why a file that came cannot be used, though it is as the hub has it; '' if it can."""
+    """Return why a complete download cannot be used, or ''."""
     from chatcli.engine.gguf import check, read_header
 
     try:
@@ -130,35 +136,35 @@ def _problem(model: "Pulled") -> str:
             check(header)
     except InvalidModel as error:
         return (
-            f"{model.reference} came as the hub has it, and cannot be used: {error.problem}; "
-            f"name another file of it; chatcli models rm {quote(str(model.reference))} removes this one"
+            f"{model.reference} is complete and cannot be used: {error.problem}; name another file of the "
+            f"repository; chatcli models rm {quote(str(model.reference))} removes this one"
         )
     return ""
 
 
 def _remarks(pulled: "list[Pulled]", *, offline: bool) -> Iterator[str]:
-    """What came with the models, and what to do with them."""
+    """Yield remarks about projectors, and how to start a chat."""
     for model in pulled:
         if model.projector is not None:
-            yield from _eyes(model, model.projector)
+            yield from _projector_remarks(model, model.projector)
     ready = [model for model in pulled if is_model(model.path.name)]
     if ready and not offline:
         yield f"chat with it: chatcli -m {quote(_shortest(ready[0]))}"
 
 
-def _eyes(model: "Pulled", projector: Path) -> Iterator[str]:
-    """What a projector is good for."""
+def _projector_remarks(model: "Pulled", projector: Path) -> Iterator[str]:
+    """Yield what the projector of a model does, or why it does not fit."""
     from chatcli.engine.gguf import read_header
     from chatcli.library.projector_choice import sane_projector
 
     reasons: list[str] = []
     if sane_projector(projector, read_header(model.path), reasons.append) is not None:
-        yield f"with {projector.name}, which lets {model.reference} see pictures"
+        yield f"downloaded {projector.name}, with which {model.reference} sees pictures"
     yield from (f"{model.reference} cannot see pictures: {reason}" for reason in reasons)
 
 
 def _instead(name: str, places: Places) -> str:
-    """The repository that may have been meant: one that is on this disk, or in the catalogue."""
+    """Return a hint at a repository with a similar name, on this disk or in the catalogue, or ''."""
     from chatcli.library.catalog import entries
     from chatcli.library.stores import local_models
 
@@ -170,10 +176,10 @@ def _instead(name: str, places: Places) -> str:
 
 
 def _meant(name: str, endpoint: str, places: Places) -> Reference:
-    """What a name or an alias means: an entry of the catalogue, else something on the hub.
+    """Return the reference that a name or an alias means: of the catalogue, or of the hub.
 
     Raises:
-        UsageError: it is neither; says whether it is something on this machine.
+        UsageError: the name is neither; the message says if it is a local model.
     """
     from chatcli.library.catalog import entries, find
 
@@ -181,14 +187,18 @@ def _meant(name: str, endpoint: str, places: Places) -> Reference:
     entry = find(wanted)
     if entry is not None:
         return parse_reference(entry.reference)
-    if wanted.startswith(f"{endpoint}/"):  # a page of the mirror
+    if wanted.startswith(f"{endpoint}/"):  # a link of a mirror
         return parse_reference(f"hf.co{wanted.removeprefix(endpoint)}")
     if "/" in wanted and files_at(wanted) is None:
         return parse_reference(wanted)
     if _is_here(wanted, places):
-        raise UsageError(f"{name} is on this machine already, and not from the hub: chatcli -m {quote(name)}")
+        raise UsageError(f"{name} is a local model; to chat with it: chatcli -m {quote(name)}")
     near = difflib.get_close_matches(wanted.lower(), [entry.name for entry in entries()], n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "chatcli models recommend --all lists it,"
+    hint = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else "chatcli models recommend --all lists the catalogue,"
+    )
     raise UsageError(f"{name[:_SHOWN]!r} is not in the catalogue; {hint} or name user/repo on the hub")
 
 
@@ -201,7 +211,7 @@ def _is_here(name: str, places: Places) -> bool:
 
 
 def _shortest(model: "Pulled") -> str:
-    """What to call it: the catalogue's name where it has one."""
+    """Return the shortest name of a model: that of the catalogue, or its reference."""
     from chatcli.library.catalog import find_repo
 
     entry = find_repo(model.reference.repo, model.path.name) if model.reference.revision is None else None

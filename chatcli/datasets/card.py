@@ -16,7 +16,7 @@ from chatcli.datasets.judged import AnsweringModel
 from chatcli.datasets.lengths import Lengths
 from chatcli.datasets.redact import Redactor
 from chatcli.datasets.rules import Rules
-from chatcli.datasets.splits import Split
+from chatcli.datasets.splits import DatasetSplit
 from chatcli.files.record_log import DamagedLine
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"))
@@ -51,7 +51,7 @@ class ExportReport:
 
     format: Format
     rules: Rules
-    split: Split | None
+    split: DatasetSplit | None
     redactor: Redactor | None = None
     patterns: tuple[str, ...] = ()
     funnel: Funnel = field(default_factory=Funnel)

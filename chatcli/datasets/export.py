@@ -6,6 +6,7 @@ callback, and fill an ``ExportReport`` with all counts.
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -30,8 +31,10 @@ from chatcli.datasets.judged import Condenser, Progress, WholeJudgement, read_ju
 from chatcli.datasets.plan import WHOLE, DatasetPlan, LabelRow, PairRow, RowMaker
 from chatcli.datasets.redact import Redactor
 from chatcli.datasets.rules import Rules
-from chatcli.datasets.splits import Split
+from chatcli.datasets.splits import DatasetSplit
 from chatcli.errors import ChatcliError, UsageError
+from chatcli.files.disk import storage_error, sync_folder
+from chatcli.files.replace import part_of
 from chatcli.storage.feedback.log import FeedbackLog
 
 #: Whether to keep a row, given the row and the number of planned rows.
@@ -62,7 +65,7 @@ class ExportOptions:
     log: Path
     format: str = "dpo"
     rules: Rules = field(default_factory=Rules)
-    split: Split | None = None
+    split: DatasetSplit | None = None
     redact: bool = False
     redact_patterns: tuple[str, ...] = ()
     parquet: bool = False
@@ -224,15 +227,18 @@ def _write(
             raise UsageError(f"{path} is the log itself, which is never replaced; choose another --out")
     files: dict[str, DataFile] = {}
     try:
-        for split, row in rows:
-            if split not in files:
-                files[split] = DataFile(paths[split], split, kind)
-            files[split].add(row)
-        if not files:
-            raise ChatcliError(f"no {report.funnel.unit} in {log}; --dry-run shows why")
-        make_room()
-        return [files[split].finish() for split in sorted(files)]
-    except BaseException:
-        for file in files.values():
-            file.discard()
-        raise
+        with ExitStack() as stack:
+            for split, row in rows:
+                if split not in files:
+                    part = stack.enter_context(part_of(paths[split]))
+                    files[split] = DataFile(part, split, kind)
+                    stack.callback(files[split].stream.close)
+                files[split].add(row)
+            if not files:
+                raise ChatcliError(f"no {report.funnel.unit} in {log}; --dry-run shows why")
+            facts = [files[split].finish(paths[split].name) for split in sorted(files)]
+            make_room()
+    except OSError as error:
+        raise storage_error("write", paths["train"], error) from error
+    sync_folder(paths["train"].parent)
+    return facts

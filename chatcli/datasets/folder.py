@@ -5,8 +5,7 @@ The manifest is written last: if it exists, everything that it names exists.
 
 import hashlib
 import os
-import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -14,7 +13,7 @@ import msgspec
 
 from chatcli.datasets.card import DataFileFacts
 from chatcli.errors import ChatcliError, DataError, UsageError
-from chatcli.files.disk import FILE_MODE, make_private_folder, remove_file, storage_error, sync_folder
+from chatcli.files.disk import read_regular, remove_file
 from chatcli.files.replace import atomic_write
 
 MANIFEST, CARD = "manifest.json", "README.md"
@@ -111,67 +110,34 @@ class ParquetFile:
 
 
 class DataFile:
-    """A data file that is being written, under a temporary name.
+    """A data file that is being written.
 
     Args:
-        path: its final path.
+        path: the file to write; it is closed by ``finish``.
         split: the split of its rows.
         kind: makes a sink for a stream.
     """
 
-    def __init__(self, path: Path, split: str, kind: Any) -> None:
-        self._path = path
+    def __init__(self, path: Path, split: str, kind: Callable[[BinaryIO], Sink]) -> None:
         self._split = split
         self._rows = 0
-        self._temporary = path.parent / f".{path.name[:100]}.{secrets.token_hex(6)}.tmp"
-        try:
-            make_private_folder(path.parent)
-            descriptor = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE)
-            self._stream = os.fdopen(descriptor, "w+b")
-        except OSError as error:
-            raise storage_error("write", path, error) from error
-        try:
-            self._sink: Sink = kind(self._stream)
-        except BaseException:
-            self.discard()
-            raise
+        self.stream = path.open("w+b")
+        self._sink = kind(self.stream)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Take a row.
-
-        Raises:
-            StorageError: it cannot be written.
-        """
-        try:
-            self._sink.add(row)
-        except OSError as error:
-            raise storage_error("write", self._path, error) from error
+        """Take a row."""
+        self._sink.add(row)
         self._rows += 1
 
-    def finish(self) -> DataFileFacts:
-        """Flush the file to the disk and move it to its final path.
-
-        Raises:
-            StorageError: it cannot be written.
-        """
-        try:
+    def finish(self, name: str) -> DataFileFacts:
+        """Write the rest, wait for the disk, and close the file, which will have this name."""
+        with self.stream as stream:
             self._sink.close()
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
-            self._stream.seek(0)
-            digest = hashlib.file_digest(self._stream, "sha256").hexdigest()
-            size = self._stream.tell()
-            self._stream.close()
-            self._temporary.replace(self._path)
-            sync_folder(self._path.parent)
-        except OSError as error:
-            raise storage_error("write", self._path, error) from error
-        return DataFileFacts(self._path.name, self._split, self._rows, size, digest)
-
-    def discard(self) -> None:
-        """Remove the file."""
-        self._stream.close()
-        self._temporary.unlink(missing_ok=True)
+            stream.flush()
+            os.fsync(stream.fileno())
+            stream.seek(0)
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            return DataFileFacts(name, self._split, self._rows, stream.tell(), digest)
 
 
 def check_room(folder: Path, *, force: bool) -> None:
@@ -225,7 +191,7 @@ def finish_dataset(folder: Path, manifest: Mapping[str, Any], others: Mapping[st
 def _named_in(manifest: Path) -> list[str]:
     """The files that a manifest names; none is outside its folder."""
     try:
-        told = msgspec.json.decode(manifest.read_bytes())
+        told = msgspec.json.decode(read_regular(manifest))
         names = [str(file["name"]) for file in told["files"]] + [str(name) for name in told["other_files"]]
     except FileNotFoundError:
         raise UsageError(

@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from chatcli.datasets.funnel import Funnel
 from chatcli.datasets.rules import SOURCE_OF, Rules, refusal
-from chatcli.datasets.splits import Split, Splitter
+from chatcli.datasets.splits import DatasetSplit, Splitter
 from chatcli.feedback.answers import Answer, PromptMessage, prompt_key
 from chatcli.feedback.judgements import Fate, Trace, fates, trace_of
 from chatcli.feedback.records import Comparison, Correction, Judgement, Ranking, Rating, answers_in, kind_of
@@ -90,7 +90,7 @@ class WholeJudgement(NamedTuple):
 
 
 @dataclass(slots=True)
-class Reading(Generic[T]):
+class JudgementsRead(Generic[T]):
     """What was read.
 
     Attributes:
@@ -170,9 +170,9 @@ def read_judgements(
     *,
     kinds: frozenset[str] | None = None,
     pictures: bool = False,
-    split: Split | None = None,
+    split: DatasetSplit | None = None,
     progress: Progress | None = None,
-) -> Reading[T]:
+) -> JudgementsRead[T]:
     """Read the log once.
 
     Args:
@@ -184,7 +184,7 @@ def read_judgements(
     Raises:
         StorageError: the log cannot be read.
     """
-    found: Reading[T] = Reading()
+    found: JudgementsRead[T] = JudgementsRead()
     splitter, digest = Splitter(split), hashlib.sha256()
     size = log.path.stat().st_size if log.path.exists() else 0
     done = 0

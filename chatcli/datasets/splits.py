@@ -13,7 +13,7 @@ TRAIN, VALIDATION = "train", "validation"
 _NO_CONVERSATION = ("arena:", "import:")
 
 
-class Split(NamedTuple):
+class DatasetSplit(NamedTuple):
     """How to divide rows.
 
     Attributes:
@@ -35,7 +35,7 @@ class Splitter:
         split: None puts everything on the training side.
     """
 
-    def __init__(self, split: Split | None) -> None:
+    def __init__(self, split: DatasetSplit | None) -> None:
         self._split = split
         self._prompts: dict[str, str] = {}
         self._conversations: dict[str, str] = {}
@@ -60,7 +60,7 @@ class Splitter:
             return decided
         return known if known == decided else None
 
-    def _draw(self, name: str, split: Split) -> str:
+    def _draw(self, name: str, split: DatasetSplit) -> str:
         """The side of a name, the same for ever: by the first 64 bits of SHA-256 of ``SEED:NAME``."""
         digest = hashlib.sha256(f"{split.seed}:{name}".encode("utf-8", "surrogatepass")).digest()
         return TRAIN if int.from_bytes(digest[:8]) / 2**64 < split.share else VALIDATION

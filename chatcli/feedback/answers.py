@@ -6,9 +6,9 @@ written back.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import fields
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -142,35 +142,7 @@ def well_formed(text: str) -> str:
     return text
 
 
-class HashedPicture(Protocol):
-    """A picture, as far as prompts differ by it."""
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the file, in hex."""
-        ...
-
-
-class PromptPart(Protocol):
-    """A message, as far as prompts differ by it."""
-
-    @property
-    def role(self) -> str:
-        """The role of the speaker."""
-        ...
-
-    @property
-    def content(self) -> str:
-        """The text."""
-        ...
-
-    @property
-    def pictures(self) -> Sequence[HashedPicture]:
-        """The pictures."""
-        ...
-
-
-def prompt_key(messages: Iterable[PromptPart]) -> str:
+def prompt_key(messages: Iterable[PromptMessage | Message]) -> str:
     """Identifies a prompt: answers with the same key answer the same question.
 
     The key is the SHA-256, in hex, of the UTF-8 of a JSON array with an array ``[role, content]`` for each

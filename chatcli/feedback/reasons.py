@@ -32,7 +32,7 @@ DOWN: Mapping[str, str] = {
 }
 
 
-class Reading(NamedTuple):
+class ReasonMatch(NamedTuple):
     """What was made of what a person typed.
 
     Attributes:
@@ -64,7 +64,7 @@ def completions(prefix: str, thumb: int) -> list[str]:
     return by_name + [r for r in known if r not in by_name and _key(known[r]).startswith(wanted)]
 
 
-def read_reasons(text: str, thumb: int) -> Reading:
+def read_reasons(text: str, thumb: int) -> ReasonMatch:
     """What a person means by words after a thumb.
 
     Words that are a reason, the beginning of one only, or a label, are that reason; several may be given,
@@ -77,11 +77,11 @@ def read_reasons(text: str, thumb: int) -> Reading:
     """
     text = text.strip()
     if not text:
-        return Reading(())
+        return ReasonMatch(())
     reasons = [_reason(part, thumb) for part in text.split(",") if part.strip()]
     if reasons and all(reasons):
-        return Reading(tuple(dict.fromkeys(r for r in reasons if r)))
-    return Reading((OTHER,), text, nearest(text, thumb))
+        return ReasonMatch(tuple(dict.fromkeys(r for r in reasons if r)))
+    return ReasonMatch((OTHER,), text, nearest(text, thumb))
 
 
 def nearest(word: str, thumb: int) -> str | None:

@@ -12,7 +12,7 @@ from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Pi
 from chatcli.datasets.card import ExportReport
 from chatcli.datasets.export import ExportOptions, export_rows
 from chatcli.datasets.rules import Rules
-from chatcli.datasets.splits import Split
+from chatcli.datasets.splits import DatasetSplit
 from chatcli.feedback.answers import Model
 from chatcli.feedback.codec import encode
 from chatcli.feedback.records import (
@@ -112,7 +112,7 @@ def exported(
     records: Iterable[Record],
     name: str,
     rules: Rules | None = None,
-    split: Split | None = None,
+    split: DatasetSplit | None = None,
     patterns: tuple[str, ...] = (),
 ) -> list[tuple[str, dict[str, Any]]]:
     """The rows of an export, each with its split."""
@@ -124,7 +124,7 @@ def reported(
     records: Iterable[Record],
     name: str,
     rules: Rules | None = None,
-    split: Split | None = None,
+    split: DatasetSplit | None = None,
     patterns: tuple[str, ...] = (),
 ) -> tuple[list[tuple[str, dict[str, Any]]], ExportReport]:
     """The rows of an export in the order in which they are written, each with its split, and the report."""

@@ -13,7 +13,7 @@ from chatcli.chat.message import Picture, user
 from chatcli.datasets.export import ExportOptions, export
 from chatcli.datasets.formats.table import FORMATS
 from chatcli.datasets.rules import Rules
-from chatcli.datasets.splits import Split
+from chatcli.datasets.splits import DatasetSplit
 from chatcli.errors import UsageError
 from chatcli.feedback.answers import PromptMessage, prompt_key
 from chatcli.feedback.codec import encode
@@ -176,7 +176,10 @@ def test_the_split_tells_pictures_apart() -> None:
     log = Log()
     for number in range(40):
         log.rate([user("p", Picture(f"{number:064}", "x"))], answer("a"), 1, f"c{number}")
-    assert {side for side, _ in exported(log.records, "raw", split=Split(0.5))} == {"train", "validation"}
+    assert {side for side, _ in exported(log.records, "raw", split=DatasetSplit(0.5))} == {
+        "train",
+        "validation",
+    }
 
 
 def test_reasoning_is_dropped_kept_or_wrapped() -> None:
@@ -311,7 +314,7 @@ def test_the_funnel_adds_up(log: Log, name: str) -> None:
     assert funnel.taken >= 0
 
 
-def sides(log: Log, split: Split, name: str = "kto") -> dict[str, set[str]]:
+def sides(log: Log, split: DatasetSplit, name: str = "kto") -> dict[str, set[str]]:
     """Prompt -> the splits it is in."""
     found: dict[str, set[str]] = defaultdict(set)
     for side, row in exported(log.records, name, Rules(judges="any", contradictions="keep"), split):
@@ -324,7 +327,7 @@ def sides(log: Log, split: Split, name: str = "kto") -> dict[str, set[str]]:
 @settings(max_examples=60, deadline=None)
 def test_no_prompt_is_on_both_sides(log: Log, share: float, seed: int, name: str) -> None:
     """Nor is a conversation."""
-    split = Split(share, seed)
+    split = DatasetSplit(share, seed)
     assert all(len(found) == 1 for found in sides(log, split, name).values())
     by_conversation: dict[str, set[str]] = defaultdict(set)
     for side, row in exported(log.records, "raw", Rules(judges="any"), split):
@@ -338,7 +341,7 @@ def test_no_prompt_is_on_both_sides(log: Log, share: float, seed: int, name: str
 @settings(max_examples=40, deadline=None)
 def test_growth_moves_nothing(log: Log, more: Log) -> None:
     """What comes later, retractions too, leaves every prompt on its side."""
-    split = Split(0.5, 1)
+    split = DatasetSplit(0.5, 1)
     before = sides(log, split)
     grown = Log()
     grown.records = [*log.records]
@@ -357,7 +360,9 @@ def test_the_share_is_kept(share: float) -> None:
     log = Log()
     for number in range(1000):
         log.rate([user(f"p{number}")], answer("a"), 1, f"c{number}")
-    drawn = [[side for side, _ in exported(log.records, "kto", split=Split(share, seed))] for seed in (0, 1)]
+    drawn = [
+        [side for side, _ in exported(log.records, "kto", split=DatasetSplit(share, seed))] for seed in (0, 1)
+    ]
     assert all(abs(found.count("train") / 1000 - share) < 0.05 for found in drawn)
     assert drawn[0] != drawn[1]
 

@@ -9,7 +9,7 @@ import pytest
 from chatcli.chat.message import user
 from chatcli.datasets.export import ExportOptions, export, export_rows
 from chatcli.datasets.rules import Rules
-from chatcli.datasets.splits import Split
+from chatcli.datasets.splits import DatasetSplit
 from chatcli.errors import ChatcliError, UsageError
 from chatcli.feedback.codec import encode
 
@@ -37,7 +37,7 @@ def test_rows_are_taken_in_memory(log: Path) -> None:
 def test_a_folder_holds_what_the_report_says(log: Path, tmp_path: Path) -> None:
     """Data by split, card and manifest; every row that is in memory is in a file."""
     out = tmp_path / "data"
-    options = ExportOptions(log, "dpo", split=Split(0.5))
+    options = ExportOptions(log, "dpo", split=DatasetSplit(0.5))
     report = export(options, out)
     assert sorted(path.name for path in out.iterdir()) == sorted(report.written)
     found = [
@@ -96,7 +96,7 @@ def test_nothing_is_left_behind_by_a_failure(log: Path, tmp_path: Path) -> None:
 
 def test_options_that_do_not_go_together_are_refused(log: Path) -> None:
     """When they are made, not when rows are."""
-    for options in ({"format": "alpaca"}, {"split": Split(1.5)}, {"format": "raw", "parquet": True}):
+    for options in ({"format": "alpaca"}, {"split": DatasetSplit(1.5)}, {"format": "raw", "parquet": True}):
         with pytest.raises(UsageError):
             ExportOptions(log, **options)
     with pytest.raises(UsageError, match="no field for reasoning"):

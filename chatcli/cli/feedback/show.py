@@ -55,8 +55,8 @@ def _dim() -> str:
 
 
 def _head(page: "Page", record: "Record", fate: "Fate") -> None:
-    from chatcli.feedback.guideline import short
     from chatcli.feedback.records import Judgement, kind_of
+    from chatcli.storage.feedback.guideline import short
     from chatcli.terminal.theme import BOLD, DIM, PLAIN
 
     judge = record.judge

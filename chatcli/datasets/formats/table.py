@@ -19,7 +19,7 @@ _TABLE = {
     "axolotl": "tuners.AXOLOTL",
     "llama-factory": "tuners.LLAMA_FACTORY",
     "openrlhf": "trl.OPENRLHF",
-    "hh-rlhf": "hh.HH_RLHF",
+    "hh-rlhf": "tuners.HH_RLHF",
     "arena": "judgements.ARENA",
     "openwebui": "judgements.OPENWEBUI",
     "raw": "judgements.RAW",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from chatcli.datasets.formats.hh import turns_of
+from chatcli.datasets.formats.tuners import turns_of
 from chatcli.datasets.imports.rows import Unusable, list_of, message_in, text_of, time_of
 from chatcli.feedback.answers import Answer, Model, PromptMessage, Provenance
 from chatcli.feedback.records import Judgement, Target, Winner, comparison, rating
