@@ -12,7 +12,7 @@ from chatcli.settings import Settings
 
 if TYPE_CHECKING:
     from chatcli.terminal.chat import Chat
-    from chatcli.terminal.loop import Lines
+    from chatcli.terminal.loop import InputLines
 
 
 def chat(invocation: Invocation, options: ChatOptions) -> None:
@@ -112,7 +112,9 @@ def _reads_lines(settings: Settings, invocation: Invocation) -> bool:
     return settings.plain or invocation.environ.get("TERM") == "dumb"
 
 
-def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Callable[[], str]) -> "Lines":
+def _prompt(
+    chat: "Chat", settings: Settings, invocation: Invocation, status: Callable[[], str]
+) -> "InputLines":
     """Return the line editor, or the reader of plain lines."""
     if _reads_lines(settings, invocation):
         from chatcli.terminal.prompt.plain import PlainPrompt
@@ -121,9 +123,9 @@ def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Ca
     from chatcli.session.titling import Titler
     from chatcli.terminal.commands.judging import judge_by_key
     from chatcli.terminal.prompt.completion import CommandCompleter
-    from chatcli.terminal.prompt.line_editor import Prompt
+    from chatcli.terminal.prompt.line_editor import LineEditor
 
-    return Prompt(
+    return LineEditor(
         invocation.paths.input_history if settings.log else None,
         status,
         completer=CommandCompleter(chat),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chatcli.chat.conversation import Conversation, Node
     from chatcli.storage.feedback.log import FeedbackLog
     from chatcli.storage.transcripts.store import TranscriptStore
-    from chatcli.terminal.ballot.rating import Item
+    from chatcli.terminal.ballot.rating import RatedAnswer
 
 
 def rate(
@@ -52,11 +52,10 @@ def rate(
 def _rate_last(word: str, reason: str, settings: Settings, invocation: Invocation) -> None:
     """Rate the newest answer, and name it on stderr."""
     from chatcli.chat.message import Role
-    from chatcli.session.verdict_words import read_verdict
+    from chatcli.session.judgement_words import rating_words, read_judgement
     from chatcli.terminal.ballot.rating import question_of
-    from chatcli.terminal.verdicts import verdict_of
 
-    verdict = read_verdict(word, reason)
+    verdict = read_judgement(word, reason)
     conversation = _store(invocation).read(LAST, repair=True).conversation
     node = next((n for n in reversed(conversation.path()) if n.message.role is Role.ASSISTANT), None)
     if node is None:
@@ -74,7 +73,7 @@ def _rate_last(word: str, reason: str, settings: Settings, invocation: Invocatio
         )
     question = excerpt(question_of(conversation, node))
     hint = f" (kept as a comment; did you mean {verdict.hint}?)" if verdict.hint else ""
-    invocation.say(f"{verdict_of(rating)}: the answer to {question!r} in {conversation.id}{hint}")
+    invocation.say(f"{rating_words(rating)}: the answer to {question!r} in {conversation.id}{hint}")
 
 
 def _rate_one_by_one(given: Sequence[str], settings: Settings, invocation: Invocation) -> None:
@@ -99,9 +98,9 @@ def _rate_one_by_one(given: Sequence[str], settings: Settings, invocation: Invoc
 
 def _items(
     store: "TranscriptStore", names: Sequence[str], rated: set[tuple[str, int | str]], invocation: Invocation
-) -> "Iterator[Item]":
+) -> "Iterator[RatedAnswer]":
     """Yield all answers, unrated answers first; each conversation is read when its turn comes."""
-    from chatcli.terminal.ballot.rating import Item
+    from chatcli.terminal.ballot.rating import RatedAnswer
 
     for wanted in (False, True):
         for name in names:
@@ -115,7 +114,7 @@ def _items(
                 continue
             for node in _answers(conversation):
                 if ((name, node.id) in rated) == wanted:
-                    yield Item(conversation, node)
+                    yield RatedAnswer(conversation, node)
 
 
 def _answers(conversation: "Conversation") -> "Iterator[Node]":

@@ -148,4 +148,4 @@ def test_a_projector_that_is_none(home: Path, tmp_path: Path, cat: Path, damage:
     assert found.stdout.strip()
     asked = run(home, "ask", "-m", str(model), "-i", str(cat), "Hello")
     assert asked.code == ExitCode.MODEL
-    assert "m cannot be shown cat.png: " in asked.stderr
+    assert "m cannot see cat.png: " in asked.stderr

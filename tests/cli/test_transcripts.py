@@ -303,7 +303,8 @@ def test_export_writes_files_and_pipes(home: Path, tmp_path: Path) -> None:
     run(home, "export", name, "--out", str(page), "--force")
     assert run(home, "export", name).stdout == f"<user>{NASTY}</user>\n<lkjsxclm>Sure.\n</lkjsxclm>\n"
     assert json.loads(shown(home, "export", name, "--format", "trl"))["messages"][0]["content"] == NASTY
-    assert "no format goes with .pdf" in run(home, "export", name, "-o", "x.pdf", code=ExitCode.USAGE).stderr
+    refused = run(home, "export", name, "-o", "x.pdf", code=ExitCode.USAGE)
+    assert ".pdf files have no known format" in refused.stderr
     keep(home, "x", "y")
     assert "need a folder" in run(home, "export", "--all", "-f", "html", code=ExitCode.USAGE).stderr
     assert "give --all" in run(home, "export", code=ExitCode.USAGE).stderr

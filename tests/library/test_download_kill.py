@@ -114,7 +114,7 @@ def test_an_interrupted_pull_says_that_it_goes_on(
     _, stderr = process.communicate(timeout=30)
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert "stopped; the same command goes on where it was" in stderr
+        assert "stopped; run the same command to continue" in stderr
         assert "Traceback" not in stderr
     hub.rate = 0
     kept = partial.stat().st_size

@@ -15,7 +15,7 @@ from chatcli.settings import Settings
 from chatcli.words import counted
 
 if TYPE_CHECKING:
-    from chatcli.chat.transcript.reader import Loaded
+    from chatcli.chat.transcript.reader import ReadTranscript
     from chatcli.cli.transcripts.page import Page
     from chatcli.storage.index.index import TranscriptIndex
     from chatcli.storage.transcripts.store import TranscriptStore
@@ -79,7 +79,7 @@ class TranscriptsContext:
 
         return Page(self.invocation, self.settings)
 
-    def read(self, name: str, *, repair: bool) -> "Loaded":
+    def read(self, name: str, *, repair: bool) -> "ReadTranscript":
         """Return a conversation; skipped parts are reported on stderr.
 
         Args:

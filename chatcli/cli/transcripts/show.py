@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chatcli.chat.conversation import EPOCH, Conversation, Node
-from chatcli.chat.formats.records import picture_records
+from chatcli.chat.formats.message_lists import picture_records
 from chatcli.chat.message import FinishReason, Role
 from chatcli.chat.pictures import in_words
 from chatcli.chat.transcript.writer import tag_of

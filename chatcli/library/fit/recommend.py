@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from chatcli.engine.cpu import physical_cores
+from chatcli.engine.llama.load_options import physical_cores
 from chatcli.engine.machine import Device, devices
 from chatcli.engine.memory.process import memory
 from chatcli.library.catalog import CatalogEntry

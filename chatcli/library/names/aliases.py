@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from chatcli.errors import DataError, UsageError
+from chatcli.files.disk import read_regular
 
 _LONGEST = 200  # bytes of a name, which may have to be that of a file
 
@@ -132,7 +133,7 @@ def read_registry(path: Path) -> Registry:
         DataError: it is damaged, or cannot be read.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except FileNotFoundError:
         return Registry()
     except OSError as error:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from chatcli.files.disk import read_regular
 from chatcli.library.stores.local_model import LocalModel, Store, size_of
 
 _WEIGHTS = "application/vnd.ollama.image.model"
@@ -72,8 +73,7 @@ def _manifests(folder: Path) -> Iterator[Path]:
 def _layers(manifest: Path) -> list[dict[str, Any]]:
     """The layers a manifest lists; none where it makes no sense."""
     try:
-        with manifest.open("rb") as file:
-            content: Any = json.loads(file.read(_LARGEST))
+        content: Any = json.loads(read_regular(manifest, _LARGEST))
     except (OSError, ValueError, RecursionError):
         return []
     layers = content.get("layers") if isinstance(content, dict) else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from chatcli.files.disk import read_regular
 from chatcli.settings import Paths
 
 _POINTER = ".lmstudio-home-pointer"
@@ -107,7 +108,6 @@ def _lm_studio(home: Path) -> tuple[Path, ...]:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return file.read(_MOST).decode("utf-8-sig", "replace").replace("\0", "")
+        return read_regular(path, _MOST).decode("utf-8-sig", "replace").replace("\0", "")
     except (OSError, ValueError):
         return ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from chatcli.chat.message import Message, Role
 from chatcli.chat.pictures import in_words
-from chatcli.chat.transcript.reader import MessageRead, Reader, Renamed, SessionRead
+from chatcli.chat.transcript.reader import MessageRead, Renamed, SessionRead, TranscriptReader
 from chatcli.chat.transcript.scanner import Damage, Torn
 from chatcli.words import excerpt
 
@@ -49,7 +49,7 @@ def passages(chunks: Iterable[bytes], digest: Digest) -> Iterator[Passage]:
     """Everything in a transcript that can be found, and in passing the digest."""
     opening = named = ""
     question: Passage | None = None  # held back until it is known who answers it
-    for event in Reader(chunks, repair=True):
+    for event in TranscriptReader(chunks, repair=True):
         if isinstance(event, MessageRead):
             message = event.node.message
             digest.messages += 1

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import Picture
-from chatcli.chat.transcript.reader import Loaded, load
+from chatcli.chat.transcript.reader import ReadTranscript, load
 from chatcli.chat.transcript.writer import (
     Position,
     mend,
@@ -47,7 +47,7 @@ class TranscriptLog:
         self._closed = False
 
     @classmethod
-    def resume(cls, folder: Path, file: AppendFile, loaded: Loaded) -> "TranscriptLog":
+    def resume(cls, folder: Path, file: AppendFile, loaded: ReadTranscript) -> "TranscriptLog":
         """Go on with a file that this process holds and has read."""
         log = cls(folder, loaded.conversation)
         log._position, log._file = loaded.position, file

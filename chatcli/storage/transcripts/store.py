@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chatcli.chat.conversation import DEFAULT_ASSISTANT, EPOCH, Conversation
-from chatcli.chat.transcript.reader import Loaded, Reader, SessionRead, load
+from chatcli.chat.transcript.reader import ReadTranscript, SessionRead, TranscriptReader, load
 from chatcli.chat.transcript.scanner import Damage
 from chatcli.errors import AmbiguousReference, ChatcliError, StorageError, TranscriptError, UsageError
 from chatcli.files.append import AppendFile, Locked
@@ -109,7 +109,7 @@ class TranscriptStore:
         problems = sorted((*loaded.torn, *loaded.problems), key=lambda p: (p.line, p.column))
         return Opened(loaded.conversation, log, tuple(problems))
 
-    def read(self, ref: str, *, repair: bool = False) -> Loaded:
+    def read(self, ref: str, *, repair: bool = False) -> ReadTranscript:
         """Read a conversation, also while another process writes it.
 
         Raises:
@@ -211,7 +211,7 @@ class TranscriptStore:
             with contextlib.suppress(OSError, TranscriptError):
                 begin = read_regular(self.path(name), _FIRST_ELEMENT)
                 if ORIGIN.encode() in begin:
-                    first = next(iter(Reader([begin])), None)
+                    first = next(iter(TranscriptReader([begin])), None)
                     if isinstance(first, SessionRead) and (origin := first.extra.get(ORIGIN)):
                         found[origin] = name
         return found
@@ -226,7 +226,7 @@ class TranscriptStore:
             return False
         return False
 
-    def _load(self, name: str, repair: bool) -> Loaded:
+    def _load(self, name: str, repair: bool) -> ReadTranscript:
         path = self.path(name)
         try:
             started = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)

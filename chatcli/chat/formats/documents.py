@@ -1,9 +1,10 @@
-"""A conversation as one HTML file: without scripts, complete in itself, light and dark, for any width."""
+"""Conversations as documents: Markdown, and one self-contained HTML file without scripts."""
 
 import base64
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from chatcli.chat.conversation import EPOCH, Conversation
 from chatcli.chat.message import Message, Picture, Role
@@ -12,13 +13,16 @@ from chatcli.chat.transcript.markup import SURROGATE
 from chatcli.chat.transcript.writer import tag_of
 from chatcli.errors import ChatcliError
 
+# CommonMark 0.31, 4.5: up to three spaces, then three or more backticks or tildes.
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>#&])")
 _BLOCK = re.compile(
     r"^ {0,3}(?P<fence>`{3,}+|~{3,}+)(?P<info>[^`\n]*)\n(?P<code>.*?)(?:^ {0,3}(?P=fence)[`~]*[ \t]*$\n?|\Z)",
     re.MULTILINE | re.DOTALL,
 )
-# Not allowed in HTML (whatwg.org, 13.1.3): controls but white space. Shown as control pictures.
+# Control characters that HTML forbids (whatwg.org, 13.1.3); shown as control pictures.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-# What every browser shows, by the first bytes of a file. No SVG, which is a program, and no TIFF.
+# First bytes of the formats that every browser shows. Not SVG, which may contain programs, nor TIFF.
 _MEDIA = {
     "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
     "image/jpeg": re.compile(rb"\xff\xd8\xff"),
@@ -48,21 +52,54 @@ img { display: block; max-width: 100%; max-height: 32rem; margin: .5rem 0; borde
 """
 
 
-def render_html(conversation: Conversation) -> Iterator[str]:
-    """The page of the active path, in pieces. Whatever a message or the title holds is text there.
+def render_markdown(conversation: Conversation) -> Iterator[str]:
+    """The active path in Markdown: a heading for each message, then its text as it is.
 
-    Pictures are in the page itself where their bytes can be had, else named.
+    Pictures are named before the text. A code block that a message leaves open is closed, so that it does
+    not swallow the messages after it.
+    """
+    if title := _escaped(conversation.title):
+        yield f"# {title}\n\n"
+    for message in conversation.messages():
+        words = message.content.removesuffix("\n")
+        content = "\n\n".join([*map(_named, message.pictures), *filter(None, [words])])
+        fence = open_fence(content)
+        yield f"## {tag_of(message.role, conversation.assistant)}\n\n{content}\n"
+        yield f"{fence}\n\n" if fence else "\n"
+
+
+def _named(picture: Picture) -> str:
+    return caption(replace(picture, name=_escaped(picture.name)))
+
+
+def _escaped(text: str) -> str:
+    """Text on one line with all Markdown escaped."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def open_fence(text: str) -> str:
+    """The fence that closes the code block a text leaves open, or an empty string."""
+    fence = ""
+    for line in text.split("\n"):
+        if not (found := _FENCE.match(line)):
+            continue
+        marks, rest = found[1], found[2]
+        if not fence:
+            fence = "" if marks[0] == "`" and "`" in rest else marks
+        elif marks.startswith(fence) and not rest.strip():
+            fence = ""
+    return fence
+
+
+def render_html(conversation: Conversation) -> Iterator[str]:
+    """The active path as an HTML page, in pieces. Messages and title appear as plain text.
+
+    Pictures are embedded in the page; those whose bytes cannot be read are named.
     """
     title = " ".join(conversation.title.split()) or conversation.id or "Conversation"
-    yield (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n"
-        f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-    )
+    yield html_head(title, _STYLE)
     began = conversation.started.isoformat(" ", "minutes") if conversation.started > EPOCH else ""
-    yield f'<header>\n<h1 dir="auto">{_text(title)}</h1>\n<p>{began}</p>\n</header>\n<main>\n'
+    yield f'<header>\n<h1 dir="auto">{html_text(title)}</h1>\n<p>{began}</p>\n</header>\n<main>\n'
     for message in conversation.messages():
         yield _article(message, conversation.assistant)
     yield "</main>\n</body>\n</html>\n"
@@ -71,15 +108,15 @@ def render_html(conversation: Conversation) -> Iterator[str]:
 def _article(message: Message, assistant: str) -> str:
     thoughts = ""
     if message.reasoning and message.role is Role.ASSISTANT:
-        words = _text(message.reasoning)
+        words = html_text(message.reasoning)
         thoughts = f'<details>\n<summary>Reasoning</summary>\n<div class="words">{words}</div>\n</details>\n'
-    heading = f"<h2>{_text(tag_of(message.role, assistant))}</h2>"
+    heading = f"<h2>{html_text(tag_of(message.role, assistant))}</h2>"
     shown = "".join([*map(_image, message.pictures), *_body(message.content)])
     return f'<article class="{message.role.value}">\n{heading}\n{thoughts}{shown}</article>\n'
 
 
 def _image(picture: Picture) -> str:
-    """A picture, or its caption where it cannot be shown."""
+    """An embedded picture, or its caption if it cannot be shown."""
     try:
         data = picture.read() if picture.read else b""
     except ChatcliError:
@@ -88,25 +125,37 @@ def _image(picture: Picture) -> str:
     if media is None:
         return _words(caption(picture))
     source = base64.b64encode(data).decode()
-    return f'<img src="data:{media};base64,{source}" alt="{_text(caption(picture))}">\n'
+    return f'<img src="data:{media};base64,{source}" alt="{html_text(caption(picture))}">\n'
 
 
 def _body(content: str) -> Iterator[str]:
-    """Words as they were typed, and code blocks as such."""
+    """Text as it was typed, with code blocks set apart."""
     at = 0
     for block in _BLOCK.finditer(content):
         yield _words(content[at : block.start()])
-        yield f"<pre><code>{_text(block['code'])}</code></pre>\n"
+        yield f"<pre><code>{html_text(block['code'])}</code></pre>\n"
         at = block.end()
     yield _words(content[at:])
 
 
 def _words(text: str) -> str:
     text = text.strip("\n")
-    return f'<div class="words" dir="auto">{_text(text)}</div>\n' if text else ""
+    return f'<div class="words" dir="auto">{html_text(text)}</div>\n' if text else ""
 
 
-def _text(text: str) -> str:
+def html_head(title: str, style: str) -> str:
+    """The beginning of an HTML page that loads nothing: everything up to ``<body>``."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n"
+        f"<title>{html_text(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
+    )
+
+
+def html_text(text: str) -> str:
+    """Text escaped for HTML; characters that HTML forbids are replaced by visible ones."""
     return html.escape(_CONTROLS.sub(_visible, SURROGATE.sub("\ufffd", text)))
 
 
