@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chatcli.library.names.aliases import Registry
     from chatcli.library.names.finding import Located
     from chatcli.library.stores import Places
-    from chatcli.terminal.progress import ProgressView
+    from chatcli.terminal.bars import ProgressView
 
 Name = Annotated[
     str,
