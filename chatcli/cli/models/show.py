@@ -171,9 +171,9 @@ def _sum(memory: dict[str, Any], *parts: str) -> str:
 
 def _shown(value: Any) -> str:
     """Return a value of the header in one line; for a long list its length and type."""
-    from chatcli.engine.gguf import Array
+    from chatcli.engine.gguf import MetadataArray
 
-    if isinstance(value, Array):
+    if isinstance(value, MetadataArray):
         if len(value) > 16:
             return f"{len(value)} x {value.type.name.lower()}"
         return ", ".join(map(str, value))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from chatcli.engine.gguf import Header
 from chatcli.engine.gguf.formats import TENSOR_FORMATS
 from chatcli.engine.llama.load_options import DEFAULT_CONTEXT_SIZE, KV_TYPES, LoadOptions
-from chatcli.engine.memory.dimensions import Block, dimensions
+from chatcli.engine.memory.dimensions import LayerShape, dimensions
 
 _CELLS = 256  # llama.cpp rounds contexts up to this
 #: Of the process beside llama.cpp's buffers: Python, the library, and for each token of the vocabulary.
@@ -104,7 +104,7 @@ def _rounded(cells: int) -> int:
     return -(-cells // _CELLS) * _CELLS
 
 
-def _cache(block: Block, cells: int, options: LoadOptions) -> int:
+def _cache(block: LayerShape, cells: int, options: LoadOptions) -> int:
     keys = _bytes(options.kv_type_k, block.key)
     return cells * (keys + _bytes(options.kv_type_v, block.value)) + 4 * block.state
 
