@@ -12,9 +12,11 @@ from chatcli.cli.models.context import ModelsContext
 from chatcli.cli.options import AsJson
 from chatcli.errors import InvalidModel, ModelError, ModelNotFound, UsageError
 from chatcli.library.checksums import Checksums
-from chatcli.library.names.finding import Located, files_at, find_model, meaning
-from chatcli.library.names.hub_reference import Reference, is_model, parse_reference
+from chatcli.library.names.finding import Located, find_model, meaning
+from chatcli.library.names.hub_reference import Reference, parse_reference
+from chatcli.library.names.repo_files import is_model
 from chatcli.library.stores import Places
+from chatcli.library.stores.local_model import files_at
 
 if TYPE_CHECKING:
     from chatcli.library.hub.pull import Pulled

@@ -39,8 +39,9 @@ def import_(
 ) -> None:
     """Give a model file a name, in its place or as a copy."""
     from chatcli.engine.gguf import check, check_projector, read_header
-    from chatcli.library.names.finding import Located, files_at
+    from chatcli.library.names.finding import Located
     from chatcli.library.projector_choice import named_projector
+    from chatcli.library.stores.local_model import files_at
 
     models = ModelsContext.of(context)
     files = files_at(str(file))
