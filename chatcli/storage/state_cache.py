@@ -1,7 +1,7 @@
 """Cache of model states (KV), one file for each conversation; the least recently used are removed first.
 
-A state that is missing, damaged, of another conversation or made under other conditions counts as not there; a
-state that cannot be written is not kept. Nothing here fails a chat.
+A state that is missing, damaged, of another conversation or made under other conditions counts as not there.
+One that cannot be written is not kept. Nothing here fails a chat.
 """
 
 import contextlib
