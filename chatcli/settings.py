@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chatcli.errors import DataError, UsageError
+from chatcli.files.disk import read_regular
 from chatcli.sampling import SamplingParams
 
 ENVIRONMENT_PREFIX = "CHATCLI_"
@@ -283,7 +284,7 @@ def _convert(raw: Any, kind: Any) -> Any:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
+        return tomllib.loads(read_regular(path).decode("utf-8"))
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "chatcli"
 FLOORS = (
     ("errors",),
     ("words", "sampling"),
-    ("settings",),
     ("files",),
+    ("settings",),
     ("chat",),
     ("engine", "feedback"),
     ("storage",),

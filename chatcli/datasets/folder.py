@@ -13,7 +13,7 @@ import msgspec
 
 from chatcli.datasets.card import DataFileFacts
 from chatcli.errors import ChatcliError, DataError, UsageError
-from chatcli.files.disk import remove_file
+from chatcli.files.disk import read_regular, remove_file
 from chatcli.files.replace import atomic_write
 
 MANIFEST, CARD = "manifest.json", "README.md"
@@ -191,7 +191,7 @@ def finish_dataset(folder: Path, manifest: Mapping[str, Any], others: Mapping[st
 def _named_in(manifest: Path) -> list[str]:
     """The files that a manifest names; none is outside its folder."""
     try:
-        told = msgspec.json.decode(manifest.read_bytes())
+        told = msgspec.json.decode(read_regular(manifest))
         names = [str(file["name"]) for file in told["files"]] + [str(name) for name in told["other_files"]]
     except FileNotFoundError:
         raise UsageError(

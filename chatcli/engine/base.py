@@ -14,8 +14,8 @@ from typing import Protocol, Self, runtime_checkable
 from chatcli.chat.message import Generation, Message, ModelRef
 from chatcli.sampling import SamplingParams
 
-#: Called while a model loads with the share that is done, 0 to 1.
-Progress = Callable[[float], None]
+#: Called while a model loads with the share that is done, 0 to 1; None: an unknown file is tried first.
+Progress = Callable[[float | None], None]
 #: Called with one line that the user should know about a model that loads.
 Tell = Callable[[str], None]
 
@@ -202,12 +202,7 @@ class CountsTokens(Protocol):
     def prompt(
         self, messages: Sequence[Message], params: SamplingParams, *, thinking: bool | None = None
     ) -> Prompt:
-        """Build the prompt that ``generate`` would read for the same arguments; decode nothing.
-
-        Raises:
-            ContextOverflow: as ``generate``.
-            TemplateError: as ``generate``.
-        """
+        """Build the prompt that ``generate`` would read; decode nothing. Errors as ``generate``."""
         ...
 
 
@@ -249,16 +244,11 @@ class ScoresText(Protocol):
     def score(
         self, messages: Sequence[Message], continuation: str, *, thinking: bool | None = None
     ) -> list[float]:
-        """Log-probabilities (natural logarithm) of the tokens of a continuation, after the prompt.
+        """Natural log-probabilities of a continuation's tokens after the prompt. Errors as ``generate``.
 
         Args:
             messages: the conversation before the continuation, oldest first.
             continuation: the answer to score, or the rest of one if the last message is an assistant's.
-
-        Raises:
-            ContextOverflow: prompt and continuation do not fit the context together.
-            TemplateError: as ``generate``.
-            ModelError: as ``generate``.
         """
         ...
 
@@ -268,12 +258,7 @@ class EmbedsText(Protocol):
     """An engine that turns a text into a vector."""
 
     def embed(self, text: str) -> list[float]:
-        """The embedding of a text: one vector of length 1, whose size depends on the model.
-
-        Raises:
-            ContextOverflow: the text does not fit the context.
-            ModelError: as ``generate``.
-        """
+        """The embedding of a text, a vector of length 1. Errors as ``generate``."""
         ...
 
 

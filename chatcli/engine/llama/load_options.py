@@ -1,5 +1,9 @@
 """How a model file is loaded: the values, and how the settings give them. Loads nothing itself."""
 
+import os
+import platform
+import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -7,6 +11,7 @@ from typing import Self
 from chatcli.errors import UsageError
 from chatcli.settings import Settings
 
+_SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 #: Context size of a model that was trained for more, if the settings do not say.
 DEFAULT_CONTEXT_SIZE = 8192
 #: ``gpu_layers`` that stands for all layers.
@@ -84,3 +89,50 @@ class LoadOptions:
             kv_type_k=settings.kv_cache,
             kv_type_v=settings.kv_cache,
         )
+
+
+def physical_cores() -> int:
+    """Number of physical cores that this process may use, at least 1.
+
+    Matrix products fill a core's vector units, so a second thread on a core makes it slower. On Linux the
+    logical CPUs of a core count once, and a container's quota limits them. On macOS the fast cores count.
+    Elsewhere all logical CPUs count.
+    """
+    system = platform.system()
+    if system == "Linux":
+        allowed = os.sched_getaffinity(0)
+        cores = {_siblings(cpu) for cpu in allowed}
+        return max(1, min(len(cores), _quota(len(cores))))
+    if system == "Darwin":
+        return _fast_cores() or os.cpu_count() or 1
+    return os.cpu_count() or 1
+
+
+def _siblings(cpu: int) -> str:
+    try:
+        return Path(_SIBLINGS.format(cpu)).read_text(encoding="ascii").strip()
+    except OSError:
+        return str(cpu)
+
+
+def _quota(otherwise: int) -> int:
+    """Whole CPUs that the control group allows (cgroup v2, cpu.max: "quota period" or "max period")."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return max(1, int(quota) // int(period))
+    except (OSError, ValueError):
+        return otherwise
+
+
+def _fast_cores() -> int:
+    try:
+        said = subprocess.run(
+            ["sysctl", "-n", "hw.perflevel0.physicalcpu"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    return int(said) if re.fullmatch(r"\s*\d+\s*", said) else 0

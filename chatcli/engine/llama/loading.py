@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chatcli.engine.base import Cancellation
-from chatcli.engine.cpu import physical_cores
-from chatcli.engine.llama.load_options import DEFAULT_CONTEXT_SIZE, KV_TYPES, LoadOptions
+from chatcli.engine.llama.load_options import DEFAULT_CONTEXT_SIZE, KV_TYPES, LoadOptions, physical_cores
 from chatcli.engine.llama.native import Native, load
 from chatcli.engine.llama.vision import Vision
 from chatcli.errors import ModelError, ModelNotFound
