@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from chatcli.cli.invocation import Invocation, exit_on_signals
-from chatcli.cli.options import invoked
+from chatcli.cli.options import AsJson, invoked
 from chatcli.errors import ExitCode, UsageError
 from chatcli.settings import Settings
 
@@ -90,7 +90,7 @@ def leaderboard(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a web page in one file.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the leaderboard: Bradley-Terry strengths with 95% intervals, wins by pair, position bias."""
     from chatcli.session.arena.board import board_of, board_record, comparisons

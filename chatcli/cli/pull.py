@@ -2,20 +2,21 @@
 
 import contextlib
 import difflib
-from collections.abc import Iterator
-from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chatcli.cli.invocation import Invocation
+from chatcli.cli.models.context import ModelsContext
 from chatcli.cli.options import AsJson
-from chatcli.errors import InvalidModel, ModelNotFound, UsageError
+from chatcli.errors import InvalidModel, ModelError, ModelNotFound, UsageError
 from chatcli.library.checksums import Checksums
-from chatcli.library.names.finding import files_at, find_model, meaning
-from chatcli.library.names.hub_reference import Reference, is_model, parse_reference
+from chatcli.library.names.finding import Located, find_model, meaning
+from chatcli.library.names.hub_reference import Reference, parse_reference
+from chatcli.library.names.repo_files import is_model
 from chatcli.library.stores import Places
+from chatcli.library.stores.local_model import files_at
 
 if TYPE_CHECKING:
     from chatcli.library.hub.pull import Pulled
@@ -26,6 +27,7 @@ _ENDED = "complete, checksum verified"
 
 
 def pull(
+    context: typer.Context,
     names: Annotated[
         list[str] | None,
         typer.Argument(
@@ -60,22 +62,33 @@ def pull(
     """Download models into the cache that huggingface_hub and llama.cpp share."""
     from chatcli.library.hub.settings import HubSettings
 
-    invocation = Invocation.from_process()
+    models_context = ModelsContext.of(context)
+    invocation = models_context.invocation
     place = HubSettings.of(invocation.environ, offline=offline)
-    places = Places.of(invocation.environ, invocation.paths)
+    places = models_context.places
     wanted = [*(names or ()), *(models or ())]
     if not wanted:
         raise UsageError("name a model, such as user/repo; chatcli models recommend suggests some")
     references = list(dict.fromkeys(_meant(name, place.endpoint, places) for name in wanted))
     pulled = _fetched(invocation, place, places, references, projector, jobs, retries, quiet)
-    problems = {model.reference: problem for model in pulled if (problem := _problem(model))}
+    problems: dict[Reference, str] = {}
+    remarks: list[str] = []
+    for model in pulled:
+        try:
+            remarks += _tried(models_context, model, quiet=quiet)
+        except ModelError as error:
+            reason = error.problem if isinstance(error, InvalidModel) else str(error)
+            problems[model.reference] = _useless(model, reason)
     if as_json:
         invocation.write_json({"files": _records(pulled)})
     else:
         sound = [model for model in pulled if model.reference not in problems]
         for model in sound:
             invocation.write(f"{model.path}\n")
-        for line in _remarks(sound, offline=place.offline) if not quiet else ():
+        ready = [model for model in sound if is_model(model.path.name)]
+        if ready and not place.offline:
+            remarks.append(f"chat with it: chatcli -m {quote(_shortest(ready[0]))}")
+        for line in remarks if not quiet else ():
             invocation.say(line)
     if problems:
         raise InvalidModel("; ".join(problems.values()))
@@ -126,41 +139,30 @@ def _fetched(
     return pulled
 
 
-def _problem(model: "Pulled") -> str:
-    """Return why a complete download cannot be used, or ''."""
-    from chatcli.engine.gguf import check, read_header
+def _tried(models: ModelsContext, model: "Pulled", *, quiet: bool) -> list[str]:
+    """Try a downloaded model; returns remarks about its projector.
 
-    try:
-        header = read_header(model.path)
-        if is_model(model.path.name):
-            check(header)
-    except InvalidModel as error:
-        return (
-            f"{model.reference} is complete and cannot be used: {error.problem}; name another file of the "
-            f"repository; chatcli models rm {quote(str(model.reference))} removes this one"
-        )
-    return ""
-
-
-def _remarks(pulled: "list[Pulled]", *, offline: bool) -> Iterator[str]:
-    """Yield remarks about projectors, and how to start a chat."""
-    for model in pulled:
-        if model.projector is not None:
-            yield from _projector_remarks(model, model.projector)
-    ready = [model for model in pulled if is_model(model.path.name)]
-    if ready and not offline:
-        yield f"chat with it: chatcli -m {quote(_shortest(ready[0]))}"
-
-
-def _projector_remarks(model: "Pulled", projector: Path) -> Iterator[str]:
-    """Yield what the projector of a model does, or why it does not fit."""
+    Raises:
+        ModelError: it cannot be used, though the download is complete.
+    """
     from chatcli.engine.gguf import read_header
-    from chatcli.library.projector_choice import sane_projector
 
-    reasons: list[str] = []
-    if sane_projector(projector, read_header(model.path), reasons.append) is not None:
-        yield f"downloaded {projector.name}, with which {model.reference} sees pictures"
-    yield from (f"{model.reference} cannot see pictures: {reason}" for reason in reasons)
+    if not is_model(model.path.name):
+        read_header(model.path)
+        return []
+    name, projector = str(model.reference), model.projector
+    files = tuple(file.path for file in model.files if file.path != projector)
+    reasons = models.try_model(Located(name, files, projector=projector), models.settings, quiet=quiet)
+    if reasons or projector is None:
+        return [f"{name} cannot see pictures: {reason}" for reason in reasons]
+    return [f"downloaded {projector.name}, with which {name} sees pictures"]
+
+
+def _useless(model: "Pulled", reason: str) -> str:
+    return (
+        f"{model.reference} is complete and cannot be used: {reason}; name another file of the "
+        f"repository; chatcli models rm {quote(str(model.reference))} removes this one"
+    )
 
 
 def _instead(name: str, places: Places) -> str:

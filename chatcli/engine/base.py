@@ -14,8 +14,8 @@ from typing import Protocol, Self, runtime_checkable
 from chatcli.chat.message import Generation, Message, ModelRef
 from chatcli.sampling import SamplingParams
 
-#: Called while a model loads with the share that is done, 0 to 1.
-Progress = Callable[[float], None]
+#: Called while a model loads with the share that is done, 0 to 1; None: an unknown file is tried first.
+Progress = Callable[[float | None], None]
 #: Called with one line that the user should know about a model that loads.
 Tell = Callable[[str], None]
 

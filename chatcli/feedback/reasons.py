@@ -1,6 +1,6 @@
-"""Why an answer is good or bad: Open WebUI's vocabulary, and what a person types for it.
+"""Reasons of judgements: the vocabulary of Open WebUI, and how typed words are read as its reasons.
 
-The vocabulary is one that other programs know, so that judgements travel.
+Other programs know this vocabulary too.
 """
 
 import difflib
@@ -33,12 +33,12 @@ DOWN: Mapping[str, str] = {
 
 
 class ReasonMatch(NamedTuple):
-    """What was made of what a person typed.
+    """How typed words were read.
 
     Attributes:
-        reasons: of the vocabulary.
-        comment: the words, where they are none; None: nothing is left over.
-        hint: a reason that may have been meant; None: none is near.
+        reasons: reasons of the vocabulary.
+        comment: the words, if they are not reasons; else None.
+        hint: the reason that the words resemble, or None.
     """
 
     reasons: tuple[str, ...]
@@ -52,12 +52,12 @@ def vocabulary(thumb: int) -> Mapping[str, str]:
 
 
 def label(reason: str) -> str:
-    """How a reason is shown; one that is not of the vocabulary, as it is."""
+    """The label of a reason; another word is its own label."""
     return UP.get(reason) or DOWN.get(reason) or reason
 
 
 def completions(prefix: str, thumb: int) -> list[str]:
-    """The reasons that what was typed so far may become: by their names, then by their labels."""
+    """The reasons that begin like this: by their names, then by their labels."""
     wanted = _key(prefix)
     known = vocabulary(thumb)
     by_name = [reason for reason in known if _key(reason).startswith(wanted)]
@@ -65,14 +65,13 @@ def completions(prefix: str, thumb: int) -> list[str]:
 
 
 def read_reasons(text: str, thumb: int) -> ReasonMatch:
-    """What a person means by words after a thumb.
+    """Read the words after a thumb.
 
-    Words that are a reason, the beginning of one only, or a label, are that reason; several may be given,
-    with commas. Anything else is free text: the reason ``other``, with the text as comment, and a hint if a
-    single word is nearly a reason.
+    A name, a unique beginning or a label is read as its reason; commas separate several. Other text is the
+    reason ``other`` with the text as comment, and with a hint if it resembles a reason.
 
     Args:
-        text: what was typed; empty means no reason.
+        text: the typed words; empty for no reason.
         thumb: 1 or -1.
     """
     text = text.strip()
@@ -85,7 +84,7 @@ def read_reasons(text: str, thumb: int) -> ReasonMatch:
 
 
 def nearest(word: str, thumb: int) -> str | None:
-    """The reason that a word is nearly, by its name or its label; None: none."""
+    """The reason whose name or label a word resembles, or None."""
     known = vocabulary(thumb)
     names = {_key(reason): reason for reason in known} | {_key(text): r for r, text in known.items()}
     near = difflib.get_close_matches(_key(word), names, n=1, cutoff=0.75)
@@ -93,7 +92,7 @@ def nearest(word: str, thumb: int) -> str | None:
 
 
 def opposite(reasons: Iterable[str], thumb: int) -> list[str]:
-    """Those of the reasons that are only given for the other thumb."""
+    """The reasons that belong to the other thumb only."""
     here, there = vocabulary(thumb), vocabulary(-thumb)
     return [reason for reason in reasons if reason in there and reason not in here]
 

@@ -1,4 +1,4 @@
-"""The catalogue: models worth running, with where they are and what their makers recommend.
+"""The catalogue: recommended models, where they are, and the sampling that their makers recommend.
 
 It is data, ``models/catalog.toml``, shipped in the package; nothing in it is fetched or checked here.
 """

@@ -66,7 +66,7 @@ def sha256_of(
 
 
 class Checksums:
-    """What is known about files and names.
+    """The cache of checksums.
 
     Args:
         path: the cache; it need not exist, nor its folder.
@@ -103,18 +103,18 @@ class Checksums:
         return _combined(hashes)
 
     def recorded(self, file: Path) -> str:
-        """What was computed of the file at that place, whatever happened to it since; '' if nothing was."""
+        """The sha256 recorded for the file at that place, even if it changed since; '' if there is none."""
         entry = read_cache(self._path, _File).files.get(_key(_place(file)))
         return entry.sha256 if entry is not None else ""
 
     def remember(self, file: Path, sha256: str) -> None:
-        """Take over what somebody else computed from all bytes of a file, such as a download."""
+        """Record a sha256 that was computed elsewhere from all bytes of a file, such as a download."""
         stamp = stamp_of(file)
         if stamp is not None:
             self._remember(file, stamp, sha256)
 
     def former(self, name: str, sha256: str) -> str:
-        """What a name stood for when it was last used, if that was something else; '' otherwise.
+        """The sha256 that a name stood for when it was last used, if that was another one; '' otherwise.
 
         From now on it stands for ``sha256``.
         """

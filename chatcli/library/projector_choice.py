@@ -1,17 +1,20 @@
 """Which projector a model is opened with, so that it sees pictures; and if none, why."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chatcli.engine.base import Cancellation, Tell
 from chatcli.engine.gguf import Header, check_projector, projector, read_header
 from chatcli.engine.llama.load_options import LoadOptions
-from chatcli.engine.trial.verdict import Outcome, Verdict
+from chatcli.engine.trial.verdict import TrialOutcome, TrialVerdict
 from chatcli.errors import ModelCrashed, ModelError, ModelNotFound
 from chatcli.library.fit.plan import FitPlan
 from chatcli.library.names.finding import Located
 from chatcli.settings import AUTO_PROJECTOR, NO_PROJECTOR, Settings
+
+#: Begins the line about a projector that cannot be used.
+NO_PICTURES = "no pictures: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class ProjectorChoice:
         verdicts: Path,
         tell: Tell,
         cancel: Cancellation | None,
+        on_trial: Callable[[], None] | None = None,
     ) -> tuple[LoadOptions, str]:
         """Try a model with its projector in a child process, and without it if that fails.
 
@@ -59,6 +63,7 @@ class ProjectorChoice:
             verdicts: file of known trials.
             tell: called with the reason if a projector that was found is left out.
             cancel: set it to give up.
+            on_trial: called when a trial begins.
 
         Returns:
             How to load it, and why without its projector ('' if with it).
@@ -68,8 +73,8 @@ class ProjectorChoice:
         """
         from chatcli.engine.trial.probe import probe
 
-        def verdict(way: LoadOptions) -> Verdict:
-            return probe(path, verdicts, way, cancel=cancel, shards=shards)
+        def verdict(way: LoadOptions) -> TrialVerdict:
+            return probe(path, verdicts, way, on_trial=on_trial, cancel=cancel, shards=shards)
 
         reason = self.no_vision_reason
         if self.projector is not None:
@@ -82,8 +87,8 @@ class ProjectorChoice:
         if self.projector is not None:  # the projector is at fault, then
             reason = _fault(self.projector.path, with_it)
             if self.named:
-                raise (ModelCrashed if with_it.outcome is Outcome.CRASHED else ModelError)(reason)
-            tell(f"no pictures: {reason}")
+                raise (ModelCrashed if with_it.outcome is TrialOutcome.CRASHED else ModelError)(reason)
+            tell(f"{NO_PICTURES}{reason}")
         return replace(options, use_extra_bufts=alone.use_extra_bufts), reason
 
 
@@ -102,7 +107,7 @@ def choose_projector(found: Located, settings: Settings, model: Header, tell: Te
     reasons: list[str] = []
     header = projector_of(found, settings, model, reasons.append)
     for reason in reasons:
-        tell(f"no pictures: {reason}")
+        tell(f"{NO_PICTURES}{reason}")
     if header is not None:
         return ProjectorChoice(header, named=settings.projector != AUTO_PROJECTOR)
     if settings.projector == NO_PROJECTOR:
@@ -167,8 +172,8 @@ def named_projector(name: str) -> Path:
     return path
 
 
-def _fault(projector: Path, verdict: Verdict) -> str:
-    if verdict.outcome is not Outcome.CRASHED:
+def _fault(projector: Path, verdict: TrialVerdict) -> str:
+    if verdict.outcome is not TrialOutcome.CRASHED:
         return verdict.reason
     why = f": {verdict.reason}" if verdict.reason else ""
     return (

@@ -57,8 +57,8 @@ class EngineSlot:
         return self._loading.engine
 
     @property
-    def progress(self) -> float:
-        """Share of the loading that is done, 0 to 1."""
+    def progress(self) -> float | None:
+        """Share of the loading that is done, 0 to 1; None while an unknown file is tried."""
         return self._loading.progress
 
     def switch(self, settings: Settings) -> None:

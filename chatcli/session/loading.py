@@ -18,11 +18,11 @@ class LoadingEngine:
         load: loads the engine; runs in the thread.
 
     Attributes:
-        progress: share of the loading that is done, 0 to 1.
+        progress: share of the loading that is done, 0 to 1; None while an unknown file is tried.
     """
 
     def __init__(self, load: Load) -> None:
-        self.progress = 0.0
+        self.progress: float | None = 0.0
         self._cancellation = Cancellation()
         self._engine: Engine | None = None
         self._error: BaseException | None = None
@@ -68,5 +68,5 @@ class LoadingEngine:
         finally:
             self._done.set()
 
-    def _report(self, share: float) -> None:
+    def _report(self, share: float | None) -> None:
         self.progress = share

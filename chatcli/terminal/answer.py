@@ -17,6 +17,7 @@ FRAME = 1 / 25
 #: A wait that is shorter is not worth a word, in seconds.
 PATIENCE = 0.5
 _SPIN = 0.125  # seconds
+_PAUSE = 10  # times what a drawing took until the next, so that the model keeps the processor
 _SPINNER = ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\")
 _INDENT = ("  ", "")
 
@@ -78,6 +79,7 @@ class AnswerView:
         self._waiting = waiting
         self._clock = clock
         self._began = self._drawn = clock()
+        self._cost = 0.0  # seconds that the last drawing took
         self._stale = False  # something came that has not been drawn
         self._progress: PromptProgress | None = None
         self._thoughts: _Thoughts | None = None  # the reasoning, while it comes
@@ -106,7 +108,7 @@ class AnswerView:
     def refresh(self, *, at_once: bool = False) -> None:
         """Draw, if a frame is due and there is something new."""
         now = self._clock()
-        interval = FRAME if self._stale else _SPIN
+        interval = max(FRAME if self._stale else _SPIN, _PAUSE * self._cost)
         if not at_once and now - self._drawn < interval:
             return
         self._drawn, self._stale = now, False
@@ -123,6 +125,7 @@ class AnswerView:
         if not self._raw_line:
             self._area.draw(finished, live)
         self._write_raw()
+        self._cost = self._clock() - now
 
     def finish(self) -> None:
         """Draw what is left, for good."""

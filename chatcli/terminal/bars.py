@@ -43,6 +43,31 @@ class Sized(Protocol):
         """Bytes of the whole."""
 
 
+class ProgressView:
+    """Shows how files grow while its block runs. Calls may come from several threads."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Leave the screen as a record of what happened."""
+
+    def begin(self, file: Sized, have: int) -> None:
+        """A file is begun; ``have`` bytes of it are done."""
+
+    def advance(self, file: Sized, have: int) -> None:
+        """So many bytes of it are done now."""
+
+    def end(self, file: Sized) -> None:
+        """It is done."""
+
+    def note(self, text: str) -> None:
+        """A line above what is shown."""
+
+
 class Task:
     """What has been done of one file.
 
@@ -98,7 +123,7 @@ class Task:
         }
 
 
-class BarView:
+class BarView(ProgressView):
     """A bar a file, with rate and remaining time, while its block runs.
 
     Args:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Protocol, Self, TextIO
+from typing import IO, Any, TextIO
 
-from chatcli.terminal.bars import BarView, Sized
+from chatcli.terminal.bars import BarView, ProgressView, Sized
 from chatcli.terminal.live import Abilities, LiveArea, size_of
 from chatcli.terminal.prompt.keyboard import Keyboard
 from chatcli.terminal.sanitize import sanitize_line
@@ -18,30 +17,6 @@ from chatcli.words import byte_size, duration
 _LINE_EVERY = 10.0  # seconds
 _LINE_EVERY_SHARE = 0.25
 _SOONEST = 1.0  # seconds between two lines
-
-
-class ProgressView(Protocol):
-    """Shows how files grow while its block runs. Calls may come from several threads."""
-
-    def __enter__(self) -> Self:
-        """Begin to show."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Leave the screen as a transcript of what happened."""
-
-    def begin(self, file: Sized, have: int) -> None:
-        """A file is begun; ``have`` bytes of it are done."""
-
-    def advance(self, file: Sized, have: int) -> None:
-        """So many bytes of it are done now."""
-
-    def end(self, file: Sized) -> None:
-        """It is done."""
-
-    def note(self, text: str) -> None:
-        """Something worth a line."""
 
 
 def progress_view(
@@ -93,7 +68,7 @@ def file_progress(view: ProgressView, file: Path, size: int | None = None) -> It
 
 
 @dataclass(slots=True)
-class LineView:
+class LineView(ProgressView):
     """Whole lines only: when a file begins and ends, and in between every quarter or ten seconds."""
 
     out: TextIO
@@ -101,15 +76,6 @@ class LineView:
     ended: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _told: dict[Sized, tuple[float, int]] = field(default_factory=dict)
-
-    def __enter__(self) -> Self:
-        """Nothing to prepare."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Nothing to tidy up."""
 
     def begin(self, file: Sized, have: int) -> None:
         """Say what is fetched, or that it is here."""

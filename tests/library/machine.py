@@ -9,7 +9,8 @@ from chatcli.library.hub.pull import Pulled, Puller
 from chatcli.library.hub.retry import Patience
 from chatcli.library.hub.settings import HubSettings
 from chatcli.library.names.hub_reference import Reference, parse_reference
-from chatcli.library.stores.repo_cache import RepoCache, cached_files
+from chatcli.library.stores.hub_cache import cached_files
+from chatcli.library.stores.repo_cache import RepoCache
 from tests.library.hub_server import HubServer, etag_of
 
 CONTENT = hashlib.shake_256(b"weights").digest(1_000_000)

@@ -180,6 +180,17 @@ def test_a_tail_of_zeros_counts_as_lost(machine: Machine, tmp_path: Path) -> Non
     assert partial_blob.sound_size(path, size, 2 * size) == partial_blob.SYNC_EVERY
 
 
+def test_a_link_in_place_of_the_partial_file_is_not_followed(machine: Machine, tmp_path: Path) -> None:
+    """Somebody who may write into a shared cache cannot have another file of this user overwritten."""
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"mine")
+    partial = machine.leave_partial(b"")
+    partial.unlink()
+    partial.symlink_to(precious)
+    assert machine.pull().path.read_bytes() == CONTENT
+    assert precious.read_bytes() == b"mine"
+
+
 def test_a_partial_file_that_is_too_long_is_dropped(machine: Machine) -> None:
     """It cannot be a beginning of the file."""
     machine.leave_partial(CONTENT + b"more")

@@ -13,8 +13,9 @@ import pytest
 from chatcli.errors import UsageError
 from chatcli.library.hub.settings import HubSettings
 from chatcli.library.names.hub_reference import parse_reference
+from chatcli.library.stores.hub_cache import cached_files
 from chatcli.library.stores.places import cache_root
-from chatcli.library.stores.repo_cache import PARTIAL, RepoCache, cached_files
+from chatcli.library.stores.repo_cache import PARTIAL, RepoCache
 from tests.library.disks import gguf
 from tests.library.hub_server import HubServer, Repo
 from tests.library.machine import cached_file

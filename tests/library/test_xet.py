@@ -5,6 +5,7 @@ from pathlib import Path
 import hf_xet
 import pytest
 
+from chatcli import __version__
 from tests.library.hub_server import HubServer
 from tests.library.machine import CONTENT, HALF, MODEL, Machine
 
@@ -31,6 +32,8 @@ def test_a_file_comes_from_xet_storage(machine: Machine, have: int) -> None:
     assert file.path.read_bytes() == CONTENT
     assert (file.resumed_from, file.received) == (have, len(CONTENT) - have)
     assert machine.starts() == []
+    agents = {request.headers["user-agent"] for request in machine.hub.log}
+    assert agents == {f"chatcli/{__version__}"}
 
 
 @pytest.mark.usefixtures("storage")

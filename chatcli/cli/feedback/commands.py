@@ -2,36 +2,43 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from chatcli.cli.feedback.context import FeedbackContext, models_of, record_json, short_id, verdict_of
+from chatcli.chat.pictures import in_words
+from chatcli.cli.feedback.context import (
+    FeedbackContext,
+    JudgementId,
+    models_of,
+    record_json,
+    short_id,
+    verdict_of,
+)
 from chatcli.cli.feedback.edit import edit
 from chatcli.cli.feedback.export import export
 from chatcli.cli.feedback.imports import import_
 from chatcli.cli.feedback.show import show
 from chatcli.cli.feedback.stats import stats
 from chatcli.cli.transcripts.context import local_time
+from chatcli.cli.transcripts.page import Page
 from chatcli.errors import DataError, UsageError
+from chatcli.feedback.codec import NewerRecord
+from chatcli.feedback.judgements import Fate
+from chatcli.feedback.reasons import label
+from chatcli.feedback.records import Judgement, Rating, Record, Retraction, kind_of, retraction
+from chatcli.files.record_log import DamagedLine
+from chatcli.storage.feedback.log import FeedbackLog
+from chatcli.terminal.theme import BOLD, DIM, PLAIN, RED
 from chatcli.words import counted
-
-if TYPE_CHECKING:
-    from chatcli.cli.transcripts.page import Page
-    from chatcli.feedback.judgements import Fate
-    from chatcli.feedback.records import Record
 
 app = typer.Typer(
     help="Judgements: list, show, edit, retract, count, check, export, import.", no_args_is_help=True
 )
 
 KINDS = ("rating", "comparison", "ranking", "correction", "retraction")
-
-Ref = Annotated[
-    str,
-    typer.Argument(metavar="ID", help="Id of a judgement, its beginning or last part; or last."),
-]
 
 
 @app.command("list")
@@ -52,8 +59,6 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole records as JSON.")] = False,
 ) -> None:
     """List judgements, newest first: id, date, verdict, models, reasons, question."""
-    from itertools import islice
-
     if kind is not None and kind not in KINDS:
         raise UsageError(f"no kind {kind!r}; known are {', '.join(KINDS)}")
     feedback = FeedbackContext.of(context)
@@ -65,7 +70,6 @@ def list_(
     if as_json:
         feedback.invocation.write_json([record_json(record, fate) for record, fate in found])
         return
-    from chatcli.cli.transcripts.page import Page
 
     page = Page(feedback.invocation, feedback.settings)
     count = 0
@@ -79,10 +83,7 @@ def list_(
 
 def _chosen(
     feedback: FeedbackContext, thumbs: set[bool], model: str | None, kind: str | None, *, everything: bool
-) -> "Iterator[tuple[Record, Fate]]":
-    from chatcli.feedback.judgements import Fate
-    from chatcli.feedback.records import Rating, kind_of
-
+) -> Iterator[tuple[Record, Fate]]:
     for record, fate in feedback.log.events():
         if (
             (everything or fate is Fate.LIVE)
@@ -93,13 +94,7 @@ def _chosen(
             yield record, fate
 
 
-def _line(page: "Page", record: "Record", fate: "Fate") -> None:
-    from chatcli.chat.pictures import in_words
-    from chatcli.feedback.judgements import Fate
-    from chatcli.feedback.reasons import label
-    from chatcli.feedback.records import Judgement, Retraction
-    from chatcli.terminal.theme import BOLD, DIM, PLAIN, RED
-
+def _line(page: Page, record: Record, fate: Fate) -> None:
     why = [record.comment] if record.comment else []
     asked = ""
     if isinstance(record, Judgement):
@@ -130,15 +125,12 @@ app.command("import")(import_)
 @app.command("retract")
 def retract(
     context: typer.Context,
-    ref: Ref,
+    ref: JudgementId,
     comment: Annotated[
         str | None, typer.Option("--comment", metavar="TEXT", help="Reason for the retraction.")
     ] = None,
 ) -> None:
     """Retract a judgement: it stays in the log and does not count any more."""
-    from chatcli.feedback.judgements import Fate
-    from chatcli.feedback.records import retraction
-
     feedback = FeedbackContext.of(context)
     record = feedback.log.find(ref)
     fate = feedback.log.fate(record.id)
@@ -148,7 +140,7 @@ def retract(
     feedback.invocation.note(f"chatcli: {record.id} ({verdict_of(record)}) does not count any more")
 
 
-def _words(fate: "Fate") -> str:
+def _words(fate: Fate) -> str:
     return "a retraction" if fate == "mark" else fate.value
 
 
@@ -165,10 +157,6 @@ def validate(
     ] = False,
 ) -> None:
     """Check every line of the log; report file, line and fault of damaged ones."""
-    from chatcli.feedback.codec import NewerRecord
-    from chatcli.files.record_log import DamagedLine
-    from chatcli.storage.feedback.log import FeedbackLog
-
     feedback = FeedbackContext.of(context)
     log = feedback.log if file is None else FeedbackLog(file)
     if file is not None and not file.exists():

@@ -1,18 +1,23 @@
 """What the commands of ``chatcli feedback`` share: the log, and a judgement in a few words."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from chatcli.cli.invocation import Invocation
 from chatcli.cli.options import ChatOptions
+from chatcli.feedback.codec import encode
+from chatcli.feedback.judgements import Fate
+from chatcli.feedback.records import Comparison, Correction, Ranking, Rating, Record, answers_in
 from chatcli.settings import Settings
+from chatcli.storage.feedback.log import FeedbackLog
 
-if TYPE_CHECKING:
-    from chatcli.feedback.judgements import Fate
-    from chatcli.feedback.records import Record
-    from chatcli.storage.feedback.log import FeedbackLog
+#: The argument that names a judgement.
+JudgementId = Annotated[
+    str, typer.Argument(metavar="ID", help="Id of a judgement, its beginning or last part; or last.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class FeedbackContext:
 
     invocation: Invocation
     settings: Settings
-    log: "FeedbackLog"
+    log: FeedbackLog
 
     @classmethod
     def of(cls, context: typer.Context) -> "FeedbackContext":
@@ -30,8 +35,6 @@ class FeedbackContext:
         Raises:
             ChatcliError: a setting is invalid.
         """
-        from chatcli.storage.feedback.log import FeedbackLog
-
         invocation = Invocation.from_process()
         options = context.find_root().obj or ChatOptions()
         settings = options.settings(invocation.environ, invocation.paths)
@@ -43,10 +46,8 @@ def short_id(record_id: str) -> str:
     return record_id.rpartition("-")[2]
 
 
-def verdict_of(record: "Record") -> str:
+def verdict_of(record: Record) -> str:
     """The verdict of a record in a few words."""
-    from chatcli.feedback.records import Comparison, Correction, Ranking, Rating
-
     if isinstance(record, Rating):
         score = f" {record.score}/10" if record.score is not None else ""
         return ("good" if record.good else "bad") + score
@@ -59,18 +60,12 @@ def verdict_of(record: "Record") -> str:
     return "corrected" if isinstance(record, Correction) else "retracted"
 
 
-def models_of(record: "Record") -> list[str]:
+def models_of(record: Record) -> list[str]:
     """Names of the models whose answers a record judges."""
-    from chatcli.feedback.records import answers_in
-
     return [answer.model_name or "unknown" for answer in answers_in(record)]
 
 
-def record_json(record: "Record", fate: "Fate") -> dict[str, Any]:
+def record_json(record: Record, fate: Fate) -> dict[str, Any]:
     """A record as in the file, with its fate."""
-    import msgspec
-
-    from chatcli.feedback.codec import encode
-
     fields: dict[str, Any] = msgspec.json.decode(encode(record))
     return {"fate": fate.value, **fields}

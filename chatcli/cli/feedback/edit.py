@@ -1,15 +1,17 @@
 """``chatcli feedback edit``: replaces a judgement; the old one stays in the log and does not count."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
-from chatcli.cli.feedback.context import FeedbackContext, verdict_of
+from chatcli.cli.feedback.context import FeedbackContext, JudgementId, verdict_of
 from chatcli.errors import UsageError
-
-if TYPE_CHECKING:
-    from chatcli.feedback.records import Record
+from chatcli.feedback.codec import encode, from_plain
+from chatcli.feedback.judgements import Fate
+from chatcli.feedback.reasons import nearest, read_reasons
+from chatcli.feedback.records import Record, new_id
 
 # Fields that may be changed, by kind; the others are facts.
 _EDITABLE = {
@@ -23,10 +25,7 @@ _EDITABLE = {
 
 def edit(
     context: typer.Context,
-    ref: Annotated[
-        str,
-        typer.Argument(metavar="ID", help="Id of a judgement, its beginning or last part; or last."),
-    ],
+    ref: JudgementId,
     good: Annotated[bool, typer.Option("--good", help="Make it a good rating.")] = False,
     bad: Annotated[bool, typer.Option("--bad", help="Make it a bad rating.")] = False,
     score: Annotated[int | None, typer.Option("--score", metavar="N", help="A score of 1 to 10.")] = None,
@@ -43,11 +42,6 @@ def edit(
     ] = None,
 ) -> None:
     """Change a judgement: with options or, without any, in $EDITOR. The old one stays in the log."""
-    import msgspec
-
-    from chatcli.feedback.codec import encode
-    from chatcli.feedback.judgements import Fate
-
     feedback = FeedbackContext.of(context)
     record = feedback.log.find(ref)
     fate = feedback.log.fate(record.id)
@@ -74,8 +68,6 @@ def edit(
 
 def _reasons(typed: list[str], thumb: int | None) -> list[str]:
     """The reasons of the vocabulary for typed words."""
-    from chatcli.feedback.reasons import nearest, read_reasons
-
     found: list[str] = []
     for text in typed:
         reading = read_reasons(text, thumb or 1)
@@ -91,8 +83,6 @@ def _reasons(typed: list[str], thumb: int | None) -> list[str]:
 
 def _edited(feedback: FeedbackContext, plain: dict[str, Any]) -> dict[str, Any]:
     """The fields that were changed in the editor."""
-    import msgspec
-
     from chatcli.terminal.prompt.editor import edit as edit_text
 
     names = _EDITABLE[plain["kind"]]
@@ -107,12 +97,7 @@ def _edited(feedback: FeedbackContext, plain: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in after.items() if value != before[name]}
 
 
-def _save(
-    feedback: FeedbackContext, record: "Record", plain: dict[str, Any], changes: dict[str, Any]
-) -> None:
-    from chatcli.feedback.codec import from_plain
-    from chatcli.feedback.records import new_id
-
+def _save(feedback: FeedbackContext, record: Record, plain: dict[str, Any], changes: dict[str, Any]) -> None:
     if all(plain.get(name) == value for name, value in changes.items()):
         feedback.invocation.note("chatcli: nothing was changed")
         return

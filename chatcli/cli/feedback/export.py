@@ -5,19 +5,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from chatcli.cli.feedback.export_options import ExportArguments
+from chatcli.cli.feedback.review import Reviewer, push
 from chatcli.cli.invocation import Invocation
 from chatcli.cli.options import takes_model_options
+from chatcli.datasets.card import ExportReport
+from chatcli.datasets.export import FILE_SUFFIXES, ExportOptions
+from chatcli.datasets.export import export as write_dataset
+from chatcli.datasets.judged import Progress
 from chatcli.errors import ChatcliError, UsageError
-
-if TYPE_CHECKING:
-    from chatcli.datasets.card import ExportReport
-    from chatcli.datasets.export import ExportOptions
-    from chatcli.datasets.judged import Progress
 
 _STDOUT = "-"
 _SAMPLES = 12
@@ -33,8 +32,6 @@ def export(
     if options.show_formats:
         _list(invocation)
         return
-    from chatcli.cli.feedback.review import Reviewer, push
-    from chatcli.datasets.export import export as write_dataset
 
     work = options.options(invocation.paths.feedback_log)
     _check(work, invocation, options)
@@ -50,13 +47,12 @@ def export(
         push(invocation, options, report, Path(out))
 
 
-def _check(work: "ExportOptions", invocation: Invocation, options: ExportArguments) -> None:
+def _check(work: ExportOptions, invocation: Invocation, options: ExportArguments) -> None:
     """Check the options that only the command line has.
 
     Raises:
         UsageError: options do not go together.
     """
-    from chatcli.datasets.export import FILE_SUFFIXES
     from chatcli.datasets.formats.table import format_named
 
     form, out = format_named(work.format), options.out or ""
@@ -89,7 +85,7 @@ def _list(invocation: Invocation) -> None:
 
 
 @contextmanager
-def _progress(invocation: Invocation, *, hidden: bool) -> "Iterator[Progress | None]":
+def _progress(invocation: Invocation, *, hidden: bool) -> Iterator[Progress | None]:
     """Shows the progress of long work on a terminal."""
     if hidden or not invocation.stderr.isatty():
         yield None
@@ -109,7 +105,7 @@ def _progress(invocation: Invocation, *, hidden: bool) -> "Iterator[Progress | N
         yield show
 
 
-def _tell(invocation: Invocation, options: "ExportOptions", report: "ExportReport", *, counts: bool) -> None:
+def _tell(invocation: Invocation, options: ExportOptions, report: ExportReport, *, counts: bool) -> None:
     """Tell on stderr what was done.
 
     Args:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from chatcli.cli.feedback.context import FeedbackContext
-from chatcli.datasets.imports.table import IMPORTERS
+from chatcli.datasets.imports.table import IMPORTERS, import_file
 from chatcli.errors import ExitCode, UsageError
 
 _MOST_COMPLAINTS = 10
@@ -21,8 +21,6 @@ def import_(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be imported.")] = False,
 ) -> None:
     """Import judgements from elsewhere, marked with their origin; each only once."""
-    from chatcli.datasets.imports.table import import_file
-
     if kind not in IMPORTERS:
         raise UsageError(f"no format {kind!r} to import; known are {', '.join(IMPORTERS)}")
     feedback = FeedbackContext.of(context)

@@ -1,16 +1,14 @@
 """The questions of ``chatcli feedback export``, for ``--review`` and ``--push-to-hub``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from chatcli.cli.feedback.export_options import ExportArguments
 from chatcli.cli.invocation import Invocation
+from chatcli.datasets.card import ExportReport
 from chatcli.errors import ChatcliError
-
-if TYPE_CHECKING:
-    from chatcli.datasets.card import ExportReport
 
 _HELP = "y keeps the row, n drops it, a keeps it and all further rows, q drops it and all further rows"
 
@@ -39,7 +37,7 @@ class Reviewer:
             self._invocation.note(_HELP)
 
 
-def push(invocation: Invocation, options: ExportArguments, report: "ExportReport", folder: Path) -> None:
+def push(invocation: Invocation, options: ExportArguments, report: ExportReport, folder: Path) -> None:
     """List what would leave the machine, ask, and upload the dataset.
 
     Raises:

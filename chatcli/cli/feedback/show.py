@@ -1,18 +1,28 @@
 """``chatcli feedback show``: all of one judgement."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from chatcli.cli.feedback.context import FeedbackContext, record_json, verdict_of
+from chatcli.chat.pictures import in_words
+from chatcli.cli.feedback.context import FeedbackContext, JudgementId, record_json, verdict_of
 from chatcli.cli.transcripts.context import local_time
+from chatcli.cli.transcripts.page import Page
+from chatcli.feedback.answers import Answer
+from chatcli.feedback.judgements import Fate
+from chatcli.feedback.records import (
+    Comparison,
+    Correction,
+    Judgement,
+    Ranking,
+    Record,
+    Retraction,
+    answers_in,
+    kind_of,
+)
+from chatcli.storage.feedback.guideline import short
+from chatcli.terminal.theme import BOLD, DIM, PLAIN
 from chatcli.words import counted
-
-if TYPE_CHECKING:
-    from chatcli.cli.transcripts.page import Page
-    from chatcli.feedback.answers import Answer
-    from chatcli.feedback.judgements import Fate
-    from chatcli.feedback.records import Judgement, Record
 
 # The sampling parameters that are shown; --json has all.
 _SHOWN = ("temperature", "top_k", "top_p", "min_p", "seed")
@@ -20,10 +30,7 @@ _SHOWN = ("temperature", "top_k", "top_p", "min_p", "seed")
 
 def show(
     context: typer.Context,
-    ref: Annotated[
-        str,
-        typer.Argument(metavar="ID", help="Id of a judgement, its beginning or last part; or last."),
-    ],
+    ref: JudgementId,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole record as JSON.")] = False,
     pager: Annotated[
         bool, typer.Option("--pager/--no-pager", help="On a terminal, show long output in $PAGER.")
@@ -36,29 +43,17 @@ def show(
     if as_json:
         feedback.invocation.write_json(record_json(record, fate))
         return
-    from chatcli.cli.transcripts.page import Page
-    from chatcli.feedback.records import Judgement, Retraction
 
     page = Page(feedback.invocation, feedback.settings)
     _head(page, record, fate)
     if isinstance(record, Retraction):
-        page.line(("retracts  ", _dim()), (record.retracts, ""))
+        page.line(("retracts  ", DIM), (record.retracts, ""))
     elif isinstance(record, Judgement):
         _body(page, record)
     page.show(pager=pager)
 
 
-def _dim() -> str:
-    from chatcli.terminal.theme import DIM
-
-    return DIM
-
-
-def _head(page: "Page", record: "Record", fate: "Fate") -> None:
-    from chatcli.feedback.records import Judgement, kind_of
-    from chatcli.storage.feedback.guideline import short
-    from chatcli.terminal.theme import BOLD, DIM, PLAIN
-
+def _head(page: Page, record: Record, fate: Fate) -> None:
     judge = record.judge
     who = judge.name or judge.by
     if judge.model is not None:
@@ -84,11 +79,7 @@ def _head(page: "Page", record: "Record", fate: "Fate") -> None:
         page.text(record.comment)
 
 
-def _body(page: "Page", record: "Judgement") -> None:
-    from chatcli.chat.pictures import in_words
-    from chatcli.feedback.records import Comparison, Correction, Ranking, answers_in
-    from chatcli.terminal.theme import BOLD, DIM
-
+def _body(page: Page, record: Judgement) -> None:
     for message in record.prompt:
         page.line()
         page.line((message.role, DIM))
@@ -113,7 +104,7 @@ def _body(page: "Page", record: "Judgement") -> None:
         page.text(record.edited)
 
 
-def _origin(answer: "Answer") -> str:
+def _origin(answer: Answer) -> str:
     """Provenance of an answer, in one line."""
     provenance = answer.provenance
     if provenance is None:

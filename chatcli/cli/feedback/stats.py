@@ -1,15 +1,18 @@
 """``chatcli feedback stats``: statistics of the judgements, on the terminal, as JSON or as a page."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from chatcli.cli.feedback.context import FeedbackContext
-
-if TYPE_CHECKING:
-    from chatcli.cli.transcripts.page import Page
-    from chatcli.feedback.statistics import Statistics
+from chatcli.cli.transcripts.page import Page
+from chatcli.feedback.statistics import Statistics, statistics_of
+from chatcli.feedback.statistics_page import charts, findings, statistics_page
+from chatcli.files.replace import atomic_write
+from chatcli.terminal.live import bar
+from chatcli.terminal.theme import BOLD, DIM, PLAIN
+from chatcli.words import counted
 
 _BAR = 30  # cells
 
@@ -20,36 +23,25 @@ def stats(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show statistics of the judgements: kinds, balance, models, reasons, time, agreement, known biases."""
-    from chatcli.feedback.statistics import statistics_of
-
     feedback = FeedbackContext.of(context)
     found = statistics_of(feedback.log.read_backwards())
     if html is not None:
-        from chatcli.feedback.statistics_page import statistics_page
-        from chatcli.files.replace import atomic_write
-
         atomic_write(html, [statistics_page(found).encode()])
         feedback.invocation.note(f"chatcli: wrote {html}")
     if as_json:
         feedback.invocation.write_json(found.as_dict())
     elif html is None:
-        from chatcli.cli.transcripts.page import Page
-
         page = Page(feedback.invocation, feedback.settings)
         _show(page, found)
         page.show()
         if found.damaged:
             feedback.invocation.note(
-                f"chatcli: {found.damaged:,} lines cannot be read and are not counted; "
+                f"chatcli: {counted(found.damaged, 'unreadable line')} not counted; "
                 "chatcli feedback validate shows them"
             )
 
 
-def _show(page: "Page", found: "Statistics") -> None:
-    from chatcli.feedback.statistics_page import charts, findings
-    from chatcli.terminal.live import bar
-    from chatcli.terminal.theme import BOLD, DIM, PLAIN
-
+def _show(page: Page, found: Statistics) -> None:
     for name, value in findings(found):
         page.line((f"{name:<22}", DIM), (value, PLAIN))
     if found.models:

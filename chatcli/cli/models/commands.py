@@ -139,7 +139,7 @@ def default(
     if name is None:
         models.invocation.write(f"{models.settings.model}\n")
         return
-    from chatcli.library.names.finding import files_at
+    from chatcli.library.stores.local_model import files_at
     from chatcli.storage.config_file import set_value
 
     found = models.find(name)
@@ -164,8 +164,8 @@ def alias(
 ) -> None:
     """Give a model another name; without arguments, list the aliases."""
     from chatcli.library.names.aliases import read_registry
-    from chatcli.library.names.finding import files_at
     from chatcli.library.names.new_names import free_name
+    from chatcli.library.stores.local_model import files_at
 
     models = ModelsContext.of(context)
     registry = read_registry(models.places.registry)

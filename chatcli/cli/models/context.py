@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chatcli.library.names.aliases import Registry
     from chatcli.library.names.finding import Located
     from chatcli.library.stores import Places
-    from chatcli.terminal.progress import ProgressView
+    from chatcli.terminal.bars import ProgressView
 
 Name = Annotated[
     str,
@@ -78,6 +78,26 @@ class ModelsContext:
 
         file = self.places.registry
         update(file, lambda data: change(decode_registry(data, str(file))).encode())
+
+    def try_model(self, found: "Located", settings: Settings, *, quiet: bool = False) -> list[str]:
+        """Try a model in a child process, as its first chat would, unless it is known.
+
+        Returns:
+            Why it cannot see pictures with its projector; empty if it can, or has none.
+
+        Raises:
+            ModelError: it cannot be used, or not with the projector of the settings.
+        """
+        from chatcli.library.opening import try_files
+        from chatcli.library.projector_choice import NO_PICTURES
+
+        def show() -> None:
+            if self.invocation.stderr.isatty() and not quiet:
+                self.invocation.say(f"trying {found.path.name} in a child process")
+
+        reasons: list[str] = []
+        try_files(found, settings, self.invocation.paths, reasons.append, show)
+        return [reason.removeprefix(NO_PICTURES) for reason in reasons]
 
     def page(self) -> "Page":
         """Return an empty page of output."""

@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,20 +39,24 @@ def import_(
 ) -> None:
     """Give a model file a name, in its place or as a copy."""
     from chatcli.engine.gguf import check, check_projector, read_header
-    from chatcli.library.names.finding import files_at
+    from chatcli.library.names.finding import Located
     from chatcli.library.projector_choice import named_projector
+    from chatcli.library.stores.local_model import files_at
 
     models = ModelsContext.of(context)
     files = files_at(str(file))
     if files is None:
         raise ModelNotFound(f"no model file at {file}")
-    header = read_header(files[0])
-    check(header)
+    header = check(read_header(files[0]))[0]
     chosen, place = _free_name(models, files[0], name), files[0].absolute()
     given = named_projector(projector).absolute() if projector is not None else None
     if given is not None:
         check_projector(read_header(given), header)
     used = given or _projector_beside(models, place, header)
+    settings = replace(models.settings, projector=str(given)) if given is not None else models.settings
+    for reason in models.try_model(Located(chosen, files, projector=used), settings):
+        used = None
+        models.invocation.say(f"no pictures: {reason}")
     if copy:
         _copy_all(models, files, chosen, used)
     else:

@@ -111,7 +111,7 @@ def _record(models: ModelsContext, found: "Located", shards: "Sequence[Header]")
 def _projector(found: "Located", model: "Header") -> dict[str, Any] | None:
     """Return the facts of the projector, or what is wrong with it; None if there is no projector."""
     from chatcli.engine.gguf import check_projector, read_header
-    from chatcli.engine.memory.projector import projector_memory
+    from chatcli.engine.memory.estimate import projector_memory
 
     if found.projector is None:
         return None
@@ -171,9 +171,9 @@ def _sum(memory: dict[str, Any], *parts: str) -> str:
 
 def _shown(value: Any) -> str:
     """Return a value of the header in one line; for a long list its length and type."""
-    from chatcli.engine.gguf import Array
+    from chatcli.engine.gguf import MetadataArray
 
-    if isinstance(value, Array):
+    if isinstance(value, MetadataArray):
         if len(value) > 16:
             return f"{len(value)} x {value.type.name.lower()}"
         return ", ".join(map(str, value))

@@ -111,7 +111,7 @@ class _Import:
         }
         if sum(counts.values()) > 1:
             told = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
-            self.archive.invocation.say(f"{told}")
+            self.archive.invocation.say(told)
 
     def _contents(self, name: str) -> Iterator[tuple[str, bytes | str]]:
         """Yield name and content of each file with chats; the content is a text if it cannot be read."""

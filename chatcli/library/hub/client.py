@@ -24,17 +24,6 @@ _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ETAG = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _MOST_REDIRECTS = 10
-#: Unless told otherwise hf_xet reports to its makers, retries for six minutes and buffers up to 6 GB.
-_XET = {
-    "telemetry.enabled": False,
-    "client.retry_max_attempts": 1,
-    "client.connect_timeout": "10s",
-    "client.read_timeout": "30s",
-    "reconstruction.download_buffer_size": 128_000_000,
-    "reconstruction.download_buffer_perfile_size": 64_000_000,
-    "reconstruction.download_buffer_limit": 512_000_000,
-    "reconstruction.min_prefetch_buffer": 64_000_000,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +80,10 @@ class HubClient:
 
     Args:
         settings: which hub, and how long to wait.
+
+    Attributes:
+        token: the token of this machine, or None; only the hub may see it.
+        has_xet: xet storage may be used.
     """
 
     def __init__(self, settings: HubSettings) -> None:
@@ -99,12 +92,12 @@ class HubClient:
 
         logging.set_verbosity(100)  # every failure is told in a line of ours
         self._settings = settings
-        self._token = settings.token()
+        self.token = settings.token()
         self._reached = False
         constants.HF_HUB_DISABLE_TELEMETRY = True  # or it asks for a list of agents first
         self.has_xet = not constants.HF_HUB_DISABLE_XET
         set_client_factory(self._session)
-        self._api = HfApi(settings.endpoint, token=self._token or False)
+        self._api = HfApi(settings.endpoint, token=self.token or False)
 
     def listing(self, repo: str, revision: str | None) -> Listing:
         """What is in a repository.
@@ -139,7 +132,7 @@ class HubClient:
         endpoint = self._settings.endpoint
         url = hf_hub_url(repo, file.path, revision=commit, endpoint=endpoint)
         with self._asking(f"{repo}/{file.path}", repo), contextlib.suppress(ValueError):
-            found = get_hf_file_metadata(url, token=self._token or False, endpoint=endpoint)
+            found = get_hf_file_metadata(url, token=self.token or False, endpoint=endpoint)
             if is_address(found.location):
                 return found
         raise NetworkError(f"{endpoint} redirects {file.path} to something which is no address")
@@ -160,8 +153,8 @@ class HubClient:
         from huggingface_hub import get_session
 
         headers = {"Range": f"bytes={start}-"} if start else {}
-        if self._token is not None:
-            headers["Authorization"] = f"Bearer {self._token}"
+        if token := self.token_for(metadata.location):
+            headers["Authorization"] = f"Bearer {token}"
         with (
             self._asking(f"{repo}/{file.path}", repo),
             get_session().stream("GET", metadata.location, headers=headers) as response,
@@ -191,31 +184,9 @@ class HubClient:
 
             yield Content(start if status == 206 else 0, response.iter_raw(), cancel, host)
 
-    @contextlib.contextmanager
-    def xet_content(self, file: RemoteFile, metadata: "HfFileMetadata", start: int) -> Iterator[Content]:
-        """Open a file in xet storage, which sends compressed chunks from several hosts at once.
-
-        Raises:
-            XetError: it cannot be had there, whatever the reason.
-        """
-        xet = metadata.xet_file_data
-        assert xet is not None
-        agent = {"User-Agent": f"chatcli/{__version__}"}
-        access = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        try:
-            import hf_xet
-
-            session = hf_xet.XetSession(hf_xet.XetConfig().with_config(_XET))
-            group = session.new_download_stream_group(
-                token_refresh_url=xet.refresh_route,
-                token_refresh_headers={**agent, **access},
-                custom_headers=agent,
-            )
-            chunks = group.download_stream(hf_xet.XetFileInfo(xet.file_hash, file.size), start=start)
-        except Exception as error:  # a library in Rust, with errors of its own
-            raise errors.XetError(str(error)[:200]) from error
-        # Cancelling the stream itself fails while another thread reads it.
-        yield Content(start, _xet_chunks(chunks, file.size - start), group.abort, "xet storage")
+    def token_for(self, url: str) -> str | None:
+        """The token, if an address is the hub's: no other host sees it."""
+        return self.token if _origin(url) == _origin(self._settings.endpoint) else None
 
     @contextlib.contextmanager
     def _asking(self, what: str, repo: str) -> Iterator[None]:
@@ -256,8 +227,8 @@ class HubClient:
             raise NetworkError(f"{endpoint} redirects to {url[:100]!r}, which is no address")
         if endpoint.startswith("https:") and not url.startswith("https:"):
             raise NetworkError(f"{endpoint} redirects to an address that is not encrypted; not followed")
-        if _origin(url) != _origin(endpoint):
-            request.headers.pop("Authorization", None)  # the token is for the hub only
+        if self.token_for(url) is None:
+            request.headers.pop("Authorization", None)
         request.headers["User-Agent"] = f"chatcli/{__version__}"
         timeout = dict.fromkeys(("read", "write", "pool"), self._settings.timeout)
         request.extensions["timeout"] = {**timeout, "connect": self._settings.connect_timeout}
@@ -265,18 +236,6 @@ class HubClient:
     def _on_response(self, response: "httpx2.Response") -> None:
         self._reached = True
         errors.raise_transient(response)
-
-
-def _xet_chunks(chunks: Iterator[bytes], wanted: int) -> Iterator[bytes]:
-    """Chunks as they come. A storage that cannot be reached ends the stream early, without an error."""
-    try:
-        for chunk in chunks:
-            wanted -= len(chunk)
-            yield chunk
-    except Exception as error:
-        raise errors.XetError(str(error)[:200]) from error
-    if wanted > 0:
-        raise errors.XetError("it ended early")
 
 
 def _is_safe(path: str) -> bool:

@@ -16,6 +16,7 @@ from chatcli.library.checksums import sha256_of
 from chatcli.library.hub.client import Content, HubClient, RemoteFile
 from chatcli.library.hub.errors import TransientError, WrongRange, XetError
 from chatcli.library.hub.retry import Patience, Stop, retrying
+from chatcli.library.hub.xet import xet_content
 from chatcli.library.stores.partial_blob import PartialBlob
 from chatcli.library.stores.repo_cache import RepoCache, storing
 from chatcli.words import byte_size
@@ -219,5 +220,6 @@ class FileDownload:
         if metadata.etag and len(metadata.etag) == len(file.etag) and metadata.etag != file.etag:
             raise Changed
         if metadata.xet_file_data is not None and self._xet and client.has_xet:
-            return client.xet_content(file, metadata, have)
+            xet = metadata.xet_file_data
+            return xet_content(file, xet, have, client.token_for(xet.refresh_route))
         return client.content(repo, file, metadata, have if self._ranges else 0)

@@ -59,11 +59,8 @@ def refusal(error: "HfHubHTTPError", what: str, page: str) -> ChatcliError:
     status, headers = error.response.status_code, error.response.headers
     token, host = "authorization" in error.response.request.headers, error.response.request.url.host
     if isinstance(error, errors.GatedRepoError):
-        how = (
-            " with the account of your token, then pull again"
-            if token
-            else ", then log in with `hf auth login` or set HF_TOKEN"
-        )
+        how = ", then log in with `hf auth login` or set HF_TOKEN"
+        how = " with the account of your token, then pull again" if token else how
         return NetworkError(f"{what} is gated: accept its terms at {page}{how}")
     if status == 401 and token:
         root = "/".join(page.split("/")[:3])

@@ -12,15 +12,16 @@ from chatcli.library.hub.client import HubClient, Listing, RemoteFile
 from chatcli.library.hub.download import Changed, FileDownload, Observer, PulledFile
 from chatcli.library.hub.retry import Patience, Stop, retrying
 from chatcli.library.hub.settings import HubSettings
-from chatcli.library.names.hub_reference import FileChoice, Reference, choose_file, choose_files, is_projector
+from chatcli.library.names.hub_reference import Reference
+from chatcli.library.names.repo_files import FileChoice, choose_file, choose_files, is_projector
+from chatcli.library.stores.hub_cache import cached_files
+from chatcli.library.stores.local_model import size_of
 from chatcli.library.stores.repo_cache import (
     DEFAULT_REVISION,
     RepoCache,
-    cached_files,
     free_space,
     storing,
     tidy,
-    total_size,
 )
 from chatcli.words import byte_size, listed
 
@@ -159,7 +160,7 @@ class Puller:
             for file in one.files:
                 if not cache.has(file.etag, file.size):
                     partial = cache.partial(file.etag)
-                    missing[partial] = file.size - total_size([partial])
+                    missing[partial] = file.size - size_of([partial])
                 if cache.needs_copy(commit, file.path, file.etag, symbolic=self.settings.symlinks):
                     missing[cache.snapshot(commit, file.path)] = file.size
         with storing(self.settings.cache):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from chatcli.files.disk import read_chunks, sync_folder
 from chatcli.library.stores.repo_cache import RepoCache, storing
 
 #: What is before a multiple of this is on the disk when what is behind it is written.
@@ -46,6 +47,8 @@ class PartialBlob:
         """Keep what an earlier run left, as far as it can be trusted. Returns its size."""
         with storing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.is_symlink():  # planted by another user of a shared cache
+                self.path.unlink()
             with self.path.open("ab") as file:
                 size = file.tell()
             sound = sound_size(self.path, size, self.size)
@@ -64,8 +67,8 @@ class PartialBlob:
         self._checksum = (
             hashlib.sha256() if len(self.etag) == 64 else hashlib.sha1(git, usedforsecurity=False)
         )
-        with storing(path), path.open("rb") as file:
-            while data := file.read(_PIECE):
+        with storing(path):
+            for data in read_chunks(path, _PIECE):
                 self._count(data)
                 advanced(self.have)
         return self.checksum
@@ -95,7 +98,7 @@ class PartialBlob:
             with self.path.open("r+b") as file:
                 os.fsync(file.fileno())
             self.path.replace(blob)
-            _sync_folder(blob.parent)
+            sync_folder(blob.parent)
             self.cache.damaged(self.etag).unlink(missing_ok=True)
 
     def remove_if_empty(self) -> None:
@@ -129,14 +132,3 @@ def sound_size(path: Path, size: int, whole: int) -> int:
         if file.read(_PAGE).strip(b"\0"):
             return size
     return (size - 1) // SYNC_EVERY * SYNC_EVERY
-
-
-def _sync_folder(folder: Path) -> None:
-    """Wait until the disk has the names in a folder; Windows has no such thing."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Where models lie: our own folder, and those of the hub's client, llama.cpp, LM Studio and Ollama."""
+"""The folders of models: our own, and those of huggingface_hub, llama.cpp, LM Studio and Ollama."""
 
 import json
 import os
@@ -17,10 +17,10 @@ _MOST = 1 << 20  # bytes of a settings file
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Folders to look into, which need not exist.
+    """Folders of models, which need not exist.
 
     Attributes:
-        models: ours.
+        models: our own folder.
         registry: the file of aliases and registered files.
         hub: caches in huggingface_hub's layout, the one that is used first.
         llama_cpp: flat caches of llama.cpp before it took over the hub's layout.

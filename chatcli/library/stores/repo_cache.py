@@ -11,12 +11,12 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from chatcli.errors import ChatcliError, ModelNotFound, StorageError
-from chatcli.library.names.hub_reference import Reference, choose_file, choose_files
+from chatcli.errors import ChatcliError, StorageError
+from chatcli.library.stores.local_model import size_of
 
 PARTIAL = ".chatcli-partial"
 #: Ending of a download whose checksum is wrong.
@@ -84,7 +84,8 @@ class RepoCache:
 
     def has(self, etag: str, size: int) -> bool:
         """Whether a file of this size has the name of the whole content."""
-        return _size(self.blob(etag)) == size
+        blob = self.blob(etag)
+        return blob.is_file() and size_of([blob]) == size
 
     def link(self, commit: str, path: str, etag: str, *, symbolic: bool = True) -> Path:
         """Give a blob its name in a commit: a relative link, else a hard link, else a copy.
@@ -128,9 +129,10 @@ class RepoCache:
         first = folder / wanted if wanted else None
         if first is not None and first.is_dir():
             yield first
-        if revision is None and folder.is_dir():
-            others = [path for path in folder.iterdir() if path.is_dir() and path != first]
-            yield from sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)
+        if revision is None:
+            with contextlib.suppress(OSError):  # missing, or unreadable
+                others = [path for path in folder.iterdir() if path.is_dir() and path != first]
+                yield from sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)
 
     def lock_file(self, etag: str) -> Path:
         """The lock file that huggingface_hub takes, too."""
@@ -192,7 +194,7 @@ class UnfinishedDownload:
     @property
     def size(self) -> int:
         """Bytes on the disk."""
-        return total_size([self.path])
+        return size_of([self.path])
 
     def remove(self) -> bool:
         """Delete it. Returns False, and keeps it, if another process is downloading it.
@@ -220,36 +222,6 @@ def unfinished_in(root: Path) -> Iterator[UnfinishedDownload]:
     """Unfinished and damaged downloads of all repositories in a cache."""
     for folder in sorted(root.glob("models--*--*")):
         yield from RepoCache(root, folder.name.removeprefix("models--").replace("--", "/", 1)).unfinished()
-
-
-def cached_files(reference: Reference, root: Path) -> tuple[Path, ...]:
-    """The files of a model in a cache, whichever program fetched them, ready to be loaded.
-
-    Args:
-        reference: what is wanted; without a tag the preferred one of those that are here.
-        root: the cache.
-
-    Returns:
-        The parts of the model, the first one first, in the newest snapshot that has them all; then its
-        projector, if that is here. Empty if the model is not here.
-
-    Raises:
-        UsageError: several files that are here fit.
-    """
-    for snapshot in RepoCache(root, reference.repo).snapshots(reference.revision):
-        # is_file: a link to a blob that was deleted, or is not whole yet, does not count.
-        there = [
-            p.relative_to(snapshot).as_posix() for p in snapshot.rglob("*.[gG][gG][uU][fF]") if p.is_file()
-        ]
-        try:
-            if reference.file is not None:
-                choice = choose_file(there, reference.file)
-            else:
-                choice = choose_files(there, reference.tag)
-        except ModelNotFound:
-            continue
-        return tuple(snapshot / name for name in choice.all_files)
-    return ()
 
 
 def free_space(folder: Path) -> int:
@@ -295,11 +267,6 @@ def storing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def total_size(paths: Sequence[Path]) -> int:
-    """Bytes of the files that exist."""
-    return sum(max(0, _size(path)) for path in paths)
-
-
 def _nearest(folder: Path) -> Path:
     """The folder, or the nearest one above it that exists."""
     return next((path for path in (folder, *folder.parents) if path.is_dir()), Path("/"))
@@ -323,10 +290,3 @@ def _linked(name: Path, blob: Path, *, symbolic: bool) -> bool:
         name.hardlink_to(blob)
         return True
     return False
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1

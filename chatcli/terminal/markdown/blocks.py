@@ -63,25 +63,24 @@ class Leaf:
     text: str = ""
 
     def prefixed(self, rows: Sequence[Row], width: int, *, begun: bool = False) -> list[Row]:
-        """The rows behind the markers of the containers; the outermost go where there is no room."""
+        """The rows behind the markers of the containers; without those of rows given away before."""
         result = []
         for number, row in enumerate(rows):
             first = not number and not begun
-            before = [box.before(first=first and box in self.fresh) for box in self.inside]
-            while before and sum(cells(text) for text, _ in before) > width - _NARROWEST:
-                del before[0]
+            before = [box.before(first=first and box in self.fresh) for box in self._shown(width)]
             result.append(Row((*before, *row.pieces), row.soft and not before))
         return result
 
     def inner(self, width: int) -> int:
         """Cells of its own rows."""
-        used = 0
-        for box in reversed(self.inside):
-            if used + cells(box.marker) <= width - _NARROWEST:
-                used += cells(box.marker)
-            else:
-                break
-        return max(1, width - used)
+        return max(1, width - sum(cells(box.marker) for box in self._shown(width)))
+
+    def _shown(self, width: int) -> Sequence[Container]:
+        """The containers; the outermost go where they would leave too little room."""
+        start = 0
+        while sum(cells(box.marker) for box in self.inside[start:]) > max(0, width - _NARROWEST):
+            start += 1
+        return self.inside[start:]
 
     def blank_after(self, before: "Leaf") -> list[Row]:
         """The empty row between the block before it and this one, if the source has one."""

@@ -7,22 +7,20 @@ block that goes on.
 """
 
 import re
-from bisect import bisect_left
 from collections.abc import Sequence
 from copy import copy
 
 from chatcli.terminal.highlight import Highlighter
 from chatcli.terminal.markdown.blocks import Leaf, inline, leaves
 from chatcli.terminal.markdown.dialect import CONTINUED
-from chatcli.terminal.rows import Break, Piece, Row, break_text, cut, fold
+from chatcli.terminal.markdown.paragraphs import cut_text, laid_out
+from chatcli.terminal.rows import Row, cut, fold
 from chatcli.terminal.tables import Cell, Grid
 from chatcli.terminal.theme import PLAIN
 
 _MARKS = " \t-+*_=#>`~|:"  # a line of these alone may still become anything
 _TALL = 8  # rows of a paragraph that are laid out again for each frame
 _MOST_SOURCE = 4_000  # characters of a block that are kept for the sake of unclosed markup
-_WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uff60"
-_WORD = re.compile(rf"(?<=\s)\S|(?<=[{_WIDE}])(?=[{_WIDE}])")
 
 
 class MarkdownStream:
@@ -88,7 +86,7 @@ class MarkdownStream:
         if not self._source.endswith("\n"):
             self._source += "\n"
         rows = self.live(width)
-        self.__init__(unicode=self._unicode)  # type: ignore[misc]
+        self._source, self._context, self._open = "", 0, _Open(self._unicode)
         return rows
 
     def _leaves(self) -> list[Leaf]:
@@ -159,7 +157,7 @@ class _Open:
         elif leaf.kind == "hr":
             rows = [Row((("─" * min(leaf.inner(width), 40), "frame"),))]
         else:
-            pieces, breaks = _laid_out(leaf, leaf.text, width)
+            pieces, breaks = laid_out(leaf, leaf.text, width)
             rows = [Row(cut(pieces, at.start, at.end), at.soft) for at in breaks]
         return self._placed(leaf, rows, width)
 
@@ -192,7 +190,7 @@ class _Open:
     def _placed(self, leaf: Leaf, rows: Sequence[Row], width: int) -> list[Row]:
         return leaf.prefixed(rows, width, begun=self._begun)
 
-    def _code(self, leaf: Leaf, lines: Sequence[str], width: int, *, marker: bool = True) -> list[Row]:
+    def _code(self, leaf: Leaf, lines: Sequence[str], width: int) -> list[Row]:
         inner, rows = leaf.inner(width), []
         if self._highlighter is None:
             info = leaf.token.info.split()
@@ -222,7 +220,7 @@ class _Open:
 
     def _take_text(self, leaf: Leaf, width: int, height: int) -> tuple[list[Row], list[str], int]:
         """Rows up to a place where no markup is open; beyond the screen, up to any place."""
-        pieces, breaks = _laid_out(leaf, leaf.text, width)
+        pieces, breaks = laid_out(leaf, leaf.text, width)
         forced = len(breaks) > height or len(leaf.text) > _MOST_SOURCE
         table = "|" in leaf.text and "\n" not in leaf.text and not self._begun
         if not forced and (len(breaks) < _TALL or len(breaks) == self._tried or table):
@@ -230,12 +228,12 @@ class _Open:
         count = len(breaks) - 2
         if forced and len(leaf.text) <= _MOST_SOURCE:
             count = len(breaks) - max(1, height // 2)
-        found = _cut_text(leaf, pieces, breaks, max(1, count), forced=forced)
+        found = cut_text(leaf, pieces, breaks, max(1, count), forced=forced)
         self._tried = len(breaks)
         if found is None:
             return [], [], 0
         head, rest = found
-        head_pieces, head_breaks = _laid_out(leaf, head, width)
+        head_pieces, head_breaks = laid_out(leaf, head, width)
         rows = [Row(cut(head_pieces, at.start, at.end), at.soft) for at in head_breaks]
         rows[-1] = Row(rows[-1].pieces)
         marker = leaf.token.markup + " " if leaf.kind == "heading" and leaf.token.markup[0] == "#" else ""
@@ -264,55 +262,6 @@ class _Open:
             shown += self._grid.row(row, first=not self._bodies)
             self._bodies += 1
         return shown or [Row(tuple(piece for cell in head for piece in (*cell, (" ", PLAIN))))]
-
-
-def _laid_out(leaf: Leaf, source: str, width: int) -> tuple[tuple[Piece, ...], list[Break]]:
-    style = PLAIN
-    if leaf.kind == "heading":
-        style = "title" if leaf.token.tag == "h1" else "heading"
-    pieces = inline(source, style)[0]
-    return pieces, break_text("".join(text for text, _ in pieces), leaf.inner(width))
-
-
-def _cut_text(
-    leaf: Leaf, pieces: Sequence[Piece], breaks: Sequence[Break], count: int, *, forced: bool
-) -> tuple[str, str] | None:
-    """Cut the source of a paragraph so that its first ``count`` rows are apart, each part as it looked.
-
-    Delimiters that are open there are closed and opened again, if need be. Where that does not do, as inside
-    a link, a part of the source is taken as it stands.
-    """
-    source, text = leaf.text, "".join(part for part, _ in pieces)
-    shown = breaks[count].start
-    soft = breaks[count - 1].soft
-    slack = len(source) - len(text)
-    window = range(shown, min(len(source), shown + slack + 1) + 1)
-    places = [at for at in window if (soft and at < len(source)) or _WORD.match(source, at)]
-
-    def head(at: int) -> str:
-        return source[:at].rstrip()
-
-    def seen(at: int) -> int:
-        marks = inline(head(at))[1] or ""
-        return len("".join(part for part, _ in inline(head(at) + marks[::-1])[0]).rstrip())
-
-    wanted = len(text[:shown].rstrip())
-    place = bisect_left(places, wanted, key=seen)
-    at = places[place] if place < len(places) and seen(places[place]) == wanted else 0
-    after = _WORD.search(source, at + 1)
-    if at and not forced:
-        if after is None or inline(head(after.start()))[1] != "":
-            return None
-        return head(at), source[at:]
-    if at:
-        marks = inline(head(at))[1] or ""
-        return head(at) + marks[::-1], marks + source[at:]
-    if not forced:
-        return None
-    at = len(source) * count // len(breaks)
-    after = _WORD.search(source, at)
-    at = after.start() if after else at
-    return head(at), source[at:]
 
 
 def _cells(leaf: Leaf) -> list[list[str]]:
