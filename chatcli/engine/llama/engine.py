@@ -199,7 +199,7 @@ class LlamaEngine(Engine):
             return None
 
     def load_state(self, blob: bytes | memoryview) -> bool:
-        """Replace the memory with a saved state. One of another conversation does no harm: ``reuse`` compares."""
+        """Replace the memory with a saved state; see ``KeepsState``. Another conversation's does no harm."""
         self._require_open()
         state = unpack(
             blob, self.state_conditions, tokens=self.context_size, vocabulary=self._vocabulary.n_tokens
