@@ -111,7 +111,7 @@ def _record(models: ModelsContext, found: "Located", shards: "Sequence[Header]")
 def _projector(found: "Located", model: "Header") -> dict[str, Any] | None:
     """Return the facts of the projector, or what is wrong with it; None if there is no projector."""
     from chatcli.engine.gguf import check_projector, read_header
-    from chatcli.engine.memory.projector import projector_memory
+    from chatcli.engine.memory.estimate import projector_memory
 
     if found.projector is None:
         return None

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from chatcli.engine.gguf import Header
 from chatcli.engine.llama.load_options import ALL_LAYERS, LoadOptions
 from chatcli.engine.llama.offload import MARGIN, layers_that_fit, on_gpu
-from chatcli.engine.memory.estimate import Estimate, estimate, largest_context
+from chatcli.engine.memory.estimate import Estimate, estimate, largest_context, projector_memory
 from chatcli.engine.memory.process import Memory
-from chatcli.engine.memory.projector import projector_memory
 from chatcli.errors import ModelError
 from chatcli.settings import AUTO_CONTEXT, Settings
 from chatcli.words import byte_size
