@@ -62,12 +62,7 @@ class ModelNotFound(ModelError):
 
 
 class InvalidModel(ModelError):
-    """The file is not a valid GGUF.
-
-    Args:
-        problem: which file, and what is wrong with it.
-        advice: what to do, if the file may be damaged.
-    """
+    """The file is not a valid GGUF."""
 
     def __init__(self, problem: str, advice: str = "") -> None:
         self.problem = problem
@@ -88,7 +83,6 @@ class ContextOverflow(ChatcliError):
     Args:
         needed: tokens of the smallest possible prompt and of an answer.
         available: tokens that the context holds.
-        what: what is too long.
     """
 
     exit_code = ExitCode.CONTEXT
@@ -109,14 +103,7 @@ class DataError(ChatcliError):
 
 
 class TranscriptError(DataError):
-    """A transcript is damaged.
-
-    Args:
-        line: line number, from 1.
-        column: column in characters, from 1.
-        problem: what is wrong and what was expected.
-        source: name of the file, if known.
-    """
+    """A transcript is damaged."""
 
     def __init__(self, line: int, column: int, problem: str, source: str = "transcript") -> None:
         self.line = line

@@ -60,9 +60,7 @@ class Paths:
     """Every place that the program reads or writes. Nothing is created here.
 
     Attributes:
-        config: folder of config.toml.
         data: folder of what must not be lost: transcripts, feedback, models.
-        state: folder of what is convenient to keep: input history.
         cache: folder of what can be made again: index, verdicts of the trial child, KV states.
     """
 
@@ -172,8 +170,6 @@ def load_settings(
 
     Args:
         flags: from the command line; None means not given.
-        environ: environment variables.
-        config_file: path of config.toml; a missing file counts as empty.
 
     Raises:
         UsageError: a value is invalid or a name is not a setting; says which and where it came from.

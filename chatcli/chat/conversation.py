@@ -22,8 +22,6 @@ class Node:
     """A message and its place in the tree.
 
     Attributes:
-        id: number within the conversation, from 1.
-        parent: id of the message it follows, or None if it begins a conversation.
         extra: attributes of its element that this program does not know; kept and written back.
     """
 
@@ -39,7 +37,6 @@ class Conversation:
 
     Attributes:
         started: when it began, with a time zone (ValueError without one).
-        title: shown in lists; may be empty.
         assistant: name of the assistant, which is also its tag in a transcript.
         extra: attributes of the session element that this program does not know.
         head: id of the message that the next one follows, or None before the first.

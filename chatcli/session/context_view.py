@@ -13,7 +13,6 @@ class ContextPart:
     Attributes:
         number: its place on the active path, from 1, system prompts not counted; 0 for the system prompt.
         tokens: of its text and pictures; 0 if it is left out.
-        left_out: whether it no longer fits, so that the model does not see it.
     """
 
     number: int
@@ -24,14 +23,7 @@ class ContextPart:
 
 @dataclass(frozen=True, slots=True)
 class ContextView:
-    """The present context.
-
-    Attributes:
-        parts: its messages in order.
-        template: tokens of the markup between the messages.
-        total: tokens of the whole prompt.
-        size: tokens that the context holds, for prompt and answer.
-    """
+    """The present context."""
 
     parts: tuple[ContextPart, ...]
     template: int

@@ -16,12 +16,6 @@ class EngineSlot:
 
     The old model is freed before the new one is loaded, since memory may not hold both. If loading fails, the
     old model is loaded again.
-
-    Args:
-        settings: of the first model.
-
-    Attributes:
-        settings: of the model in use.
     """
 
     def __init__(self, open_engine: Open, settings: Settings) -> None:

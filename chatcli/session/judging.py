@@ -38,10 +38,6 @@ class AnswerJudging:
     A record holds the exact prompt and the provenance of the answers, which may be days old or from several
     models. It is on disk when the method returns. If it cannot be written, the method raises StorageError;
     the record then counts all the same, and the next record and ``close`` try to write it again.
-
-    Args:
-        log: keeps the records; None keeps them for the life of this object.
-        guideline: returns the version of the labelling instructions in force, or None.
     """
 
     def __init__(self, log: FeedbackLog | None, guideline: Callable[[], str | None] = lambda: None) -> None:
@@ -75,7 +71,6 @@ class AnswerJudging:
 
         Raises:
             UsageError: the message is not an answer of a model.
-            ValueError: neither thumb nor score is given, or the score is out of range.
         """
         node = answer_at(conversation, node_id)
         if EDITS in node.extra:

@@ -14,9 +14,6 @@ _POLL_SECONDS = 0.1  # on Windows, a wait without a time limit cannot be interru
 class LoadingEngine:
     """An engine that is being loaded. Call it to get the engine, waiting if needed.
 
-    Args:
-        load: loads the engine; runs in the thread.
-
     Attributes:
         progress: share of the loading that is done, 0 to 1; None while an unknown file is tried.
     """

@@ -20,10 +20,6 @@ def copy_text(text: str, out: TextIO, environ: Mapping[str, str]) -> str:
     The terminal is asked with OSC 52 (https://invisible-island.net/xterm/ctlseqs/ctlseqs.html), which works
     over ssh too. The text is sent as base64, so nothing in it can act on the terminal.
 
-    Args:
-        out: the terminal.
-        environ: environment variables; they name the desktop.
-
     Raises:
         ChatcliError: no clipboard can be reached.
     """

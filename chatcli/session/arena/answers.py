@@ -39,11 +39,6 @@ class AnswerWriter:
 
     Engines stay loaded as long as there is room for them. Answers of a loaded model come first, so that
     models are rarely exchanged.
-
-    Args:
-        arena: receives the answers.
-        open_engine: opens the model of some settings.
-        file: keeps the answers; None keeps none.
     """
 
     def __init__(self, arena: Arena, open_engine: Open, file: RecordLog[KeptAnswer] | None) -> None:

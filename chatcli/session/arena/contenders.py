@@ -41,15 +41,7 @@ class Supply(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A way of answering.
-
-    Attributes:
-        settings: which model, and how it is loaded.
-        sampling: sampling parameters that were set; the others are the model's own.
-        thinking: as in ``SessionOptions``.
-        adapter, scale: a LoRA adapter for the model, and its strength.
-        words: what distinguishes it, as it was typed.
-    """
+    """A way of answering."""
 
     settings: Settings
     sampling: Mapping[str, Any] = field(default_factory=dict)
@@ -79,12 +71,7 @@ def parse_contender(words: Sequence[str], base: Contender, where: str) -> Conten
     """The contender that some words describe: a model, the path of an adapter, ``NAME=VALUE`` pairs.
 
     Args:
-        words: none for the base itself.
         base: gives everything that the words do not, except a seed.
-        where: the command, for error messages.
-
-    Raises:
-        UsageError: the words make no sense.
     """
     sampling = {name: value for name, value in base.sampling.items() if name != "seed"}
     found = replace(base, sampling=sampling, words=tuple(words))
@@ -108,11 +95,7 @@ def parse_contender(words: Sequence[str], base: Contender, where: str) -> Conten
 
 
 def open_contender(contender: Contender, open_engine: Open, state: memoryview | None = None) -> LoadingEngine:
-    """Load what a contender needs, in a thread; close it to free that.
-
-    Args:
-        state: of another engine with the same model, so that the prompt need not be decoded twice.
-    """
+    """Load what a contender needs, in a thread; close it to free that."""
 
     def load(cancel: Cancellation, progress: Progress) -> Engine:
         engine = open_engine(contender.settings, cancel, progress)
@@ -133,7 +116,6 @@ class Twin:
 
     Args:
         own: the chat's engine; nothing may be generating.
-        contender: what the second engine is loaded for.
     """
 
     def __init__(self, own: EngineSlot, contender: Contender) -> None:

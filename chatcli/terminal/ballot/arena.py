@@ -39,10 +39,8 @@ class ArenaOutcome:
     """How a session of duels went.
 
     Attributes:
-        judged, skipped: number of duels that were judged, and that were skipped.
         same: number of duels that were not shown, because both answers are the same.
         unanswered: the reason for each duel that was not shown, because a contender cannot answer.
-        interrupted: whether Ctrl-C ended the session.
     """
 
     judged: int
@@ -54,14 +52,7 @@ class ArenaOutcome:
 
 @dataclass(slots=True)
 class ArenaSession:
-    """Shows duel after duel, until all are judged or the person leaves.
-
-    Attributes:
-        writer: generates the answers.
-        judge: keeps the judgements.
-        most: most duels to judge; None for all.
-        output: where questions are drawn; None is the terminal.
-    """
+    """Shows duel after duel, until all are judged or the person leaves."""
 
     arena: Arena
     writer: AnswerWriter

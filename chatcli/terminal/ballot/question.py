@@ -18,13 +18,7 @@ _PLAIN = (("←/", ""), ("→/", ""), ("↑", "up"), ("↓", "down"), ("·", "-"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that answers a question.
-
-    Attributes:
-        means: the answer.
-        names: names of the keys in prompt_toolkit.
-        shown: how the question shows it; empty if it does not.
-    """
+    """A key that answers a question."""
 
     means: str
     names: tuple[str, ...]
@@ -49,10 +43,6 @@ WINNERS: dict[str, Winner] = {"left": "left", "right": "right", "tie": "tie", "b
 
 def vote(screen: Screen, question: str, keys: Sequence[Key], output: "Output | None" = None) -> str:
     """Ask a question that one of the keys answers, and return what the key means.
-
-    Args:
-        screen: shows the question; a plain screen shows it as a line, because nothing may move there.
-        output: where prompt_toolkit draws the question; None is the terminal.
 
     Raises:
         KeyboardInterrupt: Ctrl-C or Ctrl-D.
@@ -87,7 +77,6 @@ def press(
     Args:
         text: shown meanwhile, and removed afterwards.
         shown: whether to draw the text; where nothing may move, the caller has printed it.
-        input, output: where keys come from and where the text is drawn; None is the terminal.
 
     Raises:
         KeyboardInterrupt: Ctrl-C or Ctrl-D, or the terminal is gone.

@@ -39,16 +39,7 @@ class RatedAnswer:
 
 
 class RatingSession:
-    """Shows answer after answer, until there are no more or the person leaves.
-
-    Args:
-        items: the answers, in order; fetched when needed.
-        judge: keeps the judgements.
-
-    Attributes:
-        seen: the answers that were shown.
-        rated: conversation and message of each answer that was rated.
-    """
+    """Shows answer after answer, until there are no more or the person leaves."""
 
     def __init__(self, items: Iterator[RatedAnswer], judge: AnswerJudging, screen: Screen) -> None:
         self._items = items

@@ -119,11 +119,7 @@ def judge_by_key(chat: Chat, thumb: Thumb) -> None:
 
 
 def key_hint(chat: Chat, keys: Sequence[str]) -> str:
-    """Text for the bottom line: the rating of the last answer, or the keys that rate it.
-
-    Args:
-        keys: the keys for good and bad, as in the settings.
-    """
+    """Text for the bottom line: the rating of the last answer, or the keys that rate it."""
     conversation = chat.session.conversation
     last = conversation.node(conversation.head) if conversation.head is not None else None
     if last is None or last.message.role is not Role.ASSISTANT or EDITS in last.extra:

@@ -33,10 +33,6 @@ def pick(
 ) -> str | None:
     """Let the person choose a chat; the scrollback stays as it is.
 
-    Args:
-        text: what to search for first.
-        input, output: where keys come from and where it is drawn; None is the terminal.
-
     Returns:
         The name of the chat, or None if none was chosen.
 
