@@ -1,20 +1,5 @@
 """Errors that a user can meet, and the exit code of each kind.
 
-ChatcliError                 1  something failed; the message says what and what to do
-├── UsageError               2  the command line or a setting makes no sense
-│   └── AmbiguousReference   2  several conversations match
-├── ModelError               3  the model cannot be used
-│   ├── ModelNotFound        3  no such file or name
-│   ├── InvalidModel         3  the file is not a valid GGUF
-│   ├── ModelCrashed         3  llama.cpp died on it in the trial child
-│   └── TemplateError        3  the model's chat template fails or runs away
-├── ContextOverflow          4  a message does not fit the context, whatever is left out
-├── DataError                5  a data file is damaged
-│   └── TranscriptError      5  ... a transcript, at a line and column
-├── StorageError             6  user data could not be written or locked
-│   └── ConversationBusy     6  another chatcli is writing this conversation
-└── NetworkError             7  a download or a server failed
-
 An interrupt (Ctrl-C) ends with 130. A message is one line: what is wrong, where, what to do.
 """
 

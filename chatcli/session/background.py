@@ -88,5 +88,5 @@ class Background(Generic[T]):
         self._queue.put(_End(error))
 
 
-class BackgroundAnswer(Background[Event]):
-    """An answer that is being generated in a thread."""
+#: An answer that is being generated in a thread.
+BackgroundAnswer = Background[Event]

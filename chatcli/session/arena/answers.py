@@ -15,8 +15,7 @@ from chatcli.files.record_log import DamagedLine, RecordLog
 from chatcli.session.answering import BROKEN_OFF, Draft
 from chatcli.session.arena.arena import Arena, Pairing
 from chatcli.session.arena.contenders import Contender, open_contender
-from chatcli.session.engine_slot import Open
-from chatcli.session.loading import LoadingEngine
+from chatcli.session.engine_slot import LoadingEngine, Open
 
 _POLL_SECONDS = 0.1
 
