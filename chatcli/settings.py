@@ -10,7 +10,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -157,10 +157,6 @@ class Settings:
     sampling: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     personas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def sampling_params(self, defaults: SamplingParams) -> SamplingParams:
-        """The parameters that are set here, over the model's own ``defaults``."""
-        return replace(defaults, **self.sampling)
 
 
 def load_settings(

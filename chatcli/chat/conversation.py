@@ -191,12 +191,3 @@ class Conversation:
                 return node
             at = node.parent
         raise UsageError("nothing to undo")
-
-    def branch(
-        self, new_id: str, started: datetime, node_id: int | EllipsisType | None = ...
-    ) -> "Conversation":
-        """Copy the path to a message (by default the head) into a new conversation, numbered from 1."""
-        copy = Conversation(new_id, started, self.title, self.assistant, dict(self.extra))
-        for node in self.path(node_id):
-            copy.append(node.message, extra=node.extra)
-        return copy

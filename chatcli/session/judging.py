@@ -142,19 +142,9 @@ class AnswerJudging:
         )
         return self.keep(record, conversation)
 
-    def retract(self, conversation: Conversation, node_id: int) -> Rating | None:
-        """Take back the rating of an answer and return it, or None if there was none."""
-        rating = self.rating(conversation, node_id)
-        if rating is not None:
-            self.keep(records.retraction(rating.id), conversation)
-        return rating
-
-    def retract_correction(self, conversation: Conversation, node_id: int) -> Correction | None:
-        """Take back the correction of an answer and return it, or None if there was none."""
-        correction = self.correction(conversation, node_id)
-        if correction is not None:
-            self.keep(records.retraction(correction.id), conversation)
-        return correction
+    def retract(self, record: Rating | Correction, conversation: Conversation) -> None:
+        """Take back a rating or a correction."""
+        self.keep(records.retraction(record.id), conversation)
 
     def keep(self, record: R, conversation: Conversation | None = None) -> R:
         """Save a record after those that wait; with its conversation, ``rating`` knows of it."""

@@ -1,12 +1,16 @@
 """A question that a single key answers, without Enter."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
+from chatcli.errors import StorageError
 from chatcli.feedback.records import Winner
+from chatcli.session.judging import AnswerJudging
 from chatcli.terminal.rows import wrap
 from chatcli.terminal.screen import Screen
+from chatcli.words import counted
 
 if TYPE_CHECKING:
     from prompt_toolkit.input import Input
@@ -35,8 +39,6 @@ BOTH_BAD = Key("both_bad", ("b",), "b both bad")
 SKIP = Key("skip", ("s",), "s skip")
 UNDO = Key("undo", ("u", "backspace"), "u undo")
 QUIT = Key("quit", ("q",), "q quit")
-#: Said when a judgement could not be saved.
-TRIED_AGAIN = "saving is tried again with the next judgement and at the end"
 #: The keys that judge two answers, by what they mean.
 WINNERS: dict[str, Winner] = {"left": "left", "right": "right", "tie": "tie", "both_bad": "both_bad"}
 
@@ -55,6 +57,22 @@ def vote(screen: Screen, question: str, keys: Sequence[Key], output: "Output | N
     if not look.escapes:
         screen.note(text)
     return press(text, keys, shown=look.escapes, output=output)
+
+
+@contextmanager
+def report_unsaved(screen: Screen, judge: AnswerJudging) -> Iterator[None]:
+    """Report a judgement that cannot be written yet inside the ``with`` block, and go on."""
+    before = judge.unsaved
+    try:
+        yield
+    except StorageError as error:
+        if judge.unsaved == before:  # it does not wait to be written
+            raise
+        waiting = (
+            f"{counted(judge.unsaved, 'judgement')} {'waits' if judge.unsaved == 1 else 'wait'} in memory"
+        )
+        again = "saving is tried again with the next judgement and at the end"
+        screen.error(f"not saved yet: {error} ({waiting}; {again})")
 
 
 def drawn_on(stream: TextIO) -> "Output":
