@@ -18,31 +18,32 @@ _FLASH_ATTENTION = {None: -1, False: 0, True: 1}  # enum llama_flash_attn_type
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model and one context on it, both alive until ``free``.
-
-    Attributes:
-        model, context, vocab: llama.cpp's pointers.
-        context_size: tokens the context holds, as asked for. llama.cpp rounds its own size up to 256.
-        batch_size: the most tokens of one decode.
-        options: how it was loaded.
-        architecture, quantization: as in the file, such as ``llama`` and ``Q4_K_M``.
-        vision: the projector, or None.
-    """
+    """A model and one context on it, both alive until ``free``."""
 
     native: Native
-    model: Any
+    model: Any  # llama.cpp's pointer, as the next two
     context: Any
     vocab: Any
-    context_size: int
-    batch_size: int
+    context_size: int  # as asked for; llama.cpp rounds its own size up to 256
+    batch_size: int  # the most tokens of one decode
     options: LoadOptions
-    architecture: str
-    quantization: str
+    quantization: str  # the usual name, such as Q4_K_M
     vision: Vision | None = None
+
+    @property
+    def architecture(self) -> str:
+        """The architecture, such as ``llama``."""
+        return self.metadata("general.architecture")
 
     def metadata(self, key: str) -> str:
         """A scalar of the GGUF header as text; empty if there is none."""
-        return metadata(self.native.lib, self.model, key)
+        room = 256
+        while True:
+            buffer = ctypes.create_string_buffer(room)
+            length = self.native.lib.llama_model_meta_val_str(self.model, key.encode(), buffer, room)
+            if length < room:
+                return buffer.value.decode("utf-8", "replace") if length > 0 else ""
+            room = length + 1
 
     def free(self) -> None:
         """Free context, projector and model. Call it once."""
@@ -63,7 +64,6 @@ def load_model(
 
     Args:
         path: a GGUF file; of a split model, the first one.
-        options: how to load it.
         on_progress: called in the calling thread with the share that is loaded, 0 to 1.
         cancel: set it to give up.
 
@@ -89,29 +89,8 @@ def load_model(
             vision.free()
         native.lib.llama_model_free(model)
         raise
-    return LoadedModel(
-        native,
-        model,
-        context,
-        native.lib.llama_model_get_vocab(model),
-        size,
-        batch_size,
-        options,
-        architecture=metadata(native.lib, model, "general.architecture"),
-        quantization=_quantization(native.lib, model),
-        vision=vision,
-    )
-
-
-def metadata(lib: Any, model: Any, key: str) -> str:
-    """A scalar of the model's GGUF header as text; empty if there is none."""
-    room = 256
-    while True:
-        buffer = ctypes.create_string_buffer(room)
-        length = lib.llama_model_meta_val_str(model, key.encode(), buffer, room)
-        if length < room:
-            return buffer.value.decode("utf-8", "replace") if length > 0 else ""
-        room = length + 1
+    vocab, quantization = native.lib.llama_model_get_vocab(model), _quantization(native.lib, model)
+    return LoadedModel(native, model, context, vocab, size, batch_size, options, quantization, vision)
 
 
 def _load_weights(

@@ -1,8 +1,8 @@
 """One llama.cpp context as a tape of token ids: read a prompt, append tokens, cut, stop.
 
 The tape (``ids``) always says what llama.cpp's memory holds, also after an abort, an error or an exception
-that arrives between two lines of Python. Pictures are cells on it (``cells.py``), which come and go a whole
-chunk at a time.
+that arrives between two lines of Python. Pictures are cells on it (``vocabulary.py``), which come and go a
+whole chunk at a time.
 """
 
 import ctypes
@@ -50,7 +50,6 @@ class Tape:
     because M-RoPE gives all of them the same one.
 
     Args:
-        native: the loaded library.
         context: ``llama_context`` pointer; the caller frees it.
         batch_size: the most tokens of one ``llama_decode``; at most the context's ``n_batch``.
         vision: the projector that shows pictures, or None if no prompt holds cells.
@@ -101,12 +100,9 @@ class Tape:
             self._flag = flag
 
     def keep(self, count: int) -> int:
-        """Cut the tape after its first ``count`` tokens, or earlier if the memory cannot be cut there.
+        """Cut the tape after ``count`` tokens, or earlier if the memory cannot be cut there.
 
-        No memory can be cut inside a chunk of a picture.
-
-        Returns:
-            How many tokens are left. The logits of the last decode are lost.
+        Returns how many tokens are left. No memory can be cut inside a chunk. The logits are lost.
         """
         self.settle()
         count = chunk_start(self.ids, count)
@@ -138,8 +134,7 @@ class Tape:
 
         Raises:
             Aborted: ``cancel`` was set. Whole pieces that were done are on the tape.
-            ModelError: llama.cpp failed.
-            ChatcliError: a picture cannot be read.
+            ChatcliError: llama.cpp failed, or a picture cannot be read.
         """
         done = 0
         shown = {picture.sha256: picture for picture in pictures}
@@ -166,9 +161,7 @@ class Tape:
     def append(self, token: int) -> None:
         """Append one token and compute the logits after it. This is the hot path of generation.
 
-        Raises:
-            Aborted: the watched ``Cancellation`` was set. The token is not on the tape.
-            ModelError: llama.cpp failed. The token is not on the tape.
+        After ``Aborted`` (the watched ``Cancellation`` was set) or ``ModelError`` it is not on the tape.
         """
         batch, place = self._batch, self._next
         self._buffer[0], self._places[0], batch.n_tokens = token, place, 1
@@ -198,11 +191,7 @@ class Tape:
         return pack(conditions, self.ids, self._positions, self.generated, size, fill)
 
     def read_state(self, state: TapeState) -> bool:
-        """Replace the memory with a state.
-
-        Returns:
-            Whether llama.cpp accepts it and then holds as many tokens. If not, the tape is empty.
-        """
+        """Replace the memory with a state; returns whether llama.cpp accepts it, else it is empty."""
         self.clear()
         size = len(state.data)
         room = (ctypes.c_uint8 * size).from_buffer(state.data)
