@@ -236,7 +236,7 @@ def test_cancelling_ends_the_child(model: Path, cache: Path) -> None:
 def children(parent: int) -> set[int]:
     """Living child processes."""
     listing = subprocess.run(
-        ["ps", "-axo", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+        ["ps", "-axww", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
     )
     rows = (line.split(None, 3) for line in listing.stdout.splitlines())
     return {
