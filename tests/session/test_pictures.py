@@ -28,10 +28,7 @@ from tests.pictures import bytes_of, picture, picture_bytes, picture_file
 class Blind(ScriptedEngine):
     """Reads text only."""
 
-    @property
-    def no_vision_reason(self) -> str:
-        """It has no eyes."""
-        return "it has no eyes"
+    no_vision_reason = "it has no eyes"
 
 
 def open_engine(settings: Settings, _cancel: Cancellation, _progress: Progress) -> Engine:

@@ -235,7 +235,7 @@ def test_what_cannot_be_compared_or_ranked_is_one_line(home: Path) -> None:
             ("/compare no-such-model", "no model"),
             ("/compare temprature=1", "did you mean temperature"),
             ("/compare scripted:/no/such/script", "no script at"),
-            ("/compare '", "in quotes"),
+            ("/compare '", "into quotes"),
             ("/rank", "3 to 9"),
             ("/rank 2", "3 to 9"),
             ("/rank 10", "3 to 9"),

@@ -23,7 +23,7 @@ from chatcli.engine.base import (
 )
 from chatcli.engine.llama.adapter import Adapters
 from chatcli.engine.llama.load_options import LoadOptions
-from chatcli.engine.llama.loading import LoadedModel, load_model, metadata
+from chatcli.engine.llama.loading import LoadedModel, load_model
 from chatcli.engine.llama.model_format import AnswerStream, ModelFormat
 from chatcli.engine.llama.prompt import BuiltPrompt, PromptBuilder
 from chatcli.engine.llama.reuse import reuse
@@ -39,9 +39,8 @@ from chatcli.sampling import SamplingParams
 class LlamaEngine(Engine):
     """A model file run by llama.cpp. Make it with ``open`` and use it from one thread at a time.
 
-    The same prompt, parameters and seed give the same answer. If the memory held a part of the prompt, its
-    tokens were computed in batches of other sizes, which changes the last bits of the logits. A draw that
-    depends on those bits may differ.
+    The same prompt, parameters and seed give the same answer, unless a part of the prompt was in memory: then
+    the batches had other sizes, which changes the last bits of the logits.
 
     Args:
         loaded: the model; the engine frees it.
@@ -65,16 +64,17 @@ class LlamaEngine(Engine):
         self._closed = False
         self._conditions = conditions
         self._vocabulary = Vocabulary(loaded.model)
-        self._format = ModelFormat(self._vocabulary, metadata(lib, loaded.model, "tokenizer.chat_template"))
-        self._no_vision_reason = "" if loaded.vision else no_vision_reason or "it reads text only"
+        self._format = ModelFormat(self._vocabulary, loaded.metadata("tokenizer.chat_template"))
+        self.no_vision_reason = "" if loaded.vision else no_vision_reason or "it reads text only"
         show = loaded.vision.row if loaded.vision else self._cannot_show
         self._prompts = PromptBuilder(self._vocabulary, self._format.template, show)
         self._tape = Tape(loaded.native, loaded.context, loaded.batch_size, loaded.vision)
         self._window = ContextWindow(loaded.context_size)
         self._adapters = Adapters(loaded)
         self._try_adapter = try_adapter
-        self._recommended = recommended_sampling(lambda key: metadata(lib, loaded.model, key), defaults)
-        self._model = replace(
+        self.context_size = loaded.context_size
+        self.recommended = recommended_sampling(loaded.metadata, defaults)
+        self.model = replace(
             model,
             architecture=loaded.architecture,
             quantization=loaded.quantization,
@@ -106,7 +106,6 @@ class LlamaEngine(Engine):
 
         Args:
             path: a GGUF file; of a split model, the first one. Let ``probe`` try unknown files before.
-            options: how to load it.
             name: what the user calls it; if empty, the file's name without suffix.
             sha256, projector_sha256: checksums of the files for the records, if known.
             no_vision_reason: why the options have no projector, as a clause.
@@ -130,26 +129,6 @@ class LlamaEngine(Engine):
             raise
 
     @property
-    def model(self) -> ModelRef:
-        """The model in use."""
-        return self._model
-
-    @property
-    def context_size(self) -> int:
-        """Tokens that prompt and answer share."""
-        return self._loaded.context_size
-
-    @property
-    def recommended(self) -> SamplingParams:
-        """The sampling parameters that the model's maker recommends, or the defaults."""
-        return self._recommended
-
-    @property
-    def no_vision_reason(self) -> str:
-        """Why the model cannot see pictures, as a clause; empty if it can."""
-        return self._no_vision_reason
-
-    @property
     def chat_template(self) -> str:
         """Source of the chat template; empty if the model continues a transcript instead."""
         return self._format.source
@@ -164,9 +143,7 @@ class LlamaEngine(Engine):
                 self._try_adapter(path)
             self._adapters.attach(path, scale)
         self._tape.clear()  # it was computed with other weights, which llama.cpp does not notice
-        self._model = replace(
-            self._model, adapter=sha256 if path else "", adapter_scale=scale if path else 1.0
-        )
+        self.model = replace(self.model, adapter=sha256 if path else "", adapter_scale=scale if path else 1.0)
 
     def prompt(
         self, messages: Sequence[Message], params: SamplingParams, *, thinking: bool | None = None
@@ -183,16 +160,12 @@ class LlamaEngine(Engine):
         cancel: Cancellation | None = None,
         thinking: bool | None = None,
     ) -> Iterator[Event]:
-        """Answer the last message; see ``Engine.generate``.
+        """Answer the last message; see ``Engine.generate``. The engine stays usable after an error.
 
-        The prompt leaves room for an answer (``room_for_answer``). With a grammar, templates that can are
-        told not to think, since the grammar would constrain the reasoning.
+        With a grammar, templates that can are told not to think: it would constrain the reasoning.
 
         Raises:
-            ContextOverflow: the system prompts and the last message alone do not fit.
-            TemplateError: the chat template fails.
             UsageError: there is no message, or the grammar is invalid.
-            ModelError: llama.cpp reports a failure. The engine stays usable.
         """
         drawn = params if params.seed is not None else params.with_seed(secrets.randbelow(2**32 - 1))
         run = AnswerStats(drawn, thinking)
@@ -215,12 +188,12 @@ class LlamaEngine(Engine):
             self._tape.watch(None)
             sampler.close()
         yield from stream.finish()
-        yield Finished(run.generation(self._model, self._versions))
+        yield Finished(run.generation(self.model, self._versions))
 
     @property
     def state_conditions(self) -> str:
         """Everything that a saved state depends on: model, adapter, template, context, library."""
-        parts = (self._conditions, self._adapters.identity, self._format.sha256, self._loaded.context_size)
+        parts = (self._conditions, self._adapters.identity, self._format.sha256, self.context_size)
         return " ".join(map(str, (*parts, sorted(self._versions.items()))))
 
     def save_state(self) -> memoryview | None:
@@ -232,10 +205,7 @@ class LlamaEngine(Engine):
             return None
 
     def load_state(self, blob: bytes | memoryview) -> bool:
-        """Replace the memory with a saved state; see ``KeepsState``.
-
-        The next prompt is compared with the loaded tokens, so a state of another conversation does no harm.
-        """
+        """Replace the memory with a saved state; see ``KeepsState``. Another conversation's does no harm."""
         self._require_open()
         state = unpack(
             blob, self.state_conditions, tokens=self.context_size, vocabulary=self._vocabulary.n_tokens
@@ -268,7 +238,7 @@ class LlamaEngine(Engine):
             self._loaded.free()
 
     def _cannot_show(self, _picture: Picture) -> tuple[int, ...]:
-        raise ModelError(self._no_vision_reason)
+        raise ModelError(self.no_vision_reason)
 
     def _shown_tokens(self, built: BuiltPrompt) -> Iterator[PromptToken]:
         """The tokens of a prompt, as they are shown."""
@@ -307,9 +277,9 @@ class LlamaEngine(Engine):
         return window, built[len(window.kept)]
 
     def _sampler(self, params: SamplingParams, prompt: Sequence[int]) -> Sampler:
-        loaded = self._loaded
         words = [token for token in prompt if not is_cell(token)]
-        return Sampler(loaded.native, loaded.vocab, params, context_size=loaded.context_size, prompt=words)
+        native, vocab = self._loaded.native, self._loaded.vocab
+        return Sampler(native, vocab, params, context_size=self.context_size, prompt=words)
 
     def _read(self, built: BuiltPrompt, run: AnswerStats, cancel: Cancellation) -> Iterator[Event]:
         """Bring the tape to the end of the prompt; decode only what it does not hold."""
@@ -333,7 +303,7 @@ class LlamaEngine(Engine):
         """The loop of generation: sample a token, stream its text, decode it."""
         context, shown, is_end = self._loaded.context, self._format.shown, self._vocabulary.is_end
         append, flag = self._tape.append, cancel.flag
-        room = self._loaded.context_size - run.prompt_tokens
+        room = self.context_size - run.prompt_tokens
         limit = min(run.params.max_tokens or room, room)
         while True:
             token = sampler.sample(context)

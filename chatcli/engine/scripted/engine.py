@@ -44,14 +44,9 @@ _END = "</assistant>"
 
 
 class ScriptedEngine(Engine):
-    """Answers by a script. ``scripted/prompt.py`` says what its tokens are.
+    """Answers by a script, with ``delay`` seconds for each token. ``scripted/prompt.py`` makes its tokens."""
 
-    Args:
-        script: its answers.
-        context_size: tokens that prompt and answer share.
-        delay: seconds for each generated token.
-        name: what the user calls it.
-    """
+    no_vision_reason = ""
 
     def __init__(
         self,
@@ -62,9 +57,10 @@ class ScriptedEngine(Engine):
         name: str = PREFIX,
     ) -> None:
         self._script = script or Script()
-        self._context_size = context_size
         self._delay = delay
-        self._model = ModelRef(name, architecture="scripted", context_size=context_size)
+        self.context_size = context_size
+        self.recommended = SamplingParams()
+        self.model = ModelRef(name, architecture="scripted", context_size=context_size)
         self._window = ContextWindow(context_size)
         self._held: list[Piece] = []  # what a KV cache would hold
         self._seeds = itertools.count(1)
@@ -85,35 +81,10 @@ class ScriptedEngine(Engine):
                 numbers[key] = _number(key, value)
             else:
                 paths.append(part)
-        if not paths:
-            return cls(context_size=int(numbers["context"]), delay=numbers["delay"])
         path = Path(",".join(paths))
-        return cls(
-            Script.from_file(path),
-            context_size=int(numbers["context"]),
-            delay=numbers["delay"],
-            name=PREFIX + path.name,  # a whole path could name the user
-        )
-
-    @property
-    def model(self) -> ModelRef:
-        """The model in use; it has no weights."""
-        return self._model
-
-    @property
-    def context_size(self) -> int:
-        """Tokens that prompt and answer share."""
-        return self._context_size
-
-    @property
-    def recommended(self) -> SamplingParams:
-        """The defaults."""
-        return SamplingParams()
-
-    @property
-    def no_vision_reason(self) -> str:
-        """Empty: it sees pictures."""
-        return ""
+        script = Script.from_file(path) if paths else None
+        name = PREFIX + path.name  # a whole path could name the user
+        return cls(script, context_size=int(numbers["context"]), delay=numbers["delay"], name=name)
 
     def prompt(
         self, messages: Sequence[Message], params: SamplingParams, *, thinking: bool | None = None
@@ -132,11 +103,7 @@ class ScriptedEngine(Engine):
         cancel: Cancellation | None = None,
         thinking: bool | None = None,
     ) -> Iterator[Event]:
-        """Answer the user's last message; see ``Engine.generate``. ``thinking=False`` skips the reasoning.
-
-        Raises:
-            ContextOverflow: the system prompt and the last message alone do not fit.
-        """
+        """Answer the user's last message; see ``Engine.generate``. ``thinking=False`` skips the reasoning."""
         cancel = cancel or Cancellation()
         params = params if params.seed is not None else params.with_seed(next(self._seeds))
         stats = AnswerStats(params, thinking)
@@ -157,10 +124,10 @@ class ScriptedEngine(Engine):
         text = text.removeprefix(told) if text.startswith(told) else ""
         reasoning = reply.reasoning if thinking is not False and not told else ""
         yield from self._speak(_spoken(reasoning, text), stats, cancel)
-        yield Finished(stats.generation(self._model, {"chatcli": __version__}))
+        yield Finished(stats.generation(self.model, {"chatcli": __version__}))
 
     def _speak(self, pieces: Iterator[Piece], stats: AnswerStats, cancel: Cancellation) -> Iterator[Event]:
-        room = self._context_size - stats.prompt_tokens
+        room = self.context_size - stats.prompt_tokens
         limit = min(stats.params.max_tokens or room, room)
         stops = StopStrings(stats.params.stop)
         reasons = False
@@ -191,7 +158,7 @@ class ScriptedEngine(Engine):
     @property
     def state_conditions(self) -> str:
         """The context size. The script does not matter."""
-        return f"scripted 2 {self._context_size}"
+        return f"scripted 2 {self.context_size}"
 
     def save_state(self) -> memoryview | None:
         """The tokens in memory, as JSON."""
