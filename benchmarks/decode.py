@@ -24,10 +24,9 @@ from typing import Any
 from benchmarks.rivals import Work, bare_loop, binding_stream
 from chatcli.chat.message import FinishReason, user
 from chatcli.engine.base import Finished, TextDelta
-from chatcli.engine.cpu import physical_cores
 from chatcli.engine.llama import native
 from chatcli.engine.llama.engine import LlamaEngine
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions, physical_cores
 from chatcli.sampling import SamplingParams
 
 

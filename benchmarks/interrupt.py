@@ -15,9 +15,8 @@ from pathlib import Path
 
 from chatcli.chat.message import FinishReason, Usage, user
 from chatcli.engine.base import Cancellation, Finished
-from chatcli.engine.cpu import physical_cores
 from chatcli.engine.llama.engine import LlamaEngine
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions, physical_cores
 from chatcli.sampling import SamplingParams
 
 

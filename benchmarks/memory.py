@@ -15,12 +15,12 @@ from pathlib import Path
 
 from benchmarks.shapes import SHAPES, write
 from chatcli.engine.gguf import read_header, read_shards
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.llama.loading import load_model
 from chatcli.engine.llama.native import load
-from chatcli.engine.load_options import LoadOptions
 from chatcli.engine.memory.estimate import estimate
 from chatcli.errors import ModelError
-from chatcli.library.bundled import bundled_model
+from chatcli.library.catalog import bundled_model
 
 _BUFFER = re.compile(rb"(model|KV|RS|output|compute) buffer size =\s+([\d.]+) MiB")
 _MIB = 2**20

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from chatcli.engine.gguf import projector, read_header
-from chatcli.engine.memory.projector import projector_memory
-from chatcli.library.bundled import bundled_model
+from chatcli.engine.memory.estimate import projector_memory
+from chatcli.library.catalog import bundled_model
 from tests.engine.projector_files import write_projector
 from tests.engine.projector_loading import opened, tokens
 

@@ -15,9 +15,8 @@ from pathlib import Path
 
 from chatcli.chat.message import Message, Usage, assistant, user
 from chatcli.engine.base import Finished
-from chatcli.engine.cpu import physical_cores
 from chatcli.engine.llama.engine import LlamaEngine
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions, physical_cores
 from chatcli.sampling import SamplingParams
 from chatcli.session.kept_state import KeptState
 from chatcli.storage.state_cache import StateCache

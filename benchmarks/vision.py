@@ -13,9 +13,8 @@ from pathlib import Path
 
 from chatcli.chat.message import Message, assistant, user
 from chatcli.engine.base import Finished
-from chatcli.engine.cpu import physical_cores
 from chatcli.engine.llama.engine import LlamaEngine
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions, physical_cores
 from chatcli.sampling import SamplingParams
 from tests.engine import seeing
 from tests.engine.projector_files import write_projector

@@ -1,15 +1,15 @@
-"""Everything that can go wrong for a user, and the exit code each kind ends with.
+"""Errors that a user can meet, and the exit code of each kind.
 
 ChatcliError                 1  something failed; the message says what and what to do
 ├── UsageError               2  the command line or a setting makes no sense
-│   └── AmbiguousReference   2  more than one conversation could be meant
+│   └── AmbiguousReference   2  several conversations match
 ├── ModelError               3  the model cannot be used
 │   ├── ModelNotFound        3  no such file or name
-│   ├── InvalidModel         3  the file is not a sane GGUF (the header check says why)
-│   └── ModelCrashed         3  llama.cpp died on it, in the probe's child process
+│   ├── InvalidModel         3  the file is not a valid GGUF
+│   ├── ModelCrashed         3  llama.cpp died on it in the trial child
+│   └── TemplateError        3  the model's chat template fails or runs away
 ├── ContextOverflow          4  a message does not fit the context, whatever is left out
-├── TemplateError            3  the model's chat template fails or runs away
-├── DataError                5  a file of ours or a foreign one is damaged
+├── DataError                5  a data file is damaged
 │   └── TranscriptError      5  ... a transcript, at a line and column
 ├── StorageError             6  user data could not be written or locked
 │   └── ConversationBusy     6  another chatcli is writing this conversation
@@ -22,7 +22,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Process exit codes; documented in docs/commands.md."""
+    """Exit codes of the process; documented in docs/commands.md."""
 
     OK = 0
     FAILED = 1
@@ -36,7 +36,7 @@ class ExitCode(IntEnum):
 
 
 class ChatcliError(Exception):
-    """Base of all errors shown to the user as one line, without a traceback."""
+    """Base of all errors that are shown to the user as one line, without a traceback."""
 
     exit_code = ExitCode.FAILED
 
@@ -48,7 +48,7 @@ class UsageError(ChatcliError):
 
 
 class AmbiguousReference(UsageError):
-    """More than one conversation could be meant; the message lists them."""
+    """Several conversations match; the message lists them."""
 
 
 class ModelError(ChatcliError):
@@ -58,15 +58,15 @@ class ModelError(ChatcliError):
 
 
 class ModelNotFound(ModelError):
-    """No model of that name, no file at that path."""
+    """There is no model of this name and no file at this path."""
 
 
 class InvalidModel(ModelError):
-    """The file is not a sane GGUF.
+    """The file is not a valid GGUF.
 
     Args:
-        problem: which file, and what it is or what is wrong with it.
-        advice: what helps, unless the file is known to be as its maker has it.
+        problem: which file, and what is wrong with it.
+        advice: what to do, if the file may be damaged.
     """
 
     def __init__(self, problem: str, advice: str = "") -> None:
@@ -75,20 +75,20 @@ class InvalidModel(ModelError):
 
 
 class ModelCrashed(ModelError):
-    """llama.cpp died while a child process tried the model."""
+    """llama.cpp died on the model in the trial child."""
 
 
 class TemplateError(ModelError):
-    """The model's chat template is broken, raises, or exceeds its bounds."""
+    """The model's chat template is broken, raises, or exceeds its limits."""
 
 
 class ContextOverflow(ChatcliError):
-    """One message cannot fit the context, even alone.
+    """A message does not fit the context, even alone.
 
     Args:
-        needed: tokens the smallest possible prompt takes, including room for an answer.
-        available: tokens the context holds.
-        what: what is too long, for the message.
+        needed: tokens of the smallest possible prompt and of an answer.
+        available: tokens that the context holds.
+        what: what is too long.
     """
 
     exit_code = ExitCode.CONTEXT
@@ -97,8 +97,8 @@ class ContextOverflow(ChatcliError):
         self.needed = needed
         self.available = available
         super().__init__(
-            f"{what} needs {needed} tokens and the context holds {available}; "
-            f"shorten it or use a larger --ctx-size"
+            f"{what} needs {needed} tokens but the context holds {available}; "
+            f"shorten it or give a larger --ctx-size"
         )
 
 
@@ -109,13 +109,13 @@ class DataError(ChatcliError):
 
 
 class TranscriptError(DataError):
-    """A transcript is damaged at a place.
+    """A transcript is damaged.
 
     Args:
-        line: 1-based line number.
-        column: 1-based column, in characters.
+        line: line number, from 1.
+        column: column in characters, from 1.
         problem: what is wrong and what was expected.
-        source: name of the file, where known.
+        source: name of the file, if known.
     """
 
     def __init__(self, line: int, column: int, problem: str, source: str = "transcript") -> None:

@@ -1,8 +1,7 @@
 """The sampling parameters of one answer, as a value that is validated, recorded and replayed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from chatcli.errors import UsageError
 
@@ -29,7 +28,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How the next token is chosen, in llama.cpp's terms and order; neutral values switch a stage off.
+    """How the next token is chosen, in llama.cpp's terms and order. Neutral values switch a stage off.
 
     Attributes:
         temperature: 0 is greedy.
@@ -38,13 +37,13 @@ class SamplingParams:
         repeat_penalty: 1 is off; looks back over ``repeat_last_n`` tokens (-1: the whole context).
         dry_multiplier: 0 is off. See https://github.com/oobabooga/text-generation-webui/pull/5677.
         xtc_probability: 0 is off. See https://github.com/oobabooga/text-generation-webui/pull/6335.
-        seed: None draws a fresh one, which is then recorded with the answer.
-        max_tokens: longest answer in tokens; None: as long as the context allows.
+        seed: None draws a fresh one, which is recorded with the answer.
+        max_tokens: longest answer in tokens; None is as long as the context allows.
         stop: strings that end the answer and are not part of it.
-        grammar: GBNF that constrains the answer.
+        grammar: GBNF grammar that constrains the answer.
 
     Raises:
-        UsageError: a value outside its range, naming the range.
+        UsageError: a value is out of range.
     """
 
     temperature: float = 0.7
@@ -76,14 +75,5 @@ class SamplingParams:
             raise UsageError("a stop string must not be empty")
 
     def with_seed(self, seed: int) -> "SamplingParams":
-        """The same parameters with the seed that was drawn."""
+        """The same parameters with this seed."""
         return replace(self, seed=seed)
-
-    def changed(self) -> dict[str, Any]:
-        """The parameters that differ from the defaults, by name, for records and displays."""
-        default = SamplingParams()
-        return {
-            f.name: getattr(self, f.name)
-            for f in fields(self)
-            if getattr(self, f.name) != getattr(default, f.name)
-        }

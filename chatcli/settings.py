@@ -1,9 +1,8 @@
-"""Where every setting and every path comes from: flag > environment > config.toml > default.
+"""Settings and paths of a run: flag > environment > config.toml > default.
 
-A setting is declared once, as a field of ``Settings``; its environment variable is ``CHATCLI_`` and its name
-in capitals, its key in config.toml the name itself. Sampling parameters are set the same way, in
-``[sampling]``. A persona is a named set of both, a table ``[personas.NAME]``; the chosen one yields to
-flags only.
+A setting is declared once, as a field of ``Settings``. Its key in config.toml is its name; its environment
+variable is ``CHATCLI_`` and the name in capitals. Sampling parameters are set the same way, in
+``[sampling]``. A persona is a named set of both, ``[personas.NAME]``; only flags override it.
 """
 
 import re
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chatcli.errors import DataError, UsageError
+from chatcli.files.disk import read_regular
 from chatcli.sampling import SamplingParams
 
 ENVIRONMENT_PREFIX = "CHATCLI_"
@@ -23,33 +23,47 @@ HOME_VARIABLE = "CHATCLI_HOME"
 _WORDS_FOR_TRUE = {"1", "true", "yes", "on"}
 _WORDS_FOR_FALSE = {"0", "false", "no", "off"}
 #: What a persona may set, besides sampling parameters.
-_MOST_THREADS = 512  # ggml's own limit; far above it creating them fails, and the process dies
-_MOST_PICTURE_TOKENS = 65_536  # libmtmd counts their pixels in 32 bits
-_LAYERS = re.compile(r"auto|all|[0-9]{1,6}")
 PERSONA_SETTINGS = ("system", "model", "thinking", "ctx_size")
-#: The context size that stands for the largest that fits.
-AUTO_CONTEXT = 0
-#: Stand for the projector that lies with the model, and for none.
-AUTO_PROJECTOR, NO_PROJECTOR = "auto", "none"
-#: Types of the KV cache one may choose; a quantized one needs flash attention.
-KV_CACHES = ("f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "f32")
-#: Stands for no persona where one is chosen.
+#: Value of ``persona`` for no persona.
 NO_PERSONA = "none"
-# Not Alt-O and Alt-[: with those the terminal's own key sequences begin.
+#: Value of ``ctx_size`` for the largest context that fits.
+AUTO_CONTEXT = 0
+#: Values of ``projector`` for the one next to the model, and for none.
+AUTO_PROJECTOR, NO_PROJECTOR = "auto", "none"
+#: Types of the KV cache; the quantized ones need flash attention.
+KV_CACHES = ("f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "f32")
+_CHOICES = {"kv_cache": KV_CACHES, "keys": ("emacs", "vi"), "titles": ("first-message", "model")}
+_RANGES = {
+    "state_cache_mb": (0, 2**31),
+    "picture_tokens": (1, 65_536),  # libmtmd counts their pixels in 32 bits
+    "threads": (1, 512),  # ggml's limit; far above it, creating threads fails and the process dies
+}
+_LAYERS = re.compile(r"auto|all|[0-9]{1,6}")
+# Not Alt-O and Alt-[, because the key sequences of terminals begin with them.
 _FREE_KEY = re.compile(r"none|f([1-9]|1[0-9]|2[0-4])|alt-(up|down|left|right|[!-NP-Z\\-~])")
-#: The fields of ``Settings`` that are not settings.
+# The fields of `Settings` that are not settings.
 _TABLES = {"sampling", "origins", "personas"}
+
+
+class _Inside:
+    """A path inside one of the folders of ``Paths``."""
+
+    def __init__(self, folder: str, name: str) -> None:
+        self._folder, self._name = folder, name
+
+    def __get__(self, paths: "Paths", _owner: type | None = None) -> Path:
+        return Path(getattr(paths, self._folder), self._name)
 
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Every place the program reads or writes. Nothing is created here.
+    """Every place that the program reads or writes. Nothing is created here.
 
     Attributes:
         config: folder of config.toml.
         data: folder of what must not be lost: transcripts, feedback, models.
         state: folder of what is convenient to keep: input history.
-        cache: folder of what can be made again: index, probe verdicts, KV states.
+        cache: folder of what can be made again: index, verdicts of the trial child, KV states.
     """
 
     config: Path
@@ -69,70 +83,28 @@ class Paths:
         dirs = platformdirs.PlatformDirs("chatcli", appauthor=False)
         return cls(dirs.user_config_path, dirs.user_data_path, dirs.user_state_path, dirs.user_cache_path)
 
-    @property
-    def config_file(self) -> Path:
-        """The settings file."""
-        return self.config / "config.toml"
-
-    @property
-    def transcripts(self) -> Path:
-        """Folder of the conversations."""
-        return self.data / "transcripts"
-
-    @property
-    def feedback_log(self) -> Path:
-        """The append-only log of judgements."""
-        return self.data / "feedback.jsonl"
-
-    @property
-    def arena(self) -> Path:
-        """Folder of the answers that arenas compare, so that none is generated twice."""
-        return self.data / "arena"
-
-    @property
-    def guideline(self) -> Path:
-        """The labelling instructions, if they were edited."""
-        return self.config / "guidelines.md"
-
-    @property
-    def former_guidelines(self) -> Path:
-        """Folder of all labelling instructions that a judgement was ever made by."""
-        return self.data / "guidelines"
-
-    @property
-    def models(self) -> Path:
-        """Folder of models that were imported or made here."""
-        return self.data / "models"
-
-    @property
-    def model_registry(self) -> Path:
-        """Aliases of models, and files that were registered where they lie."""
-        return self.data / "models.json"
-
-    @property
-    def input_history(self) -> Path:
-        """Lines typed at the prompt."""
-        return self.state / "history"
-
-    @property
-    def index(self) -> Path:
-        """The disposable search index."""
-        return self.cache / "index.sqlite"
-
-    @property
-    def probe_verdicts(self) -> Path:
-        """What the first load of each model on this machine found."""
-        return self.cache / "probe.json"
-
-    @property
-    def checksums(self) -> Path:
-        """Hashes of model files, so that each is computed once."""
-        return self.cache / "checksums.json"
-
-    @property
-    def kv_states(self) -> Path:
-        """Saved KV states of the last conversations."""
-        return self.cache / "kv"
+    config_file = _Inside("config", "config.toml")
+    transcripts = _Inside("data", "transcripts")
+    #: The append-only log of judgements.
+    feedback_log = _Inside("data", "feedback.jsonl")
+    #: Answers of arenas, kept so that none is generated twice.
+    arena = _Inside("data", "arena")
+    #: The labelling instructions, if they were edited.
+    guideline = _Inside("config", "guidelines.md")
+    #: All labelling instructions that judgements were made by.
+    former_guidelines = _Inside("data", "guidelines")
+    #: Models that were imported or made here.
+    models = _Inside("data", "models")
+    #: Aliases of models, and paths of registered files.
+    model_registry = _Inside("data", "models.json")
+    #: Lines typed at the prompt.
+    input_history = _Inside("state", "history")
+    index = _Inside("cache", "index.sqlite")
+    #: Results of the first load of each model on this machine.
+    probe_verdicts = _Inside("cache", "probe.json")
+    #: Hashes of model files, so that each is computed once.
+    checksums = _Inside("cache", "checksums.json")
+    kv_states = _Inside("cache", "kv")
 
 
 def _setting(default: Any, help: str, **more: Any) -> Any:
@@ -141,12 +113,12 @@ def _setting(default: Any, help: str, **more: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of one run, each with where it came from.
+    """All settings of one run, and where each came from.
 
     Attributes:
-        sampling: the sampling parameters that were set, by name; the others keep the model's defaults.
-        origins: name -> "flag", "persona ...", "CHATCLI_..." or "config.toml"; not in it: default.
-        personas: name -> what it sets, all those of config.toml.
+        sampling: sampling parameters that were set, by name; the others keep the model's defaults.
+        origins: name -> "flag", "persona ...", "CHATCLI_..." or "config.toml"; defaults are not in it.
+        personas: all personas of config.toml: name -> what it sets.
     """
 
     model: str = _setting("lkjsxclm", "model to chat with: a file, a name, or scripted:")
@@ -189,23 +161,23 @@ class Settings:
     personas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def sampling_params(self, defaults: SamplingParams) -> SamplingParams:
-        """The parameters to use: those set here over the model's own ``defaults``."""
+        """The parameters that are set here, over the model's own ``defaults``."""
         return replace(defaults, **self.sampling)
 
 
 def load_settings(
     flags: Mapping[str, Any], environ: Mapping[str, str], config_file: Path | None = None
 ) -> Settings:
-    """Put the settings of one run together.
+    """Collect the settings of one run.
 
     Args:
-        flags: what the command line said; None means not given.
+        flags: from the command line; None means not given.
         environ: environment variables.
-        config_file: config.toml; a missing file is an empty one.
+        config_file: path of config.toml; a missing file counts as empty.
 
     Raises:
-        UsageError: a value makes no sense, or a name is not a setting; says which and where it came from.
-        DataError: config.toml is not TOML.
+        UsageError: a value is invalid or a name is not a setting; says which and where it came from.
+        DataError: config.toml is not valid TOML.
     """
     config = _read_config(config_file) if config_file is not None else {}
     sampling_types = typing.get_type_hints(SamplingParams)
@@ -244,14 +216,14 @@ def load_settings(
 
     settings = pick(setting_types, config)
     sampling = pick(sampling_types, config_sampling)
-    SamplingParams(**sampling)  # out-of-range values are refused here, before any model is loaded
+    SamplingParams(**sampling)  # raises for values out of range before any model is loaded
     result = Settings(**settings, sampling=sampling, origins=origins, personas=personas)
     check(result)
     return result
 
 
 def _personas(tables: Any, types_of: Mapping[str, Any], file: str) -> dict[str, dict[str, Any]]:
-    """The personas of config.toml, with every value of the type it must have."""
+    """The personas of config.toml, with every value converted to its type."""
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
         raise UsageError(f"{file}: personas must be tables, [personas.NAME]")
     allowed = (*PERSONA_SETTINGS, *typing.get_type_hints(SamplingParams))
@@ -275,11 +247,7 @@ def _chosen_persona(name: Any, personas: Mapping[str, Any]) -> str | None:
 
 
 def coerce(name: str, raw: Any, wanted: Any, origin: str) -> Any:
-    """Turn text (or a TOML value) into the type a setting has.
-
-    Raises:
-        UsageError: it cannot be one; names the setting, the value and where it came from.
-    """
+    """Convert text or a TOML value into a setting's type; UsageError names the setting and ``origin``."""
     if name == "ctx_size" and str(raw).lower() == "auto":
         return AUTO_CONTEXT
     options = typing.get_args(wanted) if isinstance(wanted, types.UnionType) else (wanted,)
@@ -316,7 +284,7 @@ def _convert(raw: Any, kind: Any) -> Any:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
+        return tomllib.loads(read_regular(path).decode("utf-8"))
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -326,11 +294,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def refuse_unknown(given: Iterable[str], known: Collection[str], where: str) -> None:
-    """Refuse names that are none of the known ones.
-
-    Raises:
-        UsageError: names the nearest one.
-    """
+    """Raise UsageError for the first name that is not known, and suggest the nearest one."""
     import difflib
 
     for name in given:
@@ -341,36 +305,24 @@ def refuse_unknown(given: Iterable[str], known: Collection[str], where: str) -> 
 
 
 def check(settings: Settings) -> None:
-    """Refuse values that make no sense.
-
-    Raises:
-        UsageError: names the setting and what it may be.
-    """
+    """Raise UsageError for the first setting whose value is invalid."""
     if not _LAYERS.fullmatch(settings.gpu_layers):
         raise UsageError(f"gpu_layers must be auto, all or a number, not {settings.gpu_layers!r}")
-    if settings.kv_cache not in KV_CACHES:
-        raise UsageError(f"kv_cache must be one of {', '.join(KV_CACHES)}, not {settings.kv_cache!r}")
+    for name, choices in _CHOICES.items():
+        if (value := getattr(settings, name)) not in choices:
+            raise UsageError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+    for name, (low, high) in _RANGES.items():
+        if (number := getattr(settings, name)) is not None and not low <= number <= high:
+            raise UsageError(f"{name} must be from {low} to {high}, not {number}")
     if settings.ctx_size not in {None, AUTO_CONTEXT} and settings.ctx_size < 64:
         raise UsageError(f"ctx_size must be at least 64 tokens, not {settings.ctx_size}")
-    if settings.keys not in {"emacs", "vi"}:
-        raise UsageError(f"keys must be emacs or vi, not {settings.keys!r}")
-    for name in ("key_good", "key_bad"):  # none that types a character or that the line editor needs
+    for name in ("key_good", "key_bad"):  # no keys that type a character or that the line editor needs
         if not _FREE_KEY.fullmatch(key := getattr(settings, name)):
             raise UsageError(f"{name} must be f1 to f24, alt- and a key, or none, not {key!r}")
     if settings.key_good == settings.key_bad != "none":
-        raise UsageError(f"key_good and key_bad must be two keys, not both {settings.key_good}")
-    if settings.titles not in {"first-message", "model"}:
-        raise UsageError(f"titles must be first-message or model, not {settings.titles!r}")
-    if settings.state_cache_mb < 0:
-        raise UsageError(f"state_cache_mb must be 0 or more, not {settings.state_cache_mb}")
-    if settings.picture_tokens is not None and not 1 <= settings.picture_tokens <= _MOST_PICTURE_TOKENS:
-        raise UsageError(
-            f"picture_tokens must be from 1 to {_MOST_PICTURE_TOKENS}, not {settings.picture_tokens}"
-        )
-    if settings.threads is not None and not 1 <= settings.threads <= _MOST_THREADS:
-        raise UsageError(f"threads must be from 1 to {_MOST_THREADS}, not {settings.threads}")
+        raise UsageError(f"key_good and key_bad must be different keys, not both {settings.key_good}")
 
 
 def setting_help() -> dict[str, str]:
-    """Name -> one line of help, for ``config init`` and the documentation."""
+    """Name and one line of help of each setting, for ``config init`` and the documentation."""
     return {f.name: f.metadata["help"] for f in fields(Settings) if "help" in f.metadata}

@@ -14,8 +14,7 @@ from typing import Any
 
 import typer
 
-from chatcli.cli.lazy import LazyGroup
-from chatcli.cli.main import app
+from chatcli.cli.main import LazyCommands, app
 from chatcli.errors import ChatcliError, ExitCode
 from chatcli.sampling import SamplingParams
 from chatcli.settings import Settings, setting_help
@@ -33,8 +32,8 @@ def command_reference() -> str:
 
 def subcommands(command: Any) -> dict[str, Any]:
     """The commands of a group by name, imported; {} for a command that is no group."""
-    if isinstance(command, LazyGroup):
-        return {name: command.load(name) for name in command.sources}
+    if isinstance(command, LazyCommands):
+        return {name: command.load(name) for name in command.commands}
     return dict(getattr(command, "commands", {}))
 
 

@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "chatcli"
 FLOORS = (
     ("errors",),
     ("words", "sampling"),
-    ("settings",),
     ("files",),
+    ("settings",),
     ("chat",),
     ("engine", "feedback"),
     ("storage",),
@@ -32,6 +32,9 @@ ALLOWED = {
 DOORS = {
     "llama_cpp": ("engine/llama/native.py",),
     "huggingface_hub": ("library/hub/", "datasets/upload.py"),
+    "hf_xet": ("library/hub/",),
+    "httpx2": ("library/hub/", "engine/remote/"),
+    "filelock": ("library/stores/", "files/"),
     "rich": ("terminal/", "cli/"),
     "markdown_it": ("terminal/",),
     "prompt_toolkit": ("terminal/",),
@@ -43,7 +46,10 @@ DOORS = {
     "trl": ("training/",),
     "peft": ("training/",),
 }
-HEAVY = {"llama_cpp", "huggingface_hub", "prompt_toolkit", "torch", "transformers", "numpy", "jinja2", "PIL"}
+HEAVY = {
+    *("llama_cpp", "huggingface_hub", "hf_xet", "httpx2", "prompt_toolkit", "jinja2", "PIL"),
+    *("torch", "transformers", "numpy"),
+}
 # Modules that subclass what a heavy library offers; they are themselves imported only when needed.
 LATE = {"engine/llama/template_sandbox.py": "chatcli.engine.llama.template_sandbox"}
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -56,6 +62,7 @@ def _imports(path: Path) -> Iterator[tuple[str, bool]]:
         inner
         for node in ast.walk(tree)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
         for inner in ast.walk(node)
     }
     for node in ast.walk(tree):

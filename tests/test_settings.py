@@ -54,7 +54,7 @@ def test_what_was_set_goes_over_the_models_own_parameters() -> None:
         ("gpu_layers = '99999999999'", "auto, all or a number"),
         ("gpu_layers = '٣'", "auto, all or a number"),
         ("ctx_size = '4k'", "a whole number or auto"),
-        ("state_cache_mb = -1", "0 or more"),
+        ("state_cache_mb = -1", "from 0 to"),
         ("model = [1]", "model must be text"),
     ],
 )
@@ -124,11 +124,11 @@ def test_a_persona_yields_to_flags_only(tmp_path: Path) -> None:
         ),
         ("[personas.x]\nlog = false", "there is no setting 'log'"),
         ('[personas.x]\ntop_k = "many"', r"top_k must be a whole number, not 'many' \(from \[personas.x\]\)"),
-        ('keys = "nano"', "keys must be emacs or vi"),
+        ('keys = "nano"', "keys must be one of emacs, vi"),
         ('key_good = "g"', "key_good must be f1 to f24, alt- and a key, or none"),
         ('key_bad = "c-b"', "key_bad must be f1 to f24, alt- and a key, or none"),
         ('key_bad = "alt-["', "key_bad must be f1 to f24, alt- and a key, or none"),
-        ('key_good = "f3"', "key_good and key_bad must be two keys, not both f3"),
+        ('key_good = "f3"', "key_good and key_bad must be different keys, not both f3"),
     ],
 )
 def test_a_persona_that_makes_no_sense_is_named(tmp_path: Path, config: str, words: str) -> None:

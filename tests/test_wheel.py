@@ -56,7 +56,7 @@ def test_the_wheel_chats_outside_the_checkout(built: Path, tmp_path: Path) -> No
     python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
     variables = {"CHATCLI_HOME": str(tmp_path / "home"), "PATH": os.environ["PATH"]}
     where = subprocess.run(
-        [python, "-c", "import chatcli.library.bundled as b; print(b.bundled_model())"],
+        [python, "-c", "import chatcli.library.catalog as b; print(b.bundled_model())"],
         capture_output=True,
         text=True,
         cwd=tmp_path,

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chatcli.engine.base import Cancellation, Engine, Progress
+from chatcli.session.answering import SessionOptions
 from chatcli.session.engine_slot import EngineSlot, Open
-from chatcli.session.judging import Judge
-from chatcli.session.options import SessionOptions, Store
+from chatcli.session.judging import AnswerJudging
+from chatcli.session.saved_conversation import ConversationStore
 from chatcli.session.session import Session
 from chatcli.settings import Paths, Settings
 
@@ -86,7 +87,7 @@ class SessionBuilder:
                 session.options = options
         return session
 
-    def store(self, settings: Settings) -> Store:
+    def store(self, settings: Settings) -> ConversationStore:
         """Return the store of conversations; it only reads if nothing shall be kept."""
         from chatcli.storage.index.index import TranscriptIndex
         from chatcli.storage.transcripts.store import NoTranscripts, TranscriptStore
@@ -98,15 +99,15 @@ class SessionBuilder:
         store.recover()
         return store
 
-    def judge(self, settings: Settings) -> Judge:
+    def judge(self, settings: Settings) -> AnswerJudging:
         """Return the judge that records what the user says of answers; it keeps nothing without a log."""
         from chatcli.storage.feedback.guideline import GuidelineFile
         from chatcli.storage.feedback.log import FeedbackLog
 
         if not settings.log:
-            return Judge(None)
+            return AnswerJudging(None)
         guideline = GuidelineFile(self.paths.guideline, self.paths.former_guidelines)
-        return Judge(FeedbackLog(self.paths.feedback_log), guideline.version)
+        return AnswerJudging(FeedbackLog(self.paths.feedback_log), guideline.version)
 
     def _state_cache(self, settings: Settings) -> "StateCache | None":
         """Return the cache of KV states, or None if nothing shall be kept.

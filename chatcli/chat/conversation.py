@@ -1,7 +1,7 @@
-"""The message tree: every answer, edit and regeneration is kept; the head says where the chat is now.
+"""A conversation: a tree of messages whose head says where the chat is now.
 
-Nothing is ever removed from a tree, so undoing or regenerating loses nothing. Values only: storage
-writes them down, ``transcript`` gives them their form. All walks are loops, linear in what they visit.
+Nothing is ever removed, so regenerating, editing and undoing lose nothing. Pure values: storage writes them
+to disk and ``transcript`` gives them their text form. Every walk is a loop, linear in what it visits.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,13 +19,12 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One message in its place.
+    """A message and its place in the tree.
 
     Attributes:
-        id: its number within the conversation, from 1.
-        parent: the message it follows; None: it begins a conversation.
-        message: what was said.
-        extra: attributes of its element that this program does not know; written back as they came.
+        id: number within the conversation, from 1.
+        parent: id of the message it follows, or None if it begins a conversation.
+        extra: attributes of its element that this program does not know; kept and written back.
     """
 
     id: int
@@ -39,15 +38,11 @@ class Conversation:
     """A tree of messages with a head. Change it through its methods only.
 
     Attributes:
-        id: the name storage knows it by.
-        started: when it began; timezone-aware.
-        title: what lists show; may be empty.
-        assistant: the assistant's name, which is also its tag in a transcript.
+        started: when it began, with a time zone (ValueError without one).
+        title: shown in lists; may be empty.
+        assistant: name of the assistant, which is also its tag in a transcript.
         extra: attributes of the session element that this program does not know.
-        head: id of the message the next one follows; None: before the first.
-
-    Raises:
-        ValueError: ``started`` has no time zone.
+        head: id of the message that the next one follows, or None before the first.
     """
 
     id: str = ""
@@ -74,20 +69,16 @@ class Conversation:
 
     @property
     def nodes(self) -> Iterator[Node]:
-        """All messages in the order they came; a parent comes before its children."""
+        """All messages, oldest first; a parent comes before its children."""
         return iter(self._nodes.values())
 
     @property
     def next_id(self) -> int:
-        """The id that ``append`` will give."""
+        """The id that ``append`` gives to the next message."""
         return self._last_id + 1
 
     def node(self, node_id: int) -> Node:
-        """The message with this id.
-
-        Raises:
-            UsageError: there is none.
-        """
+        """The message with this id; raises UsageError if there is none."""
         try:
             return self._nodes[node_id]
         except KeyError:
@@ -99,16 +90,12 @@ class Conversation:
         parent: int | EllipsisType | None = ...,
         extra: Mapping[str, str] | None = None,
     ) -> Node:
-        """Add a message and make it the head.
+        """Add a message and make it the head; UsageError if the parent does not exist.
 
         Args:
-            message: what was said.
-            parent: what it follows. Left out: the head. None: nothing, it begins the conversation anew.
-                To edit or regenerate a message, give that message's own parent: the two become siblings.
-            extra: further attributes to keep with it (the time it was sent, say).
-
-        Raises:
-            UsageError: the parent does not exist.
+            parent: id of the message it follows; by default the head. None begins the conversation anew.
+                An edited or regenerated message has the parent of the original: the two are siblings.
+            extra: more attributes to keep with it, such as the time it was sent.
         """
         above = self.head if isinstance(parent, EllipsisType) else parent
         node = Node(self.next_id, above, message, dict(extra or {}))
@@ -116,11 +103,7 @@ class Conversation:
         return node
 
     def add(self, node: Node) -> None:
-        """Add a message that already has an id, as readers do, and make it the head.
-
-        Raises:
-            UsageError: the id is taken or below 1, or the parent does not exist.
-        """
+        """Add a message that has an id, and make it the head; UsageError if its id or parent is invalid."""
         if node.id < 1 or node.id in self._nodes:
             raise UsageError(f"message {node.id} is there twice" if node.id > 0 else "message ids begin at 1")
         if node.parent is not None:
@@ -131,7 +114,7 @@ class Conversation:
         self.head = node.id
 
     def path(self, node_id: int | EllipsisType | None = ...) -> list[Node]:
-        """The messages from the beginning to a message (left out: to the head), oldest first."""
+        """The messages from the beginning to a message (by default the head), oldest first."""
         at = self.head if isinstance(node_id, EllipsisType) else node_id
         found = []
         while at is not None:
@@ -142,13 +125,13 @@ class Conversation:
         return found
 
     def messages(self) -> list[Message]:
-        """What was said on the active path, oldest first."""
+        """The messages of the active path, oldest first."""
         return [node.message for node in self.path()]
 
     def prompt_messages(self, node_id: int | EllipsisType | None = ...) -> list[Message]:
-        """What a model is given at a message (left out: the head): the path, its last system prompt first.
+        """The messages a model is given at a message (by default the head): the last system prompt first.
 
-        A system prompt may be replaced while a chat goes on, but chat templates take one, at the beginning.
+        The system prompt may change during a chat, but chat templates take one, at the beginning.
         An empty one means none.
         """
         path = [node.message for node in self.path(node_id)]
@@ -160,31 +143,31 @@ class Conversation:
 
     @property
     def pictures(self) -> list[Picture]:
-        """Every picture of every message, each once."""
+        """Every picture of the conversation, each once."""
         return list(dict.fromkeys(p for node in self.nodes for p in node.message.pictures))
 
     def read_pictures_with(self, read: Callable[[Picture], bytes]) -> None:
-        """Say how the bytes of all pictures are got; raises what ``Picture.read`` may."""
+        """Set how the bytes of all pictures are read; ``read`` may raise what ``Picture.read`` may."""
         for node in self._nodes.values():
             if node.message.pictures:
-                bare = [replace(picture, read=None) for picture in node.message.pictures]  # lets the old go
+                bare = [replace(picture, read=None) for picture in node.message.pictures]  # frees the old one
                 readable = tuple(replace(picture, read=partial(read, picture)) for picture in bare)
                 self._nodes[node.id] = replace(node, message=replace(node.message, pictures=readable))
 
     def children(self, node_id: int | None) -> list[Node]:
-        """What follows a message (None: what begins the conversation), oldest first."""
+        """The messages that follow a message (None: that begin the conversation), oldest first."""
         if node_id is not None:
             self.node(node_id)
         return [self._nodes[child] for child in self._children.get(node_id, ())]
 
     def siblings(self, node_id: int) -> list[Node]:
-        """The alternatives at a message's place, itself among them, oldest first."""
+        """The alternatives to a message, itself included, oldest first."""
         return self.children(self.node(node_id).parent)
 
     def select(self, node_id: int) -> Node:
-        """Go to the branch a message is on: the head becomes the newest message below it (or itself).
+        """Go to the branch of a message: move the head to the newest message below it, and return that.
 
-        Returns the new head. A newest message is a leaf, because children are younger than parents.
+        The newest is a leaf, because children are younger than their parents.
         """
         self.node(node_id)
         newest, pending = node_id, [node_id]
@@ -196,17 +179,13 @@ class Conversation:
         return self._nodes[newest]
 
     def move_head(self, node_id: int | None) -> None:
-        """Make exactly this message the head; None: before the first."""
+        """Make exactly this message the head; None is before the first."""
         if node_id is not None:
             self.node(node_id)
         self.head = node_id
 
     def undo(self) -> Node:
-        """Move the head before the last message of the user's on the active path, and return that message.
-
-        Raises:
-            UsageError: there is no such message.
-        """
+        """Move the head before the user's last message and return that; UsageError if there is none."""
         at = self.head
         while at is not None:
             node = self._nodes[at]
@@ -219,7 +198,7 @@ class Conversation:
     def branch(
         self, new_id: str, started: datetime, node_id: int | EllipsisType | None = ...
     ) -> "Conversation":
-        """A new conversation that holds the path up to a message (left out: the head), numbered from 1."""
+        """Copy the path to a message (by default the head) into a new conversation, numbered from 1."""
         copy = Conversation(new_id, started, self.title, self.assistant, dict(self.extra))
         for node in self.path(node_id):
             copy.append(node.message, extra=node.extra)

@@ -1,4 +1,4 @@
-"""Messages and how an answer came to be: frozen values. Ids and files belong to conversation and storage."""
+"""Messages and how answers were generated: frozen values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from chatcli.sampling import SamplingParams
 
 
 class Role(StrEnum):
-    """Who speaks."""
+    """Who a message is from."""
 
     SYSTEM = "system"
     USER = "user"
@@ -19,24 +19,23 @@ class FinishReason(StrEnum):
     """Why an answer ended."""
 
     END = "end"  # the model ended its turn
-    STOP = "stop"  # a stop string of the user's
+    STOP = "stop"  # one of the user's stop strings
     LENGTH = "length"  # max_tokens, or the context is full
-    INTERRUPTED = "interrupted"  # the user stopped it; the part that came is kept
-    ERROR = "error"  # the engine failed; the part that came is kept
+    INTERRUPTED = "interrupted"  # the user stopped it; what had come is kept
+    ERROR = "error"  # the engine failed; what had come is kept
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """Which weights answered, precisely enough to load them again or to tell them apart.
+    """The model that answered, precisely enough to load it again or to tell two apart.
 
     Attributes:
         name: what the user calls it.
-        file: file name without folders (a path would leak who the user is).
-        sha256: of the whole file, hex; empty while not known.
-        architecture, quantization: as the GGUF header says (``llama``, ``Q8_0``).
-        template: sha256 of the chat template's text, hex; empty for the transcript format.
-        adapter: sha256 of a LoRA adapter; empty without one.
-        projector: sha256 of the file that lets it see pictures; empty where it cannot.
+        file: file name without folders, because a path could reveal who the user is.
+        sha256: of the whole file, hex; empty while unknown.
+        architecture, quantization: from the GGUF header (``llama``, ``Q8_0``).
+        template: sha256 of the chat template, hex; empty for the transcript format.
+        adapter, projector: sha256 of the LoRA adapter and of the projector; empty without one.
     """
 
     name: str
@@ -58,9 +57,9 @@ class Usage:
     Attributes:
         prompt_tokens: length of the whole prompt.
         cached_tokens: leading prompt tokens that were already in the KV cache.
-        decoded_tokens: prompt tokens that had to be decoded; cached + decoded = prompt, or less where the
-            answer was stopped while its prompt was read.
-        completion_tokens: tokens generated, the end-of-turn token included.
+        decoded_tokens: prompt tokens that were decoded; cached + decoded = prompt, or less if the answer
+            was stopped during the prompt.
+        completion_tokens: generated tokens, the end-of-turn token included.
     """
 
     prompt_tokens: int = 0
@@ -79,7 +78,7 @@ class Timings:
     """Wall times of one answer, in seconds.
 
     Attributes:
-        prompt: reading the prompt, until the first token could be sampled.
+        prompt: from the request until the first token could be sampled.
         first_token: from the request to the first token.
         generation: from the first token to the last.
     """
@@ -91,13 +90,12 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """How an answer came to be.
+    """How an answer was generated.
 
     Attributes:
-        parameters: the sampling parameters; ``seed`` is the one really used.
-        versions: of the programs that took part, by name.
-        thinking: whether the model was asked to reason, as ``Engine.generate`` was told; None: not said, its
-            template's default.
+        parameters: the sampling parameters, with the seed that was really used.
+        versions: versions of the programs that took part, by name.
+        thinking: whether the model was asked to reason; None if its template's default was used.
     """
 
     model: ModelRef
@@ -111,13 +109,12 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture in a message: which one it is, and how to get at it when a model shall see it.
+    """A picture in a message.
 
     Attributes:
-        sha256: of its file's bytes, hex.
-        name: of its file, without folders (a path would leak who the user is).
-        read: gives the bytes, or raises a ``ChatcliError``; None: nothing knows where they are. No part of
-            what the picture is, so it does not count when two are compared.
+        sha256: of the file's bytes, hex.
+        name: file name without folders, because a path could reveal who the user is.
+        read: returns the bytes or raises a ``ChatcliError``; None if they cannot be had. Not compared.
     """
 
     sha256: str
@@ -130,11 +127,10 @@ class Message:
     """One message.
 
     Attributes:
-        role: who speaks.
-        content: the words, exactly. Any Unicode string.
-        reasoning: the model's "thinking", kept apart from its answer; None: none.
-        generation: how an answer came to be; None for what a person wrote or a file lacks.
-        pictures: what the words are about; a model is shown them before the words.
+        content: the exact text; any Unicode string.
+        reasoning: the model's thinking, apart from its answer, or None.
+        generation: how an answer was generated; None for a person's message, or if unknown.
+        pictures: what the text is about; a model sees them before the text.
     """
 
     role: Role
@@ -150,10 +146,10 @@ def system(content: str) -> Message:
 
 
 def user(content: str, *pictures: Picture) -> Message:
-    """A message of the user's."""
+    """A message from the user."""
     return Message(Role.USER, content, pictures=pictures)
 
 
 def assistant(content: str, reasoning: str | None = None) -> Message:
-    """An answer without provenance."""
+    """An answer without a record of how it was generated."""
     return Message(Role.ASSISTANT, content, reasoning)

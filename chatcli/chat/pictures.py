@@ -1,7 +1,7 @@
-"""The pictures of a message: in words, and as attributes of its element (``picture.1="SHA256 NAME"``, ...).
+"""Pictures of a message as text and as attributes of its element (``picture.1="SHA256 NAME"``, ...).
 
-The bytes lie beside the transcript, where ``storage.pictures`` puts them. An attribute cannot be torn from
-the words it belongs to, which another element could be.
+The bytes are stored beside the transcript. Attributes, unlike a separate element, cannot be torn from the
+text they belong to.
 """
 
 import re
@@ -10,54 +10,54 @@ from typing import Protocol
 
 from chatcli.chat.message import Picture
 
-#: The most that is read of a picture's file.
+#: Largest picture file that is read, in bytes.
 MOST_BYTES = 64 * 2**20
 _KEY = "picture."
 _VALUE = re.compile(r"([0-9a-f]{64}) (.*)", re.DOTALL)
 
 
 class Named(Protocol):
-    """A picture, here or in a record."""
+    """A picture of a message or of a record."""
 
     @property
     def name(self) -> str:
-        """Of its file."""
+        """Its file name."""
         ...
 
 
 class WithPictures(Protocol):
-    """A message, here or in a record."""
+    """A message of a conversation or of a record."""
 
     @property
     def content(self) -> str:
-        """The words."""
+        """The text."""
         ...
 
     @property
     def pictures(self) -> Sequence[Named]:
-        """What they are about."""
+        """The pictures the text is about."""
         ...
 
 
 def caption(picture: Named) -> str:
-    """What stands for a picture where only words can stand."""
+    """The text shown in place of a picture."""
     return f"[picture: {picture.name}]"
 
 
 def in_words(message: WithPictures) -> str:
-    """A message where only words can stand: a line for each picture, then what was said."""
+    """A message as text: one line for each picture, then its content."""
     return "\n".join([*map(caption, message.pictures), *filter(None, [message.content])])
 
 
 def attributes(pictures: Iterable[Picture]) -> dict[str, str]:
-    """The attributes of a message's element."""
+    """The attributes that keep a message's pictures."""
     return {f"{_KEY}{n}": f"{p.sha256} {p.name}" for n, p in enumerate(pictures, start=1)}
 
 
 def taken_from(values: MutableMapping[str, str]) -> tuple[Picture, ...]:
-    """The pictures that a message's attributes name; theirs are taken out of ``values``.
+    """Remove the picture attributes from ``values`` and return the pictures they name.
 
-    Numbers begin at 1 and leave none out; what is not of the form stays where it is.
+    Numbers run from 1 without a gap; attributes of another form stay.
     """
     found: list[Picture] = []
     while match := _VALUE.fullmatch(values.get(f"{_KEY}{len(found) + 1}", "")):

@@ -1,12 +1,11 @@
-"""Which messages fit the model's context, and which are left out.
+"""Chooses the messages that fit the model's context.
 
-Whole exchanges leave, oldest first: half an exchange (an answer without its question) misleads a model, and
-many chat templates refuse it. System prompts and the last message always stay.
+Whole exchanges are left out, oldest first: an answer without its question misleads a model, and many chat
+templates refuse it. System prompts and the last message always stay.
 
-When something has to leave, enough leaves for the rest to fill at most three quarters of the budget, and
-that beginning is kept on later turns (``first_kept``) as long as it fits. The KV cache is reused by common
-prefix: if the beginning moved at every turn, the model would have to read everything again at every turn.
-This way it does so once in about a quarter of a context.
+When something has to go, enough goes for the rest to fill three quarters of the budget at most, and later
+turns keep that beginning (``first_kept``) while it fits. The KV cache is reused by common prefix: if the
+beginning moved at every turn, every turn would decode the whole prompt again.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,12 +21,12 @@ _ROOM = 1024
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A choice among the messages of a conversation.
+    """The messages of a conversation that fit.
 
     Attributes:
         kept, left_out: indices of the messages, ascending; together all of them.
-        first_kept: to be given to ``fit`` on the next turn. 0 when nothing is left out.
-        size: what ``measure`` says of the kept messages.
+        first_kept: pass it to ``fit`` on the next turn. 0 if nothing is left out.
+        size: tokens of the kept messages, as measured.
     """
 
     kept: tuple[int, ...]
@@ -37,23 +36,19 @@ class Window:
 
 
 def fit(
-    messages: Sequence[Message],
-    budget: int,
-    measure: Callable[[Sequence[Message]], int],
-    first_kept: int = 0,
+    messages: Sequence[Message], budget: int, measure: Callable[[Sequence[Message]], int], first_kept: int = 0
 ) -> Window:
-    """Choose the messages to send.
+    """Choose the messages to send to the model.
 
     Args:
-        messages: the active path, oldest first, with the message to be answered last.
-        budget: tokens the prompt may take.
-        measure: tokens of the prompt for some messages. More messages never take fewer tokens. It is called
-            once when nothing has to change, and O(log n) times otherwise.
-        first_kept: ``Window.first_kept`` of the turn before, for messages that only grew since; 0 starts
-            afresh, as after another model, branch or budget.
+        messages: the active path, oldest first; the last one is to be answered.
+        budget: most tokens the prompt may take.
+        measure: counts the tokens of a prompt; more messages never take fewer. Called once if nothing has
+            to change, else O(log n) times.
+        first_kept: ``Window.first_kept`` of the turn before; 0 after a change of model, branch or budget.
 
     Raises:
-        ContextOverflow: the system prompts and the last message alone are over the budget.
+        ContextOverflow: the system prompts and the last message alone exceed the budget.
     """
     system = [i for i, message in enumerate(messages) if message.role is Role.SYSTEM]
     starts = _exchanges(messages)
@@ -77,7 +72,7 @@ def fit(
             high, fits = middle, window
         else:
             low = middle + 1
-    if fits is None:  # the search ended on the newest exchange alone; it may still fit whole
+    if fits is None:  # the search ended at the newest exchange; its last message alone may still fit
         newest = len(messages) - 1
         fits = window if window.size <= budget or starts[-1] >= newest else at(newest)
     if fits.size > budget:
@@ -86,7 +81,7 @@ def fit(
 
 
 def _exchanges(messages: Sequence[Message]) -> list[int]:
-    """Where a window may begin: at the first message, and at each later one of the user's."""
+    """Where a window may begin: at the first message and at each later user message."""
     starts = [0]
     spoken = False
     for i, message in enumerate(messages):

@@ -10,14 +10,14 @@ import typer
 from typer.core import TyperGroup
 
 from chatcli.cli.invocation import Invocation, exit_on_signals
-from chatcli.cli.options import invoked
+from chatcli.cli.options import AsJson, invoked
 from chatcli.errors import ExitCode, UsageError
 from chatcli.settings import Settings
 
 if TYPE_CHECKING:
     from chatcli.session.arena.arena import Arena
     from chatcli.session.arena.contenders import Contender
-    from chatcli.terminal.ballot.arena import Outcome
+    from chatcli.terminal.ballot.arena import ArenaOutcome
 
 _DUELS = "duels"
 
@@ -90,7 +90,7 @@ def leaderboard(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a web page in one file.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the leaderboard: Bradley-Terry strengths with 95% intervals, wins by pair, position bias."""
     from chatcli.session.arena.board import board_of, board_record, comparisons
@@ -103,7 +103,7 @@ def leaderboard(
         raise UsageError(f"there is no run {run!r} in {log.path}")
     board = board_of(found)
     if html is not None:
-        from chatcli.files.durable import atomic_write
+        from chatcli.files.replace import atomic_write
         from chatcli.session.arena.page import board_page
 
         atomic_write(html, [board_page(board).encode()])
@@ -144,7 +144,7 @@ def _contenders(specs: Sequence[str], settings: Settings, invocation: Invocation
 
 def _hold(
     arena: "Arena", settings: Settings, invocation: Invocation, most: int | None, *, as_json: bool
-) -> "Outcome":
+) -> "ArenaOutcome":
     """Run the duels."""
     from chatcli.session.arena.answers import AnswerWriter, answers_file
     from chatcli.storage.feedback.log import FeedbackLog
@@ -167,7 +167,7 @@ def _hold(
 
 
 def _conclude(
-    arena: "Arena", outcome: "Outcome", settings: Settings, invocation: Invocation, *, as_json: bool
+    arena: "Arena", outcome: "ArenaOutcome", settings: Settings, invocation: Invocation, *, as_json: bool
 ) -> None:
     """Show the result: counts, the names of the contenders, the leaderboard of this run."""
     from chatcli.session.arena.board import board_of, board_record, comparisons

@@ -12,7 +12,7 @@ from chatcli.settings import Settings
 
 if TYPE_CHECKING:
     from chatcli.terminal.chat import Chat
-    from chatcli.terminal.loop import Lines
+    from chatcli.terminal.loop import InputLines
 
 
 def chat(invocation: Invocation, options: ChatOptions) -> None:
@@ -112,7 +112,9 @@ def _reads_lines(settings: Settings, invocation: Invocation) -> bool:
     return settings.plain or invocation.environ.get("TERM") == "dumb"
 
 
-def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Callable[[], str]) -> "Lines":
+def _prompt(
+    chat: "Chat", settings: Settings, invocation: Invocation, status: Callable[[], str]
+) -> "InputLines":
     """Return the line editor, or the reader of plain lines."""
     if _reads_lines(settings, invocation):
         from chatcli.terminal.prompt.plain import PlainPrompt
@@ -121,9 +123,9 @@ def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Ca
     from chatcli.session.titling import Titler
     from chatcli.terminal.commands.judging import judge_by_key
     from chatcli.terminal.prompt.completion import CommandCompleter
-    from chatcli.terminal.prompt.line_editor import Prompt
+    from chatcli.terminal.prompt.line_editor import LineEditor
 
-    return Prompt(
+    return LineEditor(
         invocation.paths.input_history if settings.log else None,
         status,
         completer=CommandCompleter(chat),
@@ -140,19 +142,18 @@ def _prompt(chat: "Chat", settings: Settings, invocation: Invocation, status: Ca
 
 def _hint(settings: Settings, invocation: Invocation) -> list[str]:
     """Return what to tell a user who has the bundled model only: how to get a better one."""
-    from chatcli.library.bundled import NAME
+    from chatcli.library.catalog import BUNDLED, entries
     from chatcli.library.names.finding import known_models
     from chatcli.library.stores import Places
 
     places = Places.of(invocation.environ, invocation.paths)
-    if settings.model != NAME or known_models(places) != [NAME]:
+    if settings.model != BUNDLED or known_models(places) != [BUNDLED]:
         return []
-    from chatcli.library.catalog import entries
     from chatcli.library.fit.recommend import measured, recommend
 
     fitting = recommend(measured(places, gpu=False), entries())  # asking llama.cpp takes too long here
     fetch = f"chatcli pull {fitting[0].entry.name} (others:" if fitting else "see"
     return [
-        f"{NAME} is the tiny model that comes with chatcli; it knows little.",
+        f"{BUNDLED} is the tiny model that comes with chatcli; it knows little.",
         f"A larger model for this machine: {fetch} chatcli models recommend{')' if fitting else ''}",
     ]

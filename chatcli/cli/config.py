@@ -5,12 +5,12 @@ import os
 import typing
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from chatcli.cli.invocation import Invocation
-from chatcli.cli.options import ModelOptions, takes_model_options
+from chatcli.cli.options import AsJson, ModelOptions, takes_model_options
 from chatcli.errors import UsageError
 from chatcli.sampling import SamplingParams
 from chatcli.settings import PERSONA_SETTINGS, Settings, setting_help
@@ -28,7 +28,7 @@ def path() -> None:
 @app.command("init")
 def init() -> None:
     """Write a config.toml that lists every setting with its default, commented out."""
-    from chatcli.files.durable import atomic_write
+    from chatcli.files.replace import atomic_write
 
     invocation = Invocation.from_process()
     file = invocation.paths.config_file
@@ -42,7 +42,7 @@ def init() -> None:
 @takes_model_options
 def show(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
     options: ModelOptions = ModelOptions(),  # noqa: B008  (frozen)
 ) -> None:
     """Print every setting, its source and its value."""

@@ -1,13 +1,13 @@
 """``chatcli doctor``: what this machine and the installed llama.cpp can do, and where files are."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from chatcli import __version__
 from chatcli.cli.invocation import Invocation
-from chatcli.cli.options import ModelOptions, takes_model_options
+from chatcli.cli.options import AsJson, ModelOptions, takes_model_options
 from chatcli.errors import ChatcliError
 from chatcli.settings import Paths, Settings
 from chatcli.words import binary_size
@@ -21,7 +21,7 @@ _PLACES = ("config_file", "transcripts", "feedback_log", "models", "input_histor
 @takes_model_options
 def doctor(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     options: ModelOptions = ModelOptions(),  # noqa: B008  (frozen)
 ) -> None:
     """Show what this machine can do, where files are, and whether the model runs."""

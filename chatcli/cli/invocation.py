@@ -4,15 +4,18 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, TextIO
+
+import typer
 
 from chatcli.chat.formats.json_text import json_text
 from chatcli.errors import StorageError, UsageError
 from chatcli.settings import Paths, Settings
 from chatcli.terminal.sanitize import sanitize
+from chatcli.words import listed
 
 if TYPE_CHECKING:
     from chatcli.app.sessions import SessionBuilder
@@ -110,6 +113,25 @@ class Invocation:
     def say(self, text: str) -> None:
         """Write a message of the program to stderr."""
         self.note(f"chatcli: {text}")
+
+    def confirm(self, names: Sequence[str], lines: Iterable[str]) -> bool:
+        """Show what would be removed and ask for permission, on stderr.
+
+        Args:
+            names: of what would be removed, for the error.
+            lines: describe it.
+
+        Raises:
+            UsageError: stdin is not a terminal.
+        """
+        if not self.stdin.isatty():
+            raise UsageError(f"not a terminal: pass --yes to remove {listed(names, most=5)}")
+        for line in lines:
+            self.note(line)
+        if typer.confirm(f"Remove {'it' if len(names) == 1 else f'these {len(names)}'} for good?", err=True):
+            return True
+        self.say("nothing was removed")
+        return False
 
     @staticmethod
     def _write_safely(stream: TextIO, text: str) -> None:

@@ -3,13 +3,14 @@
 import os
 import signal
 import sys
-from typing import Annotated, NoReturn
+from importlib import import_module
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from chatcli import __version__
 from chatcli.cli.invocation import Invocation
-from chatcli.cli.lazy import CommandSource, LazyGroup
 from chatcli.cli.options import ChatOptions, takes_model_options
 from chatcli.errors import ChatcliError, ExitCode
 from chatcli.terminal.sanitize import sanitize_line
@@ -17,55 +18,70 @@ from chatcli.terminal.sanitize import sanitize_line
 _LONGEST_NAME = 200  # characters of a file name in a message
 
 
-class Commands(LazyGroup):
-    """The commands of ``chatcli``, in alphabetical order."""
+# The commands by name: place of the function or the group, help.
+_COMMANDS = {
+    "arena": (
+        "chatcli.cli.arena:app",
+        "Compare models, adapters or settings in blind duels: arena FILE --contender A --contender B",
+    ),
+    "ask": ("chatcli.cli.ask:ask", "Answer one question and exit."),
+    "config": ("chatcli.cli.config:app", "Show the settings, or write a commented config.toml."),
+    "doctor": (
+        "chatcli.cli.doctor:doctor",
+        "Show what this machine can do, where files are, and whether the model runs.",
+    ),
+    "feedback": ("chatcli.cli.feedback.commands:app", "List, edit, count, export and import judgements."),
+    "models": (
+        "chatcli.cli.models.commands:app",
+        "List, show, recommend, download, check, name and remove models.",
+    ),
+    "pull": (
+        "chatcli.cli.pull:pull",
+        "Download models into the cache that huggingface_hub and llama.cpp share. "
+        "An interrupted download continues.",
+    ),
+    "rate": (
+        "chatcli.cli.rate:rate",
+        "Rate past answers with single keys, unrated answers first.\n\n"
+        'With --last, rate the last answer without questions: chatcli rate --last good "to the point".',
+    ),
+    "transcripts": (
+        "chatcli.cli.transcripts.commands:app",
+        "List, show, search, rename, remove, export and import conversations.",
+    ),
+}
 
-    sources = {  # noqa: RUF012  (a ClassVar in the base class)
-        "arena": CommandSource(
-            "chatcli.cli.arena",
-            "app",
-            "Compare models, adapters or settings in blind duels: arena FILE --contender A --contender B",
-        ),
-        "ask": CommandSource("chatcli.cli.ask", "ask", "Answer one question and exit."),
-        "config": CommandSource(
-            "chatcli.cli.config", "app", "Show the settings, or write a commented config.toml."
-        ),
-        "doctor": CommandSource(
-            "chatcli.cli.doctor",
-            "doctor",
-            "Show what this machine can do, where files are, and whether the model runs.",
-        ),
-        "feedback": CommandSource(
-            "chatcli.cli.feedback.commands", "app", "List, edit, count, export and import judgements."
-        ),
-        "models": CommandSource(
-            "chatcli.cli.models.commands",
-            "app",
-            "List, show, recommend, download, check, name and remove models.",
-        ),
-        "pull": CommandSource(
-            "chatcli.cli.pull",
-            "pull",
-            "Download models into the cache that huggingface_hub and llama.cpp share. "
-            "An interrupted download continues.",
-        ),
-        "rate": CommandSource(
-            "chatcli.cli.rate",
-            "rate",
-            "Rate past answers with single keys, unrated answers first.\n\n"
-            'With --last, rate the last answer without questions: chatcli rate --last good "to the point".',
-        ),
-        "transcripts": CommandSource(
-            "chatcli.cli.transcripts.commands",
-            "app",
-            "List, show, search, rename, remove, export and import conversations.",
-        ),
-    }
+
+class LazyCommands(TyperGroup):
+    """The commands of ``chatcli``. A module is imported when its command runs, so ``--help`` imports none."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        for name, (_place, help) in _COMMANDS.items():
+            self.commands[name] = TyperCommand(name, help=help)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command to run, and import it."""
+        if args[0] in _COMMANDS:
+            self.commands[args[0]] = self.load(args[0])
+        return super().resolve_command(ctx, args)
+
+    def load(self, name: str) -> Any:
+        """Import a command and return it."""
+        place, help = _COMMANDS[name]
+        module, _, attribute = place.partition(":")
+        target = getattr(import_module(module), attribute)
+        parent = typer.Typer()
+        if isinstance(target, typer.Typer):
+            parent.add_typer(target, name=name, help=help)
+        else:
+            parent.command(name, help=help)(target)
+        return typer.main.get_group(parent).commands[name]
 
 
 app = typer.Typer(
     name="chatcli",
-    cls=Commands,
+    cls=LazyCommands,
     no_args_is_help=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -15,6 +15,9 @@ from chatcli.settings import Paths, Settings, load_settings
 
 #: Names the conversation with the newest change, as ``TranscriptStore.resolve`` takes it.
 LAST = "last"
+#: Options that many commands have.
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 _chat = partial(typer.Option, rich_help_panel="Conversation")
 _model = partial(typer.Option, rich_help_panel="Model")
 _sampling = partial(typer.Option, rich_help_panel="Sampling")

@@ -1,85 +1,102 @@
-"""``chatcli pull``: fetch models from the hub."""
+"""``chatcli pull``: download models from the hub."""
 
 import contextlib
 import difflib
-from collections.abc import Iterator
-from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chatcli.cli.invocation import Invocation
-from chatcli.errors import InvalidModel, ModelNotFound, UsageError
+from chatcli.cli.models.context import ModelsContext
+from chatcli.cli.options import AsJson
+from chatcli.errors import InvalidModel, ModelError, ModelNotFound, UsageError
 from chatcli.library.checksums import Checksums
-from chatcli.library.names.finding import files_at, find_model, meaning
-from chatcli.library.names.hub_reference import Reference, is_model, parse_reference
+from chatcli.library.names.finding import Located, find_model, meaning
+from chatcli.library.names.hub_reference import Reference, parse_reference
+from chatcli.library.names.repo_files import is_model
 from chatcli.library.stores import Places
+from chatcli.library.stores.local_model import files_at
 
 if TYPE_CHECKING:
-    from chatcli.library.hub.place import Place
     from chatcli.library.hub.pull import Pulled
+    from chatcli.library.hub.settings import HubSettings
 
 _SHOWN = 120  # characters of a name in a message
 _ENDED = "complete, checksum verified"
 
 
 def pull(
+    context: typer.Context,
     names: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="NAME...",
-            help="A name of the catalogue, user/repo, user/repo:QUANT, user/repo/file.gguf or a link.",
+            help="A catalogue name, user/repo, user/repo:QUANT, user/repo/file.gguf or a link.",
         ),
     ] = None,
     models: Annotated[
         list[str] | None,
-        typer.Option("-m", "--model", "-hf", metavar="NAME", help="The same, spelled as elsewhere."),
+        typer.Option("-m", "--model", "-hf", metavar="NAME", help="Same as NAME, for users of llama.cpp."),
     ] = None,
     projector: Annotated[
-        bool, typer.Option("--projector/--no-projector", help="With a vision model, what lets it see.")
+        bool,
+        typer.Option("--projector/--no-projector", help="Also download the projector of a vision model."),
     ] = True,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Make no connection; say where the files are, if here.")
+        bool, typer.Option("--offline", help="Make no connection; print the paths of downloaded files.")
     ] = False,
     jobs: Annotated[
         int | None,
-        typer.Option("-j", "--jobs", metavar="N", min=1, max=16, help="Files fetched at the same time."),
+        typer.Option(
+            "-j", "--jobs", metavar="N", min=1, max=16, help="Number of downloads at the same time."
+        ),
     ] = None,
     retries: Annotated[
         int | None,
-        typer.Option("--retries", metavar="N", min=0, help="Failures in a row that are forgiven."),
+        typer.Option("--retries", metavar="N", min=0, help="Number of failures in a row before it gives up."),
     ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was fetched as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Fetch models into the cache that huggingface_hub and llama.cpp use; goes on where it was stopped."""
-    from chatcli.library.hub.place import Place
+    """Download models into the cache that huggingface_hub and llama.cpp share."""
+    from chatcli.library.hub.settings import HubSettings
 
-    invocation = Invocation.from_process()
-    place = Place.of(invocation.environ, offline=offline)
-    places = Places.of(invocation.environ, invocation.paths)
+    models_context = ModelsContext.of(context)
+    invocation = models_context.invocation
+    place = HubSettings.of(invocation.environ, offline=offline)
+    places = models_context.places
     wanted = [*(names or ()), *(models or ())]
     if not wanted:
-        raise UsageError("name what to fetch, such as user/repo; chatcli models recommend names what suits")
+        raise UsageError("name a model, such as user/repo; chatcli models recommend suggests some")
     references = list(dict.fromkeys(_meant(name, place.endpoint, places) for name in wanted))
     pulled = _fetched(invocation, place, places, references, projector, jobs, retries, quiet)
-    problems = {model.reference: problem for model in pulled if (problem := _problem(model))}
+    problems: dict[Reference, str] = {}
+    remarks: list[str] = []
+    for model in pulled:
+        try:
+            remarks += _tried(models_context, model, quiet=quiet)
+        except ModelError as error:
+            reason = error.problem if isinstance(error, InvalidModel) else str(error)
+            problems[model.reference] = _useless(model, reason)
     if as_json:
         invocation.write_json({"files": _records(pulled)})
     else:
         sound = [model for model in pulled if model.reference not in problems]
         for model in sound:
             invocation.write(f"{model.path}\n")
-        for line in _remarks(sound, offline=place.offline) if not quiet else ():
-            invocation.note(f"chatcli: {line}")
+        ready = [model for model in sound if is_model(model.path.name)]
+        if ready and not place.offline:
+            remarks.append(f"chat with it: chatcli -m {quote(_shortest(ready[0]))}")
+        for line in remarks if not quiet else ():
+            invocation.say(line)
     if problems:
         raise InvalidModel("; ".join(problems.values()))
 
 
 def _fetched(
     invocation: Invocation,
-    place: "Place",
+    place: "HubSettings",
     places: Places,
     references: list[Reference],
     projector: bool,
@@ -87,14 +104,14 @@ def _fetched(
     retries: int | None,
     quiet: bool,
 ) -> "list[Pulled]":
-    """Fetch them, show how it goes, and remember what was verified.
+    """Download the files, show the progress, and remember the verified checksums.
 
     Raises:
-        ChatcliError: as ``Puller.pull``.
+        ChatcliError: see ``Puller.pull``.
     """
-    from chatcli.library.hub.pull import CONNECTIONS, Puller  # HTTP and TLS: a tenth of every start
-    from chatcli.library.hub.refusal import NoRepository
-    from chatcli.library.hub.retrying import RETRIES, Patience
+    from chatcli.library.hub.errors import NoRepository
+    from chatcli.library.hub.pull import CONNECTIONS, Puller  # slow to import
+    from chatcli.library.hub.retry import RETRIES, Patience
     from chatcli.terminal.progress import progress_view
 
     view = progress_view(
@@ -110,55 +127,46 @@ def _fetched(
             pulled = puller.pull(references)
     except KeyboardInterrupt:
         with contextlib.suppress(BrokenPipeError):
-            invocation.note("chatcli: stopped; the same command goes on where it was")
+            invocation.say("stopped; run the same command to continue")
         raise
     except NoRepository as error:
         raise ModelNotFound(f"{error}{_instead(error.name, places)}") from None
     for file in (file for model in pulled for file in model.files if file.sha256):
         for path in {file.blob.resolve(), file.path.resolve()}:
-            checksums.remember(path, file.sha256)  # or the next pull and the first chat would read it again
+            checksums.remember(
+                path, file.sha256
+            )  # saves the next pull and the first chat from reading it again
     return pulled
 
 
-def _problem(model: "Pulled") -> str:
-    """Why a file that came cannot be used, though it is as the hub has it; '' if it can."""
-    from chatcli.engine.gguf import check, read_header
+def _tried(models: ModelsContext, model: "Pulled", *, quiet: bool) -> list[str]:
+    """Try a downloaded model; returns remarks about its projector.
 
-    try:
-        header = read_header(model.path)
-        if is_model(model.path.name):
-            check(header)
-    except InvalidModel as error:
-        return (
-            f"{model.reference} came as the hub has it, and cannot be used: {error.problem}; "
-            f"name another file of it; chatcli models rm {quote(str(model.reference))} removes this one"
-        )
-    return ""
-
-
-def _remarks(pulled: "list[Pulled]", *, offline: bool) -> Iterator[str]:
-    """What came with the models, and what to do with them."""
-    for model in pulled:
-        if model.projector is not None:
-            yield from _eyes(model, model.projector)
-    ready = [model for model in pulled if is_model(model.path.name)]
-    if ready and not offline:
-        yield f"chat with it: chatcli -m {quote(_shortest(ready[0]))}"
-
-
-def _eyes(model: "Pulled", projector: Path) -> Iterator[str]:
-    """What a projector is good for."""
+    Raises:
+        ModelError: it cannot be used, though the download is complete.
+    """
     from chatcli.engine.gguf import read_header
-    from chatcli.library.projector_lookup import sane_projector
 
-    reasons: list[str] = []
-    if sane_projector(projector, read_header(model.path), reasons.append) is not None:
-        yield f"with {projector.name}, which lets {model.reference} see pictures"
-    yield from (f"{model.reference} cannot see pictures: {reason}" for reason in reasons)
+    if not is_model(model.path.name):
+        read_header(model.path)
+        return []
+    name, projector = str(model.reference), model.projector
+    files = tuple(file.path for file in model.files if file.path != projector)
+    reasons = models.try_model(Located(name, files, projector=projector), models.settings, quiet=quiet)
+    if reasons or projector is None:
+        return [f"{name} cannot see pictures: {reason}" for reason in reasons]
+    return [f"downloaded {projector.name}, with which {name} sees pictures"]
+
+
+def _useless(model: "Pulled", reason: str) -> str:
+    return (
+        f"{model.reference} is complete and cannot be used: {reason}; name another file of the "
+        f"repository; chatcli models rm {quote(str(model.reference))} removes this one"
+    )
 
 
 def _instead(name: str, places: Places) -> str:
-    """The repository that may have been meant: one that is on this disk, or in the catalogue."""
+    """Return a hint at a repository with a similar name, on this disk or in the catalogue, or ''."""
     from chatcli.library.catalog import entries
     from chatcli.library.stores import local_models
 
@@ -170,10 +178,10 @@ def _instead(name: str, places: Places) -> str:
 
 
 def _meant(name: str, endpoint: str, places: Places) -> Reference:
-    """What a name or an alias means: an entry of the catalogue, else something on the hub.
+    """Return the reference that a name or an alias means: of the catalogue, or of the hub.
 
     Raises:
-        UsageError: it is neither; says whether it is something on this machine.
+        UsageError: the name is neither; the message says if it is a local model.
     """
     from chatcli.library.catalog import entries, find
 
@@ -181,14 +189,18 @@ def _meant(name: str, endpoint: str, places: Places) -> Reference:
     entry = find(wanted)
     if entry is not None:
         return parse_reference(entry.reference)
-    if wanted.startswith(f"{endpoint}/"):  # a page of the mirror
+    if wanted.startswith(f"{endpoint}/"):  # a link of a mirror
         return parse_reference(f"hf.co{wanted.removeprefix(endpoint)}")
     if "/" in wanted and files_at(wanted) is None:
         return parse_reference(wanted)
     if _is_here(wanted, places):
-        raise UsageError(f"{name} is on this machine already, and not from the hub: chatcli -m {quote(name)}")
+        raise UsageError(f"{name} is a local model; to chat with it: chatcli -m {quote(name)}")
     near = difflib.get_close_matches(wanted.lower(), [entry.name for entry in entries()], n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "chatcli models recommend --all lists it,"
+    hint = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else "chatcli models recommend --all lists the catalogue,"
+    )
     raise UsageError(f"{name[:_SHOWN]!r} is not in the catalogue; {hint} or name user/repo on the hub")
 
 
@@ -201,7 +213,7 @@ def _is_here(name: str, places: Places) -> bool:
 
 
 def _shortest(model: "Pulled") -> str:
-    """What to call it: the catalogue's name where it has one."""
+    """Return the shortest name of a model: that of the catalogue, or its reference."""
     from chatcli.library.catalog import find_repo
 
     entry = find_repo(model.reference.repo, model.path.name) if model.reference.revision is None else None

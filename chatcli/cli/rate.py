@@ -1,22 +1,21 @@
 """``chatcli rate``: rate past answers one by one with single keys, or the last answer from a script."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chatcli.cli.invocation import Invocation, exit_on_signals
-from chatcli.cli.options import LAST, invoked
+from chatcli.cli.invocation import exit_on_signals
+from chatcli.cli.options import LAST
+from chatcli.cli.transcripts.context import TranscriptsContext
 from chatcli.errors import ChatcliError, UsageError
-from chatcli.settings import Settings
 from chatcli.words import counted, excerpt
 
 if TYPE_CHECKING:
     from chatcli.chat.conversation import Conversation, Node
     from chatcli.storage.feedback.log import FeedbackLog
-    from chatcli.storage.transcripts.store import TranscriptStore
-    from chatcli.terminal.ballot.rating import Item
+    from chatcli.terminal.ballot.rating import RatedAnswer
 
 
 def rate(
@@ -33,35 +32,35 @@ def rate(
     ] = False,
 ) -> None:
     """Rate past answers, or with ``--last`` the last answer."""
-    invocation, settings = invoked(context)
-    if not settings.log:
+    archive = TranscriptsContext.of(context)
+    invocation = archive.invocation
+    if not archive.settings.log:
         raise UsageError("ratings are not kept with --no-log or log = false; run rate without it")
     given = list(words or [])
     if last:
         if not given:
             raise UsageError("--last needs a rating: good, bad or 1 to 10, and reasons if you like")
-        _rate_last(given[0], " ".join(given[1:]), settings, invocation)
+        _rate_last(archive, given[0], " ".join(given[1:]))
         return
     if len(given) > 1:
         raise UsageError("rate takes one conversation; to give a rating, add --last")
     if not invocation.interactive:
         raise UsageError("rating needs a terminal; in a script: chatcli rate --last good|bad|1-10 [REASON]")
-    _rate_one_by_one(given, settings, invocation)
+    _rate_one_by_one(archive, given)
 
 
-def _rate_last(word: str, reason: str, settings: Settings, invocation: Invocation) -> None:
+def _rate_last(archive: TranscriptsContext, word: str, reason: str) -> None:
     """Rate the newest answer, and name it on stderr."""
     from chatcli.chat.message import Role
-    from chatcli.session.verdict_words import read_verdict
+    from chatcli.session.judgement_words import rating_words, read_judgement
     from chatcli.terminal.ballot.rating import question_of
-    from chatcli.terminal.verdicts import verdict_of
 
-    verdict = read_verdict(word, reason)
-    conversation = _store(invocation).read(LAST, repair=True).conversation
+    verdict = read_judgement(word, reason)
+    conversation = archive.store.read(LAST, repair=True).conversation
     node = next((n for n in reversed(conversation.path()) if n.message.role is Role.ASSISTANT), None)
     if node is None:
         raise UsageError(f"there is no answer in the last conversation, {conversation.id}")
-    with closing(invocation.sessions.judge(settings)) as judge:
+    with closing(archive.invocation.sessions.judge(archive.settings)) as judge:
         said = verdict.after(judge.rating(conversation, node.id))
         rating = judge.rate(
             conversation,
@@ -74,21 +73,18 @@ def _rate_last(word: str, reason: str, settings: Settings, invocation: Invocatio
         )
     question = excerpt(question_of(conversation, node))
     hint = f" (kept as a comment; did you mean {verdict.hint}?)" if verdict.hint else ""
-    invocation.say(f"{verdict_of(rating)}: the answer to {question!r} in {conversation.id}{hint}")
+    archive.invocation.say(f"{rating_words(rating)}: the answer to {question!r} in {conversation.id}{hint}")
 
 
-def _rate_one_by_one(given: Sequence[str], settings: Settings, invocation: Invocation) -> None:
+def _rate_one_by_one(archive: TranscriptsContext, given: list[str]) -> None:
     from chatcli.storage.feedback.log import FeedbackLog
-    from chatcli.storage.index.index import TranscriptIndex
     from chatcli.terminal.ballot.rating import RatingSession
 
-    paths = invocation.paths
-    store = _store(invocation)
-    index = TranscriptIndex(paths.transcripts, paths.index)
-    names = [store.resolve(given[0])] if given else [summary.name for summary in index.newest(None)]
-    screen = invocation.screen(settings)
-    items = _items(store, names, _rated(FeedbackLog(paths.feedback_log)), invocation)
-    with exit_on_signals(), closing(invocation.sessions.judge(settings)) as judge:
+    invocation = archive.invocation
+    names = archive.names(given) if given else [summary.name for summary in archive.index.newest(None)]
+    screen = invocation.screen(archive.settings)
+    items = _items(archive, names, _rated(FeedbackLog(invocation.paths.feedback_log)))
+    with exit_on_signals(), closing(invocation.sessions.judge(archive.settings)) as judge:
         session = RatingSession(items, judge, screen)
         session.hold()
     if not session.seen:
@@ -98,24 +94,24 @@ def _rate_one_by_one(given: Sequence[str], settings: Settings, invocation: Invoc
 
 
 def _items(
-    store: "TranscriptStore", names: Sequence[str], rated: set[tuple[str, int | str]], invocation: Invocation
-) -> "Iterator[Item]":
+    archive: TranscriptsContext, names: list[str], rated: set[tuple[str, int | str]]
+) -> "Iterator[RatedAnswer]":
     """Yield all answers, unrated answers first; each conversation is read when its turn comes."""
-    from chatcli.terminal.ballot.rating import Item
+    from chatcli.terminal.ballot.rating import RatedAnswer
 
     for wanted in (False, True):
         for name in names:
             if wanted and not any(transcript == name for transcript, _ in rated):
                 continue
             try:
-                conversation = store.read(name, repair=True).conversation
+                conversation = archive.store.read(name, repair=True).conversation
             except ChatcliError as error:
                 if not wanted:
-                    invocation.say(f"{error}; skipped")
+                    archive.invocation.say(f"{error}; skipped")
                 continue
             for node in _answers(conversation):
                 if ((name, node.id) in rated) == wanted:
-                    yield Item(conversation, node)
+                    yield RatedAnswer(conversation, node)
 
 
 def _answers(conversation: "Conversation") -> "Iterator[Node]":
@@ -139,11 +135,3 @@ def _rated(log: "FeedbackLog") -> set[tuple[str, int | str]]:
         if isinstance(record, Rating) and record.target is not None:
             found.add((record.target.transcript, record.target.messages[0]))
     return found
-
-
-def _store(invocation: Invocation) -> "TranscriptStore":
-    from chatcli.storage.index.index import TranscriptIndex
-    from chatcli.storage.transcripts.store import TranscriptStore
-
-    paths = invocation.paths
-    return TranscriptStore(paths.transcripts, TranscriptIndex(paths.transcripts, paths.index).titled)

@@ -1,12 +1,11 @@
 """Datasets on disk: data files, a card and a manifest in one folder. Each file appears whole or not at all.
 
-The manifest is written last, so where there is one, everything it names is there.
+The manifest is written last: if it exists, everything that it names exists.
 """
 
 import hashlib
 import os
-import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -14,32 +13,26 @@ import msgspec
 
 from chatcli.datasets.card import DataFileFacts
 from chatcli.errors import ChatcliError, DataError, UsageError
-from chatcli.files.durable import (
-    FILE_MODE,
-    atomic_write,
-    make_private_folder,
-    remove_file,
-    storage_error,
-    sync_folder,
-)
+from chatcli.files.disk import read_regular, remove_file
+from chatcli.files.replace import atomic_write
 
 MANIFEST, CARD = "manifest.json", "README.md"
-_BATCH = 2**18  # bytes of text that are written at once
-_ROWS = 1024  # of a table, likewise
+_BATCH = 2**18  # bytes of text in one write
+_ROWS = 1024  # rows of a table in one write
 
 
 class Sink(Protocol):
-    """Takes rows, writes them to a stream, and ends what it began."""
+    """Writes rows to a stream."""
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Take a row."""
 
     def close(self) -> None:
-        """Write what is left; the stream stays open."""
+        """Write the rest; the stream stays open."""
 
 
-class Lines:
-    """A JSON text a line."""
+class LinesFile:
+    """JSON lines."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -54,13 +47,13 @@ class Lines:
             self.close()
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the rest."""
         self._stream.write(self._waiting)
         self._waiting = bytearray()
 
 
-class Array:
-    """One JSON array, a row a line."""
+class ArrayFile:
+    """One JSON array, one row per line."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -76,12 +69,11 @@ class Array:
         self._stream.write(b"[]\n" if self._before == b"[\n" else b"\n]\n")
 
 
-class Parquet:
+class ParquetFile:
     """A Parquet file.
 
     Args:
-        stream: where to.
-        example: a row with all columns; the types are those of its values.
+        example: a row with all columns; its values give the types.
 
     Raises:
         UsageError: pyarrow is not installed.
@@ -107,7 +99,7 @@ class Parquet:
             self._flush()
 
     def close(self) -> None:
-        """Write what is left, and the table's end."""
+        """Write the rest and the end of the table."""
         if self._rows:
             self._flush()
         self._writer.close()
@@ -118,88 +110,55 @@ class Parquet:
 
 
 class DataFile:
-    """A data file that is being written, under another name.
+    """A data file that is being written.
 
     Args:
-        path: where it will be.
-        split: what its rows are for.
+        path: the file to write; it is closed by ``finish``.
+        split: the split of its rows.
         kind: makes a sink for a stream.
     """
 
-    def __init__(self, path: Path, split: str, kind: Any) -> None:
-        self._path = path
+    def __init__(self, path: Path, split: str, kind: Callable[[BinaryIO], Sink]) -> None:
         self._split = split
         self._rows = 0
-        self._temporary = path.parent / f".{path.name[:100]}.{secrets.token_hex(6)}.tmp"
-        try:
-            make_private_folder(path.parent)
-            descriptor = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE)
-            self._stream = os.fdopen(descriptor, "w+b")
-        except OSError as error:
-            raise storage_error("write", path, error) from error
-        try:
-            self._sink: Sink = kind(self._stream)
-        except BaseException:
-            self.discard()
-            raise
+        self.stream = path.open("w+b")
+        self._sink = kind(self.stream)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Take a row.
-
-        Raises:
-            StorageError: it cannot be written.
-        """
-        try:
-            self._sink.add(row)
-        except OSError as error:
-            raise storage_error("write", self._path, error) from error
+        """Take a row."""
+        self._sink.add(row)
         self._rows += 1
 
-    def finish(self) -> DataFileFacts:
-        """Wait for the disk, and put the file in its place.
-
-        Raises:
-            StorageError: it cannot be written.
-        """
-        try:
+    def finish(self, name: str) -> DataFileFacts:
+        """Write the rest, wait for the disk, and close the file, which will have this name."""
+        with self.stream as stream:
             self._sink.close()
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
-            self._stream.seek(0)
-            digest = hashlib.file_digest(self._stream, "sha256").hexdigest()
-            size = self._stream.tell()
-            self._stream.close()
-            self._temporary.replace(self._path)
-            sync_folder(self._path.parent)
-        except OSError as error:
-            raise storage_error("write", self._path, error) from error
-        return DataFileFacts(self._path.name, self._split, self._rows, size, digest)
-
-    def discard(self) -> None:
-        """Remove what was written."""
-        self._stream.close()
-        self._temporary.unlink(missing_ok=True)
+            stream.flush()
+            os.fsync(stream.fileno())
+            stream.seek(0)
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            return DataFileFacts(name, self._split, self._rows, stream.tell(), digest)
 
 
 def check_room(folder: Path, *, force: bool) -> None:
-    """Refuse to write a dataset where something else is.
+    """Refuse to write a dataset over anything else.
 
     Raises:
-        UsageError: something is there, and it is not to be replaced, or no dataset of ours.
+        UsageError: the folder is not empty, and ``force`` is not set or it holds no dataset of ours.
     """
     if not os.path.lexists(folder):
         return
     if not folder.is_dir():
-        raise UsageError(f"{folder} is a file; give --out another name")
+        raise UsageError(f"{folder} is a file; choose another --out")
     if not any(folder.iterdir()):
         return
     if not force:
-        raise UsageError(f"{folder} is there already; choose another --out or give --force")
+        raise UsageError(f"{folder} already exists; choose another --out or pass --force")
     _named_in(folder / MANIFEST)
 
 
 def clear_dataset(folder: Path) -> None:
-    """Remove the files that the manifest in a folder names, the manifest first, and no others.
+    """Remove the files that the manifest of a folder names, the manifest first, and no others.
 
     Raises:
         StorageError: a file cannot be removed.
@@ -214,10 +173,10 @@ def clear_dataset(folder: Path) -> None:
 
 
 def finish_dataset(folder: Path, manifest: Mapping[str, Any], others: Mapping[str, bytes]) -> None:
-    """Write what belongs to data files that are complete; the manifest last.
+    """Write the files that accompany the data; the manifest last.
 
     Args:
-        manifest: what it says.
+        manifest: contents of the manifest.
         others: further files by name.
 
     Raises:
@@ -230,14 +189,14 @@ def finish_dataset(folder: Path, manifest: Mapping[str, Any], others: Mapping[st
 
 
 def _named_in(manifest: Path) -> list[str]:
-    """The files that a manifest names, none of them outside its folder."""
+    """The files that a manifest names; none is outside its folder."""
     try:
-        told = msgspec.json.decode(manifest.read_bytes())
+        told = msgspec.json.decode(read_regular(manifest))
         names = [str(file["name"]) for file in told["files"]] + [str(name) for name in told["other_files"]]
     except FileNotFoundError:
         raise UsageError(
-            f"{manifest.parent} holds no dataset that was exported by chatcli, so --force does not replace it"
+            f"{manifest.parent} holds no dataset of chatcli, so --force does not replace it"
         ) from None
     except (OSError, ValueError, TypeError, KeyError, ChatcliError) as error:
-        raise DataError(f"{manifest} is no manifest of a dataset: {error}") from None
+        raise DataError(f"{manifest}: not the manifest of a dataset: {error}") from None
     return [name for name in names if Path(name).name == name and name not in {".", ".."}]

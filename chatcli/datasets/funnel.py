@@ -1,4 +1,4 @@
-"""The counts of an export, step by step: from what the log holds down to the rows."""
+"""The counts of an export, step by step: from the events of the log down to the rows."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Funnel:
-    """What went in, what was left out and why, what came out.
+    """What went in, what was left out and why, and what came out.
 
     Attributes:
+        unit: the content of a row, in the plural.
         events: lines of the log.
-        not_live: events that do not count any more or judge nothing, by what became of them; damaged ones.
+        not_live: events that do not count, by fate; damaged lines among them.
         refused: live judgements that the rules leave out, by rule.
-        candidates: pairs or labels that the others could give.
+        candidates: pairs or labels that the other judgements could give.
         dropped: candidates that were left out, by rule.
-        rows: what is left; by split, where there is one.
-        unit: what a row is: pairs, answers, judgements.
+        rows: rows by split.
     """
 
     unit: str = "pairs"
@@ -38,7 +38,7 @@ class Funnel:
         return self.live - self.refused.total()
 
     def steps(self) -> Iterator[tuple[str, int]]:
-        """Every number with its name; what was taken away is negative."""
+        """Every number with its name; losses are negative."""
         yield "events in the log", self.events
         yield from _taken_away(self.not_live)
         yield "live judgements", self.live

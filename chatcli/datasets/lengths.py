@@ -1,28 +1,28 @@
-"""How long the preferred answers are against the others: judges tend to prefer the longer one.
+"""Lengths of the preferred answers and of the others: judges tend to prefer the longer one.
 
-A model trained on a set where the longer answer nearly always won learns to be long (arXiv 2403.19159).
+A model that learns from pairs that the longer answer nearly always won becomes long (arXiv 2403.19159).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-#: A set is called biased from this share of pairs on, won by the longer (or the shorter) answer ...
+# A dataset is biased if the longer (or the shorter) answer won this share of the pairs,
 _BIASED_SHARE = 0.6
-#: ... or from this ratio of mean lengths on, either way, ...
+# or if this is the ratio of mean lengths, either way,
 _BIASED_RATIO = 1.25
-#: ... unless it is so small that this may be chance.
+# and if it has this many rows; in fewer it may be chance.
 _ENOUGH = 20
 
 
 @dataclass(slots=True)
 class Lengths:
-    """Lengths of answers, in characters, preferred against not preferred.
+    """Lengths of answers, in characters: preferred ones and others.
 
     Attributes:
-        pairs: pairs whose lengths were compared; 0 where answers were judged alone.
-        longer, shorter: pairs of which the longer, or the shorter answer was preferred.
-        better, worse: how many answers, and
-        better_total, worse_total: their characters together.
+        pairs: number of pairs; 0 if answers were judged alone.
+        longer, shorter: number of pairs in which the longer, or the shorter, answer was preferred.
+        better, worse: number of preferred and of other answers.
+        better_total, worse_total: their total lengths.
     """
 
     pairs: int = 0
@@ -52,12 +52,12 @@ class Lengths:
 
     @property
     def means(self) -> tuple[float, float]:
-        """Mean length of the preferred and of the other answers; 0 where there are none."""
+        """Mean length of the preferred and of the other answers; 0 if there are none."""
         return self.better_total / max(self.better, 1), self.worse_total / max(self.worse, 1)
 
     @property
     def bias(self) -> str | None:
-        """What is wrong with the lengths, in a sentence; None: nothing is."""
+        """A sentence on the bias in the lengths, or None."""
         better, worse = self.means
         if self.pairs >= _ENOUGH:
             for count, word in ((self.longer, "longer"), (self.shorter, "shorter")):
@@ -76,7 +76,7 @@ class Lengths:
         return None
 
     def lines(self) -> Iterator[str]:
-        """The report."""
+        """The report for people."""
         if not (self.better or self.worse):
             return
         better, worse = self.means

@@ -1,58 +1,44 @@
 """Pairs and labels from the judgements of one prompt.
 
-A prompt is everything the model saw; answers are told apart by digests, which are equal for texts that differ
-in white space only. What is taken:
+A prompt is everything that the model saw. Texts that differ in white space only are the same answer.
 
-- ratings: each good answer over each bad one;
-- a comparison: the winner over the loser; a tie, or two bad answers, give labels but no pair;
-- a ranking: every answer over every one with a worse place, all pairs in one group: shuffled apart, they make
-  a reward model overfit (InstructGPT, arXiv 2203.02155, section 3.5);
-- a correction: the edited text over the original.
+- Ratings: each good answer over each bad one.
+- A comparison: the winner over the loser. A tie, or two bad answers, give labels but no pair.
+- A ranking: every answer over every worse one, all pairs in one group. Shuffled apart they make a reward
+  model overfit (InstructGPT, arXiv 2203.02155, section 3.5).
+- A correction: the edited text over the original.
 
-An answer that nobody judged gives nothing.
+An answer without a judgement gives nothing.
 """
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-from chatcli.datasets.derivation_rules import Rules
-from chatcli.datasets.derivation_sketch import GOOD
-
-
-class Judged(NamedTuple):
-    """A judgement of answers to the prompt.
-
-    Attributes:
-        event: its place in the log.
-        source: one of ``SOURCES``.
-        places: of each answer, 1 is the best; see ``Sketch.places``.
-        digests: of each answer's text.
-        whole: whether each answer was neither truncated nor interrupted.
-    """
-
-    event: int
-    source: str
-    places: tuple[int, ...]
-    digests: tuple[Hashable, ...]
-    whole: tuple[bool, ...]
+from chatcli.datasets.judged import GOOD, Judged, JudgedAnswer
+from chatcli.datasets.rules import Rules
 
 
 class Spot(NamedTuple):
-    """An answer: the judgement, and where in it the answer is, from 0."""
+    """An answer in a judgement: the judgement, and the index of the answer."""
 
     judged: Judged
     at: int
 
     @property
-    def digest(self) -> Hashable:
-        """Of its text."""
-        return self.judged.digests[self.at]
+    def answer(self) -> JudgedAnswer:
+        """The answer."""
+        return self.judged.answers[self.at]
+
+    @property
+    def digest(self) -> int:
+        """Number of the text, see ``JudgedAnswer``."""
+        return self.answer.digest
 
     @property
     def whole(self) -> bool:
-        """Neither truncated nor interrupted."""
-        return self.judged.whole[self.at]
+        """Whether the answer was neither truncated nor interrupted."""
+        return self.answer.whole
 
 
 class PairFound(NamedTuple):
@@ -64,12 +50,12 @@ class PairFound(NamedTuple):
 
     @property
     def group(self) -> int | None:
-        """The same for pairs that belong together: of one judgement; or None, of the prompt's thumbs."""
+        """The judgement that the pair belongs to; None for a pair of thumbs."""
         return None if self.source == "thumbs" else self.chosen.judged.event
 
 
 class LabelFound(NamedTuple):
-    """An answer is good, or it is not."""
+    """A label: the answer is good or bad."""
 
     answer: Spot
     good: bool
@@ -77,21 +63,21 @@ class LabelFound(NamedTuple):
 
 
 _Found = TypeVar("_Found", PairFound, LabelFound)
-#: Where candidates are counted that a rule left out.
+#: Candidates that were left out, by rule.
 Drops = Counter[str]
 
-#: Of so many good and so many bad answers to one prompt, and of so many in one ranking, pairs are made: their
-#: number grows with the square, and an export shall fit into memory whatever the log holds.
+#: Largest number of good and of bad answers to one prompt, and of answers in a ranking, that give pairs. The
+#: number of pairs grows with the square, and an export must fit into memory for any log.
 MOST_ANSWERS = 200
 CUT, EQUAL = "answer cut short", "equal answers"
 CONTRADICTION, DUPLICATE, CAP = "contradiction", "duplicate", "too many of one prompt"
 
 
 def pairs_of(judged: Sequence[Judged], rules: Rules, drops: Drops) -> tuple[int, list[PairFound]]:
-    """The pairs that the judgements of one prompt give, in the order of the log.
+    """The pairs from the judgements of one prompt, in the order of the log.
 
     Returns:
-        How many candidates there were, and the pairs the rules leave.
+        The number of candidates, and the pairs that the rules leave.
     """
     found = list(_chosen_pairs(judged))
     count = len(found)
@@ -113,7 +99,7 @@ def pairs_of(judged: Sequence[Judged], rules: Rules, drops: Drops) -> tuple[int,
 
 
 def labels_of(judged: Sequence[Judged], rules: Rules, drops: Drops) -> tuple[int, list[LabelFound]]:
-    """The labels that the judgements of one prompt give; as ``pairs_of``."""
+    """The labels from the judgements of one prompt, see ``pairs_of``."""
     found = [label for j in judged for label in _labels(j, rules)]
     count = len(found)
     found = _without(found, lambda label: not (rules.cut or label.answer.whole), CUT, drops)
@@ -135,7 +121,7 @@ def _chosen_pairs(judged: Sequence[Judged]) -> Iterator[PairFound]:
 
 
 def _thumb_pairs(judged: Sequence[Judged]) -> tuple[int, list[PairFound]]:
-    """Each good answer over each bad one that was rated by itself; and how many pairs there could be."""
+    """Each answer with a good rating over each with a bad one; and the number of possible pairs."""
     rated = [j for j in judged if len(j.places) == 1]
     good = [Spot(j, 0) for j in rated if j.places[0] == GOOD]
     bad = [Spot(j, 0) for j in rated if j.places[0] != GOOD]
@@ -148,7 +134,7 @@ def _thumb_pairs(judged: Sequence[Judged]) -> tuple[int, list[PairFound]]:
 
 
 def _labels(j: Judged, rules: Rules) -> Iterator[LabelFound]:
-    """What a judgement says of answers by themselves: the best is good, the worst bad, others are neither."""
+    """The labels of one judgement: the best answers are good, the worst bad, the others have none."""
     best, worst = min(j.places), max(j.places)
     if best == worst and len(j.places) > 1 and rules.ties == "skip":
         return
@@ -174,7 +160,7 @@ def _settled(
     rules: Rules,
     drops: Drops,
 ) -> list[_Found]:
-    """Without contradictions, duplicates, and what is too much; every judgement is a vote."""
+    """Without contradictions, duplicates and surplus rows. Every judgement is a vote."""
     if rules.contradictions != "keep":
         votes = Counter(map(key, found))
         strict = rules.contradictions == "drop"

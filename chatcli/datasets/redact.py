@@ -1,15 +1,15 @@
-"""Finding what is private in text, and putting placeholders in its place.
+"""Replaces private data in texts by placeholders.
 
-Found are e-mail addresses, phone numbers, keys, tokens and passwords, users' names in paths, credentials in
-URLs, and numbers of cards, accounts and social security. What has no telling form is not found: names, street
-addresses, a password in a sentence. So look at the preview, and review.
+It finds e-mail addresses, phone numbers, keys, tokens and passwords, user names in paths, credentials in
+URLs, and numbers of cards, accounts and social security. It cannot find what has no typical form: names,
+street addresses, a password in a sentence. So look at the preview, and review.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterable
 
-from chatcli.datasets.redact_patterns import Kind, kinds
+from chatcli.datasets.redact_patterns import SecretKind, kinds
 from chatcli.errors import UsageError
 
 _MOST_SAMPLES = 50
@@ -17,18 +17,18 @@ _AROUND = 24  # characters of context on each side of a sample
 
 
 class Redactor:
-    """Replaces what is private; called with a text, returns it clean.
+    """Redacts texts: call it with a text.
 
     Args:
-        patterns: further regular expressions; what they match is replaced by ``<REDACTED>``.
+        patterns: further regular expressions; their matches become ``<REDACTED>``.
 
     Attributes:
-        counts: of what was replaced, by placeholder.
-        samples: the first replacements with some context: what stood there, and what stands there now.
-        texts: how many texts were changed.
+        counts: number of replacements by placeholder.
+        samples: the first replacements with some context: before and after.
+        texts: number of changed texts.
 
     Raises:
-        UsageError: a pattern is no regular expression.
+        UsageError: a pattern is not a regular expression.
     """
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:
@@ -45,7 +45,7 @@ class Redactor:
         self.texts += clean != text
         return clean
 
-    def _replaced(self, match: re.Match[str], kind: Kind) -> str:
+    def _replaced(self, match: re.Match[str], kind: SecretKind) -> str:
         whole, text = match[0], match.string
         named = (match.span(name) for name in match.re.groupindex)
         begin, end = next((span for span in named if span[0] >= 0), match.span())
@@ -59,8 +59,8 @@ class Redactor:
         return whole[: begin - match.start()] + kind.placeholder + whole[end - match.start() :]
 
 
-def _custom(pattern: str) -> Kind:
+def _custom(pattern: str) -> SecretKind:
     try:
-        return Kind("<REDACTED>", re.compile(pattern))
+        return SecretKind("<REDACTED>", re.compile(pattern))
     except re.error as error:
-        raise UsageError(f"{pattern!r} is no regular expression: {error}") from None
+        raise UsageError(f"{pattern!r} is not a regular expression: {error}") from None

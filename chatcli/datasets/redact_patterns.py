@@ -1,8 +1,8 @@
-"""What private data looks like.
+"""The regular expressions of private data.
 
 Every expression is bounded, or begins where its own characters cannot stand before it, so that a hostile text
-costs no more than its length. A group named ``secret`` (or ``secret2``, ``secret3``) is what is replaced;
-without one, all that was found is.
+costs time in proportion to its length. A group named ``secret`` (or ``secret2``, ``secret3``) is replaced;
+without one, the whole match is.
 """
 
 import re
@@ -12,13 +12,13 @@ from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """Something that is looked for.
+class SecretKind:
+    """A kind of private data.
 
     Attributes:
-        placeholder: what takes its place.
-        expression: how it looks.
-        real: a further test of what was found.
+        placeholder: the text that replaces it.
+        expression: the regular expression that finds it.
+        real: a further test of a match, or None.
     """
 
     placeholder: str
@@ -28,17 +28,17 @@ class Kind:
 
 def kind(
     placeholder: str, expression: str, real: Callable[[str], bool] | None = None, flags: int = 0
-) -> Kind:
-    """A kind, its expression compiled."""
-    return Kind(placeholder, re.compile(expression, flags), real)
+) -> SecretKind:
+    """A kind with its compiled expression."""
+    return SecretKind(placeholder, re.compile(expression, flags), real)
 
 
-def kinds() -> list[Kind]:
-    """Everything that is looked for, in order: what is found first is no longer there for the others."""
+def kinds() -> list[SecretKind]:
+    """All kinds, in order: a match of an earlier kind is hidden from the later ones."""
     return [*_keys(), *_addresses(), *_numbers(), *_folders(), kind("<KEY>", _LONG_WORD, _is_random)]
 
 
-# Tokens that say what they are.
+# Tokens with a typical form.
 _TOKENS = (
     r"sk-(?:ant-|proj-|or-v1-|svcacct-)?[\w-]{16,200}",
     r"gh[pousr]_[A-Za-z0-9]{20,255}",
@@ -65,7 +65,7 @@ _TOKENS = (
     r"AGE-SECRET-KEY-1[A-Z0-9]{40,80}",
     r"(?:hooks\.slack\.com/services|discord(?:app)?\.com/api/webhooks)/[\w/-]{20,200}",
 )
-# What a secret is called where one is assigned or told.
+# Names of secrets in assignments and sentences.
 _NAME = (
     r"(?:(?:api|access|auth|client|private|secret|signing|encryption|account|master|session|refresh|aws|db)"
     r"[ _.-]?){0,3}"
@@ -73,7 +73,7 @@ _NAME = (
 )
 _IS = r"(?:[\"']?\s{0,3}(?::=|=>|=|:)\s{0,3}|\s{1,3}is:?\s{1,3})"
 _VALUE = r"(?:\"(?P<secret>[^\"\n]{6,256})\"|'(?P<secret2>[^'\n]{6,256})'|`?(?P<secret3>[^\s\"',;`]{6,256}))"
-# Names that stand for anybody, and folders that are nobody's.
+# Placeholder names, and folders that belong to no person.
 _NOBODY = (
     r"(?:user(?:s|name)?|you|your[\w-]{0,20}|yourself|name|me|myuser|someone|somebody|nobody|guest|public|"
     r"shared|default|all users|runner|ubuntu|vagrant|linuxbrew|app|node|jovyan|lost\+found|admin|root|pi)"
@@ -82,7 +82,7 @@ _NO_WORD = r"(?<![A-Za-z0-9_])"
 _LONG_WORD = r"(?<![A-Za-z0-9_+/.-])[A-Za-z0-9_+/-]{32,512}={0,2}(?![A-Za-z0-9_+/=-])"
 
 
-def _keys() -> list[Kind]:
+def _keys() -> list[SecretKind]:
     """Keys, tokens, passwords, and URLs that carry them."""
     block = r"[A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
     login = r"[^\s/?#@:'\"<>]{0,128}:[^\s/?#@'\"<>]{1,256}"
@@ -101,7 +101,7 @@ def _keys() -> list[Kind]:
     ]
 
 
-def _addresses() -> list[Kind]:
+def _addresses() -> list[SecretKind]:
     """E-mail addresses, also with the signs spelled out."""
     host = r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,6}[^\W\d_]{2,24}"
     at, dot = r"\s?[\[({]\s?at\s?[\])}]\s?", r"(?:\s?[\[({]\s?dot\s?[\])}]\s?|\.)"
@@ -115,7 +115,7 @@ def _addresses() -> list[Kind]:
     ]
 
 
-def _numbers() -> list[Kind]:
+def _numbers() -> list[SecretKind]:
     """Numbers of accounts, cards, social security and telephones."""
     called = (
         r"\b(?:tele)?(?:phone|fon|tel|mobile?|cell|handy|whatsapp|fax|call|text|ring|dial|sms|nummer|number)\b"
@@ -153,7 +153,7 @@ def _numbers() -> list[Kind]:
     ]
 
 
-def _folders() -> list[Kind]:
+def _folders() -> list[SecretKind]:
     """Names of users in paths."""
     homes = (
         r"(?:(?:/var|/export)?/home/|/Users/|[A-Za-z]:[\\/]{1,2}(?:Users|Documents and Settings)[\\/]{1,2}|"

@@ -14,8 +14,8 @@ from typing import Protocol, Self, runtime_checkable
 from chatcli.chat.message import Generation, Message, ModelRef
 from chatcli.sampling import SamplingParams
 
-#: Called while a model loads with the share that is done, 0 to 1.
-Progress = Callable[[float], None]
+#: Called while a model loads with the share that is done, 0 to 1; None: an unknown file is tried first.
+Progress = Callable[[float | None], None]
 #: Called with one line that the user should know about a model that loads.
 Tell = Callable[[str], None]
 
@@ -43,30 +43,16 @@ class Cancellation:
 
 @dataclass(frozen=True, slots=True)
 class PromptToken:
-    """One token of a prompt.
+    """One token of a prompt."""
 
-    Attributes:
-        id: number in the vocabulary; negative for a part of a picture.
-        text: text of the token, with replacement characters for incomplete UTF-8. The first part of a picture
-            has the picture's name, the other parts have no text.
-        special: whether it is a control or user-defined token, or a part of a picture. Only the template
-            produces these.
-    """
-
-    id: int
-    text: str
-    special: bool
+    id: int  # negative for a part of a picture
+    text: str  # of a picture's parts, the first has its name and the others are empty
+    special: bool  # a control or user-defined token, or a part of a picture
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The prompt that a model would read.
-
-    Attributes:
-        text: the rendered template.
-        tokens: its tokens, in order.
-        left_out: indices of the given messages that do not fit the context.
-    """
+    """The prompt that a model would read, and the indices of the messages that do not fit the context."""
 
     text: str
     tokens: tuple[PromptToken, ...]
@@ -75,23 +61,14 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """The oldest messages do not fit the context; the model does not read them.
-
-    Attributes:
-        indices: their indices in the sequence given to ``generate``.
-    """
+    """The messages at these indices do not fit the context; the model does not read them."""
 
     indices: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """The model reads only the names of some pictures, because it cannot see them.
-
-    Attributes:
-        names: names of the pictures.
-        reason: why it cannot see them, as a clause.
-    """
+    """The model reads only the names of some pictures. ``reason`` says why, as a clause."""
 
     names: tuple[str, ...]
     reason: str
@@ -138,20 +115,12 @@ Event = Coming | Finished
 class Engine(Protocol):
     """A model that is ready to answer. One answer at a time; only ``Cancellation`` is thread-safe."""
 
-    @property
-    def model(self) -> ModelRef:
-        """The model in use. Fields that the engine does not know stay empty."""
-        ...
-
-    @property
-    def context_size(self) -> int:
-        """Tokens that prompt and answer share; 0 if unknown."""
-        ...
-
-    @property
-    def recommended(self) -> SamplingParams:
-        """The sampling parameters that the model's maker recommends, or the defaults."""
-        ...
+    #: The model in use. Fields that the engine does not know stay empty.
+    model: ModelRef
+    #: Tokens that prompt and answer share; 0 if unknown.
+    context_size: int
+    #: The sampling parameters that the model's maker recommends, or the defaults.
+    recommended: SamplingParams
 
     def generate(
         self,
@@ -168,7 +137,7 @@ class Engine(Protocol):
 
         Args:
             messages: the conversation, oldest first. If the last one is an assistant's, it is continued.
-            params: sampling parameters.
+            params: temperature, seed, stop strings and so on.
             cancel: set it from any thread to stop. What came is valid, and ``Finished`` says interrupted.
             thinking: for templates that know ``enable_thinking``; None leaves their default.
 
@@ -202,12 +171,7 @@ class CountsTokens(Protocol):
     def prompt(
         self, messages: Sequence[Message], params: SamplingParams, *, thinking: bool | None = None
     ) -> Prompt:
-        """Build the prompt that ``generate`` would read for the same arguments; decode nothing.
-
-        Raises:
-            ContextOverflow: as ``generate``.
-            TemplateError: as ``generate``.
-        """
+        """Build the prompt that ``generate`` would read; decode nothing. Errors as ``generate``."""
         ...
 
 
@@ -249,16 +213,9 @@ class ScoresText(Protocol):
     def score(
         self, messages: Sequence[Message], continuation: str, *, thinking: bool | None = None
     ) -> list[float]:
-        """Log-probabilities (natural logarithm) of the tokens of a continuation, after the prompt.
+        """Natural log-probabilities of a continuation's tokens after the prompt. Errors as ``generate``.
 
-        Args:
-            messages: the conversation before the continuation, oldest first.
-            continuation: the answer to score, or the rest of one if the last message is an assistant's.
-
-        Raises:
-            ContextOverflow: prompt and continuation do not fit the context together.
-            TemplateError: as ``generate``.
-            ModelError: as ``generate``.
+        The continuation is an answer, or the rest of one if the last message is an assistant's.
         """
         ...
 
@@ -268,12 +225,7 @@ class EmbedsText(Protocol):
     """An engine that turns a text into a vector."""
 
     def embed(self, text: str) -> list[float]:
-        """The embedding of a text: one vector of length 1, whose size depends on the model.
-
-        Raises:
-            ContextOverflow: the text does not fit the context.
-            ModelError: as ``generate``.
-        """
+        """The embedding of a text, a vector of length 1. Errors as ``generate``."""
         ...
 
 

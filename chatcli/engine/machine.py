@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from chatcli import __version__
-from chatcli.engine.cpu import physical_cores
+from chatcli.engine.llama.load_options import physical_cores
 from chatcli.engine.llama.native import Native, load
 from chatcli.engine.memory.process import Memory, memory
 

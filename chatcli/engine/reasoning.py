@@ -1,11 +1,11 @@
-"""Tells a model's reasoning from its answer, in the stream of what it writes.
+"""Splits a stream of generated text into reasoning and answer.
 
-Models put their "thinking" between delimiters that differ by family. The chat template names them, since it
-writes them for earlier turns or opens the block itself.
+Models put their reasoning between delimiters that differ by family. The chat template shows which ones,
+because it writes them for earlier turns or opens the block itself.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from chatcli.chat.message import Message, Role
@@ -14,7 +14,7 @@ from chatcli.engine.base import Event, ReasoningDelta, TextDelta
 
 
 class Mode(Enum):
-    """What the text that comes now is."""
+    """What kind of text comes now."""
 
     ANSWER = "answer"
     REASONING = "reasoning"
@@ -26,112 +26,93 @@ class ReasoningForm:
     """How a family of models delimits its reasoning.
 
     Attributes:
-        signs: strings of which one in a template means this form.
-        delimiters: what each delimiter begins; none is part of any text. Of two that end at one place the
-            longer counts, and none may be the beginning of another.
-        only_first: the delimiters are ordinary words too, so that they count only where an answer begins and
-            inside the reasoning. Otherwise they are tokens of their own and count anywhere.
+        signs: strings; one of them in a template means this form. reasoning, answer, hidden: the delimiters
+        that begin each kind of text, the usual one first. They are no
+            part of the text. Of two that end at one place the longer counts; none may begin another.
+        only_first: whether the delimiters are ordinary words too. Then they count only where an answer begins
+            and inside the reasoning. Otherwise they are tokens of their own and count anywhere.
     """
 
     signs: tuple[str, ...]
-    delimiters: dict[str, Mode] = field(hash=False)
+    reasoning: tuple[str, ...]
+    answer: tuple[str, ...]
+    hidden: tuple[str, ...] = ()
     only_first: bool = False
 
+    @property
+    def delimiters(self) -> dict[str, Mode]:
+        """The kind of text that each delimiter begins."""
+        return {
+            **dict.fromkeys(self.reasoning, Mode.REASONING),
+            **dict.fromkeys(self.answer, Mode.ANSWER),
+            **dict.fromkeys(self.hidden, Mode.HIDDEN),
+        }
+
     def opened_by(self, prompt: str) -> bool:
-        """Whether the prompt ends inside a reasoning block that it has opened itself."""
+        """Whether the prompt ends inside a reasoning block that it opens itself."""
         end = prompt.rstrip()
         longest = max((d for d in self.delimiters if end.endswith(d.rstrip())), key=len, default="")
-        return self.delimiters.get(longest) is Mode.REASONING
-
-    def first(self, mode: Mode) -> str:
-        """The usual delimiter that begins such text."""
-        return next(delimiter for delimiter, begun in self.delimiters.items() if begun is mode)
+        return longest in self.reasoning
 
 
 def _tags(name: str, opening: str = "<{}>", closing: str = "</{}>") -> ReasoningForm:
     start, end = opening.format(name), closing.format(name)
-    return ReasoningForm((start, end), {start: Mode.REASONING, end: Mode.ANSWER}, only_first=True)
+    return ReasoningForm((start, end), (start,), (end,), only_first=True)
 
 
 _THINK = _tags("think")
-# The first form of which a template shows a sign is the model's: the more telling signs come first.
+# The first form with a sign in the template is the model's, so the more telling signs come first.
 _FORMS = (
-    ReasoningForm(  # gpt-oss: https://github.com/openai/harmony
-        ("<|channel|>analysis", "<|channel|>"),
-        {
-            "<|channel|>": Mode.HIDDEN,  # a header up to <|message|>
-            "analysis<|message|>": Mode.REASONING,
-            "<|message|>": Mode.ANSWER,
-            "<|end|>": Mode.HIDDEN,
-            "<|start|>": Mode.HIDDEN,
-        },
+    ReasoningForm(  # gpt-oss: https://github.com/openai/harmony; a header goes up to <|message|>
+        signs=("<|channel|>analysis", "<|channel|>"),
+        reasoning=("analysis<|message|>",),
+        answer=("<|message|>",),
+        hidden=("<|channel|>", "<|end|>", "<|start|>"),
     ),
     ReasoningForm(  # Gemma 4
-        ("<|channel>thought",),
-        {"<|channel>thought\n": Mode.REASONING, "<channel|>": Mode.ANSWER},
+        ("<|channel>thought",), reasoning=("<|channel>thought\n",), answer=("<channel|>",)
     ),
     ReasoningForm(  # Command R7B, Command A, Cohere 2
-        ("<|START_THINKING|>",),
-        {
-            "<|START_THINKING|>": Mode.REASONING,
-            "<|END_THINKING|>": Mode.ANSWER,
-            "<|START_RESPONSE|>": Mode.ANSWER,
-            "<|END_RESPONSE|>": Mode.HIDDEN,
-            "<|START_TEXT|>": Mode.ANSWER,
-            "<|END_TEXT|>": Mode.HIDDEN,
-        },
+        signs=("<|START_THINKING|>",),
+        reasoning=("<|START_THINKING|>",),
+        answer=("<|END_THINKING|>", "<|START_RESPONSE|>", "<|START_TEXT|>"),
+        hidden=("<|END_RESPONSE|>", "<|END_TEXT|>"),
     ),
     ReasoningForm(  # Kimi K3
-        ("<|open|>", "open_tag('think')"),
-        {
-            "<|open|>think<|sep|>": Mode.REASONING,
-            "<|open|>response<|sep|>": Mode.ANSWER,
-            "<|close|>": Mode.HIDDEN,
-        },
+        signs=("<|open|>", "open_tag('think')"),
+        reasoning=("<|open|>think<|sep|>",),
+        answer=("<|open|>response<|sep|>",),
+        hidden=("<|close|>",),
     ),
     ReasoningForm(  # Solar Open
-        ("<|begin|>assistant<|think|>",),
-        {
-            "<|think|>": Mode.REASONING,
-            "<|content|>": Mode.ANSWER,
-            "<|end|>": Mode.HIDDEN,
-            "<|begin|>": Mode.HIDDEN,
-        },
+        signs=("<|begin|>assistant<|think|>",),
+        reasoning=("<|think|>",),
+        answer=("<|content|>",),
+        hidden=("<|end|>", "<|begin|>"),
     ),
     ReasoningForm(  # ATEM
-        ("to=self<|message|>",),
-        {
-            " to=self<|message|>": Mode.REASONING,
-            " to=user<|message|>": Mode.ANSWER,
-            "<|message|>": Mode.ANSWER,
-            "<|eom|>": Mode.HIDDEN,
-        },
+        signs=("to=self<|message|>",),
+        reasoning=(" to=self<|message|>",),
+        answer=(" to=user<|message|>", "<|message|>"),
+        hidden=("<|eom|>",),
     ),
     ReasoningForm(  # Apertus
-        ("<|inner_prefix|>",),
-        {"<|inner_prefix|>": Mode.REASONING, "<|inner_suffix|>": Mode.ANSWER},
+        ("<|inner_prefix|>",), reasoning=("<|inner_prefix|>",), answer=("<|inner_suffix|>",)
     ),
     ReasoningForm(  # Apriel
-        ("[BEGIN FINAL RESPONSE]",),
-        {
-            "Here are my reasoning steps:\n": Mode.REASONING,
-            "[BEGIN FINAL RESPONSE]": Mode.ANSWER,
-            "[END FINAL RESPONSE]": Mode.HIDDEN,
-        },
+        signs=("[BEGIN FINAL RESPONSE]",),
+        reasoning=("Here are my reasoning steps:\n",),
+        answer=("[BEGIN FINAL RESPONSE]",),
+        hidden=("[END FINAL RESPONSE]",),
     ),
     ReasoningForm(  # Granite 3.2 and 3.3
-        ("<response></response>",),
-        {
-            "<think>": Mode.REASONING,
-            "</think>": Mode.ANSWER,
-            "<response>": Mode.ANSWER,
-            "</response>": Mode.HIDDEN,
-        },
+        signs=("<response></response>",),
+        reasoning=("<think>",),
+        answer=("</think>", "<response>"),
+        hidden=("</response>",),
     ),
     ReasoningForm(  # Hunyuan 3 builds its tags with format()
-        ("'<think{}>'",),
-        {"<think:opensource>": Mode.REASONING, "</think:opensource>": Mode.ANSWER},
-        only_first=True,
+        ("'<think{}>'",), ("<think:opensource>",), ("</think:opensource>",), only_first=True
     ),
     _tags("seed:think"),
     _tags("mm:think"),
@@ -142,51 +123,52 @@ _FORMS = (
 
 
 def detect(template: str, pieces: Collection[bytes] = ()) -> ReasoningForm | None:
-    """The form in which a model reasons; None if nothing tells that it does.
+    """Find the form in which a model reasons; None if nothing shows that it does.
 
     Args:
         template: source of the chat template.
-        pieces: the vocabulary's special pieces; some models reason though their template does not say so.
+        pieces: the vocabulary's special pieces. Some models reason though their template does not show it.
     """
     found = next((form for form in _FORMS if any(sign in template for sign in form.signs)), None)
     return _THINK if found is None and b"<think>" in pieces else found
 
 
 def resumed(form: ReasoningForm | None, prompt: str, message: Message) -> str:
-    """A prompt that asks for an answer, with what already came of it, for templates that cannot do it.
+    """Append the beginning of an answer to a prompt, for templates that cannot continue an answer.
 
     Args:
-        form: the model's.
-        prompt: it may have opened the reasoning.
+        form: the model's form.
+        prompt: the prompt for a new answer; it may open the reasoning.
         message: the answer so far; without content it is still reasoning.
     """
     if form is None:
         return prompt + message.content
     opened = form.opened_by(prompt)
     if message.reasoning and not message.content:
-        opening = "" if opened else form.first(Mode.REASONING).rstrip("\n") + "\n"
+        opening = "" if opened else form.reasoning[0].rstrip("\n") + "\n"
         return prompt + opening + message.reasoning
     if opened:
-        return f"{prompt}{message.reasoning or ''}\n{form.first(Mode.ANSWER)}\n\n{message.content}"
+        return f"{prompt}{message.reasoning or ''}\n{form.answer[0]}\n\n{message.content}"
     return prompt + message.content
 
 
 class ReasoningSplitter:
     """Splits generated text into events of reasoning and answer.
 
-    A delimiter never shows, nor does a part of one, however the text is cut into pieces. Line breaks at the
+    Neither a delimiter nor a part of one is shown, however the text is cut into pieces. Line breaks at the
     edges of the reasoning and between it and the answer belong to the format and are dropped.
 
     Args:
-        form: the model's; None passes everything on as the answer.
-        mode: what the prompt has begun: reasoning that it opened, or an answer.
-        resumed: the prompt ends inside of an answer or of reasoning that is already under way.
+        form: the model's form. None: everything is the answer.
+        mode: the kind of text that the prompt has begun.
+        resumed: whether the prompt ends inside an answer or reasoning that has already begun.
     """
 
     def __init__(
         self, form: ReasoningForm | None, mode: Mode = Mode.ANSWER, *, resumed: bool = False
     ) -> None:
         self._form = form
+        self._all = form.delimiters if form is not None else {}
         self._mode = mode
         self._held = ""
         self._trims = mode is Mode.REASONING and not resumed  # line breaks at the start of a block
@@ -194,7 +176,7 @@ class ReasoningSplitter:
         self._begun = mode is Mode.ANSWER and resumed
 
     def feed(self, text: str) -> Sequence[Event]:
-        """The pieces that are certain now."""
+        """Add text; returns the events that are certain now."""
         self._held += text
         events: list[Event] = []
         while self._held:
@@ -223,7 +205,7 @@ class ReasoningSplitter:
         return events
 
     def finish(self) -> Sequence[Event]:
-        """The pieces that were held back, at the end."""
+        """End the text; returns the events of what was held back."""
         events: list[Event] = []
         rest, self._held = self._held, ""
         if rest:
@@ -232,7 +214,7 @@ class ReasoningSplitter:
         return events
 
     def _only_first(self) -> bool:
-        """Whether a delimiter may come now, and only if nothing but spaces comes before it."""
+        """Whether a delimiter may come now, with nothing but spaces before it."""
         form = self._form
         return form is not None and form.only_first and self._mode is Mode.ANSWER and not self._begun
 
@@ -240,12 +222,11 @@ class ReasoningSplitter:
         if self._form is None or (self._form.only_first and self._mode is Mode.ANSWER and self._begun):
             return ()
         if self._form.only_first and self._mode is Mode.REASONING:
-            return [d for d, mode in self._form.delimiters.items() if mode is not Mode.REASONING]
-        return self._form.delimiters
+            return (*self._form.answer, *self._form.hidden)
+        return self._all
 
     def _switch(self, delimiter: str) -> None:
-        assert self._form is not None
-        self._mode = self._form.delimiters[delimiter]
+        self._mode = self._all[delimiter]
         self._trims = True
         self._breaks = ""
         self._begun = self._mode is Mode.ANSWER
@@ -267,12 +248,12 @@ class ReasoningSplitter:
 
 
 def splitter_for(form: ReasoningForm | None, prompt: str, messages: Sequence[Message]) -> ReasoningSplitter:
-    """The splitter of the answer to a prompt.
+    """The splitter for the answer to a prompt.
 
     Args:
-        form: the model's.
+        form: the model's form.
         prompt: the rendered text.
-        messages: what it was rendered from; if the last is an assistant's, its text goes on.
+        messages: the messages it was rendered from. If the last is an assistant's, it is continued.
     """
     last = messages[-1] if messages else None
     if last is not None and last.role is Role.ASSISTANT and (last.content or last.reasoning):

@@ -1,14 +1,14 @@
-"""A prompt and an answer as a judgement's record keeps them: the words, and how the answer came to be.
+"""Prompts and answers in a record: the text, and the provenance of the answer.
 
-A record is read years later, by other programs, and about answers of models this program never saw: whatever
-is not known is None and is left out of the file. Fields that a newer version added are kept in ``extra`` and
-written back where they stood.
+A record is read years later, by other programs, about answers of models that this program never saw. So
+whatever is not known is None and left out of the file. Fields of newer versions are kept in ``extra`` and
+written back.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import fields
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -20,33 +20,33 @@ from chatcli.sampling import SamplingParams
 Parameter = bool | int | float | str | tuple[str, ...] | None
 
 
-class Part(
+class RecordPart(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False
 ):
-    """A JSON object of the format.
+    """Base of all JSON objects of the format.
 
     Attributes:
-        extra: fields that this version does not know. In a file they stand among the others.
+        extra: fields that this version does not know. In the file they stand among the others.
     """
 
     extra: dict[str, Any] = {}
 
 
-class PromptPicture(Part, frozen=True, kw_only=True):
-    """A picture in a message, without its bytes; the fields are those of ``chat.message.Picture``."""
+class PromptPicture(RecordPart, frozen=True, kw_only=True):
+    """A picture of a message, without its bytes; fields as in ``chat.message.Picture``."""
 
     sha256: str
     name: str
 
 
-class PromptMessage(Part, frozen=True, kw_only=True):
-    """A message the model saw.
+class PromptMessage(RecordPart, frozen=True, kw_only=True):
+    """A message of a prompt.
 
     Attributes:
-        role: system, user or assistant; foreign data may know others.
-        content: the words, exactly.
-        reasoning: of an earlier answer; whether the model saw it depends on its template.
-        pictures: what the words are about; whether the model saw them depends on its projector.
+        role: system, user or assistant; imported data may have others.
+        content: the exact text.
+        reasoning: reasoning of an earlier answer; whether the model saw it depends on its template.
+        pictures: pictures of the message; whether the model saw them depends on its projector.
     """
 
     role: str
@@ -55,8 +55,8 @@ class PromptMessage(Part, frozen=True, kw_only=True):
     pictures: tuple[PromptPicture, ...] = ()
 
 
-class Model(Part, frozen=True, kw_only=True):
-    """Which weights answered; the fields are those of ``chat.message.ModelRef``."""
+class Model(RecordPart, frozen=True, kw_only=True):
+    """The model that answered; fields as in ``chat.message.ModelRef``."""
 
     name: str
     file: str | None = None
@@ -70,8 +70,8 @@ class Model(Part, frozen=True, kw_only=True):
     projector: str | None = None
 
 
-class TokenCounts(Part, frozen=True, kw_only=True):
-    """Token counts of an answer; the fields are those of ``chat.message.Usage``."""
+class TokenCounts(RecordPart, frozen=True, kw_only=True):
+    """Token counts of an answer; fields as in ``chat.message.Usage``."""
 
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
@@ -79,23 +79,22 @@ class TokenCounts(Part, frozen=True, kw_only=True):
     completion_tokens: int | None = None
 
 
-class Seconds(Part, frozen=True, kw_only=True):
-    """Wall times of an answer; the fields are those of ``chat.message.Timings``."""
+class Seconds(RecordPart, frozen=True, kw_only=True):
+    """Wall times of an answer in seconds; fields as in ``chat.message.Timings``."""
 
     prompt: float | None = None
     first_token: float | None = None
     generation: float | None = None
 
 
-class Provenance(Part, frozen=True, kw_only=True):
-    """How an answer came to be.
+class Provenance(RecordPart, frozen=True, kw_only=True):
+    """How an answer was made.
 
     Attributes:
-        finish_reason: a value of ``chat.message.FinishReason``, or a foreign one.
-        parameters: every sampling parameter by its name, the seed really used among them; those that are
-            None (no limit, no grammar) are left out.
-        thinking: whether the model was asked to reason; None: not said, or not known.
-        versions: of the programs that took part, by name.
+        finish_reason: a value of ``chat.message.FinishReason``, or another of imported data.
+        parameters: sampling parameters by name, with the seed that was used; without those that are None.
+        thinking: whether the model was asked to reason; None if it was not said or is not known.
+        versions: versions of the programs, by name.
     """
 
     model: Model | None = None
@@ -107,13 +106,13 @@ class Provenance(Part, frozen=True, kw_only=True):
     versions: dict[str, str] = {}
 
 
-class Answer(Part, frozen=True, kw_only=True):
-    """What a model answered.
+class Answer(RecordPart, frozen=True, kw_only=True):
+    """An answer of a model.
 
     Attributes:
-        content: the words, exactly, without the reasoning.
-        reasoning: the model's "thinking"; None: none.
-        provenance: None: nothing is known.
+        content: the exact text, without the reasoning.
+        reasoning: the reasoning of the model, or None.
+        provenance: how it was made, or None if nothing is known.
     """
 
     content: str
@@ -122,18 +121,18 @@ class Answer(Part, frozen=True, kw_only=True):
 
     @property
     def model_name(self) -> str | None:
-        """What the model is called, where that is known."""
+        """Name of the model, or None if it is not known."""
         model = self.provenance.model if self.provenance else None
         return model.name if model else None
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the answer ended, where that is known."""
+        """Why the answer ended, or None if it is not known."""
         return self.provenance.finish_reason if self.provenance else None
 
 
 def well_formed(text: str) -> str:
-    """The text as UTF-8 can hold it and as a model is given it: lone surrogates become U+FFFD."""
+    """The text with U+FFFD for lone surrogates, which UTF-8 cannot hold; a model is given the same."""
     if text.isascii():
         return text
     try:
@@ -143,40 +142,12 @@ def well_formed(text: str) -> str:
     return text
 
 
-class Hashed(Protocol):
-    """A picture, as far as it tells prompts apart."""
+def prompt_key(messages: Iterable[PromptMessage | Message]) -> str:
+    """Identifies a prompt: answers with the same key answer the same question.
 
-    @property
-    def sha256(self) -> str:
-        """Of its file's bytes, hex."""
-        ...
-
-
-class Asked(Protocol):
-    """A message, as far as it tells prompts apart."""
-
-    @property
-    def role(self) -> str:
-        """Who speaks."""
-        ...
-
-    @property
-    def content(self) -> str:
-        """The words."""
-        ...
-
-    @property
-    def pictures(self) -> Sequence[Hashed]:
-        """What they are about."""
-        ...
-
-
-def prompt_key(messages: Iterable[Asked]) -> str:
-    """What tells prompts apart: two answers with the same key are answers to the same question.
-
-    SHA-256, in hex, of the UTF-8 of a JSON array with an array ``[role, content]`` for each message, without
-    spaces and with nothing escaped that JSON lets stand. After the content of a message with pictures come
-    their ``sha256``. Reasoning does not count, nor do the names of pictures.
+    The key is the SHA-256, in hex, of the UTF-8 of a JSON array with an array ``[role, content]`` for each
+    message, without spaces and with as few escapes as JSON allows. The ``sha256`` of the pictures follow the
+    content. Reasoning and the names of pictures do not count.
     """
     said = [[m.role, m.content, *(p.sha256 for p in m.pictures)] for m in messages]
     plain = [[well_formed(str(text)) for text in message] for message in said]
@@ -184,7 +155,7 @@ def prompt_key(messages: Iterable[Asked]) -> str:
 
 
 def prompt_of(messages: Iterable[PromptMessage | Message]) -> tuple[PromptMessage, ...]:
-    """The messages a model saw, as a record keeps them."""
+    """The messages of a prompt, as a record holds them."""
     return tuple(
         m
         if isinstance(m, PromptMessage)
@@ -199,7 +170,7 @@ def prompt_of(messages: Iterable[PromptMessage | Message]) -> tuple[PromptMessag
 
 
 def answer_of(message: Answer | Message) -> Answer:
-    """An answer of the chat's as a record keeps it."""
+    """An answer of the chat, as a record holds it."""
     if isinstance(message, Answer):
         return message
     generation = message.generation
@@ -211,7 +182,7 @@ def answer_of(message: Answer | Message) -> Answer:
 
 
 def provenance_of(generation: Generation) -> Provenance:
-    """How an answer came to be, as a record keeps it; ``generation_of`` undoes it."""
+    """How an answer was made, as a record holds it; the inverse of ``generation_of``."""
     model, usage, timings = generation.model, generation.usage, generation.timings
     parameters = {f.name: getattr(generation.parameters, f.name) for f in fields(SamplingParams)}
     scaled = bool(model.adapter) or model.adapter_scale != 1.0
@@ -238,10 +209,10 @@ def provenance_of(generation: Generation) -> Provenance:
 
 
 def generation_of(answer: Answer) -> Generation | None:
-    """How an answer came to be, as the chat knows it.
+    """How an answer was made, as the chat holds it.
 
-    None if the record does not say which model answered and why it ended, or if a value is one this version
-    cannot represent. Other things that are not known take the defaults of ``Generation``.
+    None if the record lacks the model or the finish reason, or has a value that this version cannot hold.
+    Other unknown values take the defaults of ``Generation``.
     """
     provenance = answer.provenance
     if provenance is None or provenance.model is None or provenance.finish_reason is None:
@@ -263,12 +234,12 @@ def generation_of(answer: Answer) -> Generation | None:
 
 
 def message_of(answer: Answer) -> Message:
-    """An answer as a message of the chat's."""
+    """An answer as a message of the chat."""
     return Message(Role.ASSISTANT, answer.content, answer.reasoning, generation_of(answer))
 
 
-def _known(part: Part | None) -> dict[str, Any]:
-    """The fields of a part that are known, by name."""
+def _known(part: RecordPart | None) -> dict[str, Any]:
+    """The known fields of a part, by name."""
     if part is None:
         return {}
     values = msgspec.structs.asdict(part)

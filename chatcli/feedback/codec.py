@@ -1,9 +1,10 @@
 """Records as lines of JSON, both ways, and the JSON Schema of the format.
 
-Text is written as UTF-8 can hold it: a lone surrogate, which is no text, becomes U+FFFD, as it did for the
-model. Fields a newer version added are kept at every level, so reading and writing a record loses nothing.
+A lone surrogate, which UTF-8 cannot hold, is written as U+FFFD; the model was given the same. Fields of newer
+versions are kept at every level, so reading and writing a record loses nothing.
 """
 
+import inspect
 import re
 import typing
 from collections.abc import Iterator, Mapping
@@ -11,23 +12,25 @@ from typing import Any
 
 import msgspec
 
-from chatcli.feedback.answers import Part, well_formed
+from chatcli.feedback.answers import RecordPart, well_formed
 from chatcli.feedback.records import SCHEMA, Record
 
-_KINDS: Mapping[str, type[Part]] = {str(kind.__struct_config__.tag): kind for kind in typing.get_args(Record)}
+_KINDS: Mapping[str, type[RecordPart]] = {
+    str(kind.__struct_config__.tag): kind for kind in typing.get_args(Record)
+}
 _DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 _EXTRA = "extra"
-# A field of the name that we keep for unknown ones is one itself, even if its letters are escaped.
+# An unknown field may itself be named "extra", even with escaped letters: such lines take the slow way.
 _PLAIN_EXTRA, _ESCAPE = b'"extra"', b"\\u00"
 _ESCAPED_LETTER = re.compile(rb"\\u00(?:6[15]|7[248])")
 _FAULT = re.compile(r"(?P<what>.*) - at `\$\.?(?P<place>.*)`", re.DOTALL)
 
 
 class NewerRecord(ValueError):
-    """A record of a newer version of the format that this version cannot read. It is not damaged.
+    """A record of a newer format that this version cannot read. It is not damaged.
 
     Attributes:
-        schema: the version it names.
+        schema: version of its format.
     """
 
     def __init__(self, schema: int, fault: str) -> None:
@@ -49,15 +52,15 @@ def decode(line: bytes) -> Record:
     """The record of a line.
 
     Raises:
-        NewerRecord: it is of a newer version and cannot be read.
-        ValueError: it is not a record; says where in it and why.
+        NewerRecord: the record is of a newer version and cannot be read.
+        ValueError: the line is not a record; the message says where and why.
         RecursionError: it is nested too deeply.
     """
     if _PLAIN_EXTRA not in line and not (_ESCAPE in line and _ESCAPED_LETTER.search(line)):
         try:
             return _DECODER.decode(line)
         except msgspec.ValidationError:
-            pass  # wrong, or of a newer version
+            pass  # faulty, or of a newer version
     return from_plain(msgspec.json.decode(line))
 
 
@@ -74,9 +77,8 @@ def from_plain(value: Any) -> Record:
         struct = _KINDS.get(kind) if isinstance(kind, str) else None
         if struct is None:
             known = ", ".join(_KINDS)
-            raise ValueError(
-                f"kind: {'is missing' if kind is None else f'unknown, {kind!r:.40}'}; known are {known}"
-            )
+            fault = "is missing" if kind is None else f"unknown, {kind!r:.40}"
+            raise ValueError(f"kind: {fault}; known are {known}")
         record: Record = msgspec.convert(_set_aside(value, struct), struct)  # type: ignore[assignment]
     except msgspec.ValidationError as error:
         fault = _plainly(str(error))
@@ -90,9 +92,14 @@ def from_plain(value: Any) -> Record:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a record. Fields it does not name are allowed everywhere."""
+    """The JSON Schema (2020-12) of a record. Further fields are allowed everywhere.
+
+    Descriptions are the first paragraphs of our docstrings. Those of msgspec differ between its versions.
+    """
     (reference,), components = msgspec.json.schema_components([Record], ref_template="#/$defs/{name}")
-    for component in components.values():
+    docstrings = {part.__name__: inspect.getdoc(part) or "" for part in _FIELDS}
+    for name, component in components.items():
+        component["description"] = " ".join(docstrings[name].partition("\n\n")[0].split())
         component["properties"].pop(_EXTRA, None)
         component["additionalProperties"] = True
     schema: dict[str, Any] = {
@@ -105,32 +112,32 @@ def json_schema() -> dict[str, Any]:
     return plain
 
 
-def _parts(value: Any) -> Iterator[Part]:
+def _parts(value: Any) -> Iterator[RecordPart]:
     """A part and the parts in it."""
-    if isinstance(value, Part):
+    if isinstance(value, RecordPart):
         yield value
         for name in value.__struct_fields__:
             inner = getattr(value, name)
-            if isinstance(inner, (Part, tuple)):
+            if isinstance(inner, (RecordPart, tuple)):
                 yield from _parts(inner)
     elif isinstance(value, tuple):
         for item in value:
             yield from _parts(item)
 
 
-def _has_extra(record: Part) -> bool:
+def _has_extra(record: RecordPart) -> bool:
     return any(part.extra for part in _parts(record))
 
 
 def _plain(value: Any) -> Any:
-    """What ``msgspec`` would write, with unknown fields in their places and all text well-formed."""
+    """The value as msgspec would write it, with unknown fields in place and all text well-formed."""
     if isinstance(value, str):
         return well_formed(value)
     if isinstance(value, dict):
         return {well_formed(str(name)): _plain(item) for name, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
-    if not isinstance(value, Part):
+    if not isinstance(value, RecordPart):
         return value
     tag = value.__struct_config__
     fields: dict[str, Any] = {tag.tag_field: tag.tag} if tag.tag_field and tag.tag else {}
@@ -147,8 +154,8 @@ def _is_default(item: Any, field: msgspec.structs.FieldInfo) -> bool:
     return field.default_factory is not msgspec.NODEFAULT and item == field.default_factory()
 
 
-def _set_aside(value: Any, struct: type[Part]) -> Any:
-    """Decoded JSON of a part, with the fields that the part does not know moved into its ``extra``."""
+def _set_aside(value: Any, struct: type[RecordPart]) -> Any:
+    """Decoded JSON of a part, with unknown fields moved into ``extra``."""
     if not isinstance(value, dict):
         return value
     inner = _FIELDS[struct]
@@ -167,16 +174,16 @@ def _set_aside(value: Any, struct: type[Part]) -> Any:
     return {**known, _EXTRA: unknown} if unknown else known
 
 
-def _part_in(annotation: Any) -> type[Part] | None:
-    """The part that a field holds, alone, in a list or optionally."""
-    if isinstance(annotation, type) and issubclass(annotation, Part):
+def _part_in(annotation: Any) -> type[RecordPart] | None:
+    """The type of part that a field holds: alone, in a list or optionally."""
+    if isinstance(annotation, type) and issubclass(annotation, RecordPart):
         return annotation
     found = (_part_in(argument) for argument in typing.get_args(annotation))
     return next((part for part in found if part is not None), None)
 
 
-def _fields(struct: type[Part]) -> dict[str, type[Part] | None]:
-    """The fields of a part by their names in a file, and the part that each holds, if it holds parts."""
+def _fields(struct: type[RecordPart]) -> dict[str, type[RecordPart] | None]:
+    """The fields of a part by their names in the file, each with the type of part that it holds, or None."""
     fields = {field.encode_name: _part_in(field.type) for field in msgspec.structs.fields(struct)}
     if (tag := struct.__struct_config__.tag_field) is not None:
         fields[tag] = None
@@ -184,17 +191,19 @@ def _fields(struct: type[Part]) -> dict[str, type[Part] | None]:
     return fields
 
 
-def _kinds_of(struct: type[Part]) -> Iterator[type[Part]]:
+def _kinds_of(struct: type[RecordPart]) -> Iterator[type[RecordPart]]:
     yield struct
     for derived in struct.__subclasses__():
         yield from _kinds_of(derived)
 
 
-_FIELDS: Mapping[type[Part], Mapping[str, type[Part] | None]] = {s: _fields(s) for s in _kinds_of(Part)}
+_FIELDS: Mapping[type[RecordPart], Mapping[str, type[RecordPart] | None]] = {
+    s: _fields(s) for s in _kinds_of(RecordPart)
+}
 
 
 def _plainly(fault: str) -> str:
-    """msgspec's words, the place first: ``score: Expected `int` <= 10``."""
+    """The message of msgspec, with the place first: ``score: Expected `int` <= 10``."""
     match = _FAULT.fullmatch(fault)
     if match is None:
         return fault.replace("`", "")

@@ -1,4 +1,4 @@
-"""Orders answers by asking which of two is better, as seldom as possible.
+"""Ranks answers by asking which of two is better, with as few questions as possible.
 
 Merge insertion, D. E. Knuth, The Art of Computer Programming 3, 5.3.1 (after Ford and Johnson, 1959): pair
 the answers, order the winners the same way, then insert the losers by halving, in the order that keeps each
@@ -18,16 +18,16 @@ _Asking = Generator[tuple[int, int], Outcome, list[list[int]]]
 
 
 class RankingTask:
-    """The state of an ordering: which question is next, and the ranks in the end.
+    """The state of a ranking: the next question and, in the end, the ranks.
 
     Args:
-        count: how many answers are ordered.
-        choices: outcomes of questions that were asked before, to go on from.
-        swapped: says whether a question, given its number from 0, is shown the other way round; a person
-            should not always see the same answer on the left.
+        count: number of answers.
+        choices: outcomes of earlier questions, to continue from.
+        swapped: whether to swap left and right in a question, given its number from 0. A person should not
+            always see the same answer on the left.
 
     Raises:
-        ValueError: fewer than two answers, or choices that are not those of such an ordering.
+        ValueError: there are fewer than two answers, or the choices do not fit this ranking.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class RankingTask:
 
     @property
     def question(self) -> tuple[int, int] | None:
-        """The answers to show left and right; None: the order is known."""
+        """The answers to show on the left and on the right, or None if the order is known."""
         if self._pair is None:
             return None
         left, right = self._pair
@@ -74,13 +74,13 @@ class RankingTask:
         self._take(Choice(left=left, right=right, winner=outcome))
 
     def undo(self) -> None:
-        """Take the last answer back.
+        """Undo the last answer.
 
         Raises:
             ValueError: there is none.
         """
         if not self.choices:
-            raise ValueError("there is no answer to take back")
+            raise ValueError("there is no answer to undo")
         self._start(self.choices[:-1])
 
     def _start(self, choices: Iterable[Choice]) -> None:
@@ -107,12 +107,12 @@ class RankingTask:
 
 
 def most_questions(count: int) -> int:
-    """How many questions an ordering asks at most: the sum of ceil(log2(3k/4)) for k = 1 .. count (Knuth)."""
+    """Largest number of questions of a ranking: the sum of ceil(log2(3k/4)) for k = 1 .. count (Knuth)."""
     return sum((3 * k - 1).bit_length() - 2 for k in range(2, count + 1))
 
 
 def _sorted_groups(groups: list[list[int]]) -> _Asking:
-    """Groups of equals in order, the best first; each is asked about through its first member."""
+    """Groups of equals in order, the best first; questions show the first member of a group."""
     if len(groups) < 2:
         return groups
     losers: dict[int, list[int]] = {}  # the winner's first member -> the group it beat
@@ -130,7 +130,7 @@ def _sorted_groups(groups: list[list[int]]) -> _Asking:
 
 
 def _with_losers(chain: list[list[int]], losers: dict[int, list[int]], odd: list[int] | None) -> _Asking:
-    """Insert what lost, and what had no partner, into the ordered winners (worst winners first).
+    """Insert the losers, and the group without a partner, into the ordered winners (worst winners first).
 
     Seen from the worst winner, the losers are numbered 1, 2, ...; the first is known to be last. The others
     go in by groups that end at 3, 5, 11, 21, ... (each 2^k minus the one before), in each group backwards:
@@ -162,7 +162,7 @@ def _place(chain: list[list[int]], member: int) -> int:
 
 
 def _insert(chain: list[list[int]], group: list[int], low: int) -> Generator[tuple[int, int], Outcome, None]:
-    """Put a group where it belongs, at ``low`` or after, by halving."""
+    """Insert a group at its place, at ``low`` or after, by halving."""
     high = len(chain)
     while low < high:
         middle = (low + high) // 2

@@ -1,6 +1,6 @@
-"""Why an answer is good or bad: Open WebUI's vocabulary, and what a person types for it.
+"""Reasons of judgements: the vocabulary of Open WebUI, and how typed words are read as its reasons.
 
-The vocabulary is one that other programs know, so that judgements travel.
+Other programs know this vocabulary too.
 """
 
 import difflib
@@ -32,13 +32,13 @@ DOWN: Mapping[str, str] = {
 }
 
 
-class Reading(NamedTuple):
-    """What was made of what a person typed.
+class ReasonMatch(NamedTuple):
+    """How typed words were read.
 
     Attributes:
-        reasons: of the vocabulary.
-        comment: the words, where they are none; None: nothing is left over.
-        hint: a reason that may have been meant; None: none is near.
+        reasons: reasons of the vocabulary.
+        comment: the words, if they are not reasons; else None.
+        hint: the reason that the words resemble, or None.
     """
 
     reasons: tuple[str, ...]
@@ -52,40 +52,39 @@ def vocabulary(thumb: int) -> Mapping[str, str]:
 
 
 def label(reason: str) -> str:
-    """How a reason is shown; one that is not of the vocabulary, as it is."""
+    """The label of a reason; another word is its own label."""
     return UP.get(reason) or DOWN.get(reason) or reason
 
 
 def completions(prefix: str, thumb: int) -> list[str]:
-    """The reasons that what was typed so far may become: by their names, then by their labels."""
+    """The reasons that begin like this: by their names, then by their labels."""
     wanted = _key(prefix)
     known = vocabulary(thumb)
     by_name = [reason for reason in known if _key(reason).startswith(wanted)]
     return by_name + [r for r in known if r not in by_name and _key(known[r]).startswith(wanted)]
 
 
-def read_reasons(text: str, thumb: int) -> Reading:
-    """What a person means by words after a thumb.
+def read_reasons(text: str, thumb: int) -> ReasonMatch:
+    """Read the words after a thumb.
 
-    Words that are a reason, the beginning of one only, or a label, are that reason; several may be given,
-    with commas. Anything else is free text: the reason ``other``, with the text as comment, and a hint if a
-    single word is nearly a reason.
+    A name, a unique beginning or a label is read as its reason; commas separate several. Other text is the
+    reason ``other`` with the text as comment, and with a hint if it resembles a reason.
 
     Args:
-        text: what was typed; empty means no reason.
+        text: the typed words; empty for no reason.
         thumb: 1 or -1.
     """
     text = text.strip()
     if not text:
-        return Reading(())
+        return ReasonMatch(())
     reasons = [_reason(part, thumb) for part in text.split(",") if part.strip()]
     if reasons and all(reasons):
-        return Reading(tuple(dict.fromkeys(r for r in reasons if r)))
-    return Reading((OTHER,), text, nearest(text, thumb))
+        return ReasonMatch(tuple(dict.fromkeys(r for r in reasons if r)))
+    return ReasonMatch((OTHER,), text, nearest(text, thumb))
 
 
 def nearest(word: str, thumb: int) -> str | None:
-    """The reason that a word is nearly, by its name or its label; None: none."""
+    """The reason whose name or label a word resembles, or None."""
     known = vocabulary(thumb)
     names = {_key(reason): reason for reason in known} | {_key(text): r for r, text in known.items()}
     near = difflib.get_close_matches(_key(word), names, n=1, cutoff=0.75)
@@ -93,7 +92,7 @@ def nearest(word: str, thumb: int) -> str | None:
 
 
 def opposite(reasons: Iterable[str], thumb: int) -> list[str]:
-    """Those of the reasons that are only given for the other thumb."""
+    """The reasons that belong to the other thumb only."""
     here, there = vocabulary(thumb), vocabulary(-thumb)
     return [reason for reason in reasons if reason in there and reason not in here]
 

@@ -1,8 +1,8 @@
-"""The records of the feedback log: what was judged, by whom, and how. docs/feedback.md says it in words.
+"""The records of the feedback log: what was judged, by whom, and how. docs/feedback.md describes the format.
 
-Records are frozen and stand alone: each holds the exact messages the model saw and each answer with its
-provenance. Make them with ``rating``, ``comparison``, ``ranking``, ``correction`` and ``retraction``;
-``feedback.codec`` writes and reads them; ``feedback.judgements`` says which of them still count.
+Records are frozen and stand alone: each holds the exact messages that the model saw and each answer with its
+provenance. Make them with ``rating``, ``comparison``, ``ranking``, ``correction`` and ``retraction``.
+``feedback.codec`` writes and reads them; ``feedback.judgements`` tells which of them count.
 """
 
 import secrets
@@ -13,12 +13,10 @@ from typing import Annotated, Any, Literal, TypedDict, Unpack
 from msgspec import Meta
 
 from chatcli.chat.message import Message
-from chatcli.feedback.answers import Answer, Model, Part, PromptMessage, answer_of, prompt_of
+from chatcli.feedback.answers import Answer, Model, PromptMessage, RecordPart, answer_of, prompt_of
 
 #: The version of the format that is written.
 SCHEMA = 1
-#: The least score, of 1 to 10, that counts as a thumb up where no thumb was given.
-LEAST_GOOD_SCORE = 6
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread
 _RANDOM_LENGTH = 6
@@ -29,14 +27,19 @@ Winner = Literal["left", "right", "tie", "both_bad"]
 Reasons = tuple[str, ...]
 
 
-class Judge(Part, frozen=True, kw_only=True):
+def is_good(thumb: Thumb | None, score: int | None) -> bool:
+    """Whether a rating calls an answer good: by its thumb or, without one, from a score of 6 on."""
+    return thumb == 1 if thumb is not None else (score or 0) >= 6
+
+
+class Judge(RecordPart, frozen=True, kw_only=True):
     """Who judged.
 
     Attributes:
-        by: a person, or a model.
-        name: of the person, where several judge (imported data); None: whoever uses this machine.
-        model: the judge's model, if ``by`` is ``ai``.
-        principle: what the model was told to judge by.
+        by: a person or a model.
+        name: name of the person, where several judge (imported data); None for the user of this machine.
+        model: the judging model, if ``by`` is ``ai``.
+        principle: the instructions that the judging model followed.
     """
 
     by: Literal["human", "ai"] = "human"
@@ -52,32 +55,32 @@ class Judge(Part, frozen=True, kw_only=True):
 HUMAN = Judge()
 
 
-class Target(Part, frozen=True, kw_only=True):
+class Target(RecordPart, frozen=True, kw_only=True):
     """Where the judged answers are, so that a later judgement of the same supersedes an earlier one.
 
     Attributes:
-        transcript: id of the conversation; for what has none, any name that is its own (``arena:RUN``).
-        messages: ids of the judged answers in it, in the order of the record's answers. After the corrected
-            answer of a correction, the id of the edited one may follow.
+        transcript: id of the conversation, or a unique name of another origin (``arena:RUN``).
+        messages: ids of the judged answers in it, in the order of the record's answers. In a correction the
+            id of the edited answer may follow.
     """
 
     transcript: str
     messages: Annotated[tuple[int | str, ...], Meta(min_length=1)]
 
 
-class Event(Part, frozen=True, kw_only=True, tag_field="kind"):
-    """What all records have.
+class Event(RecordPart, frozen=True, kw_only=True, tag_field="kind"):
+    """The fields of all records.
 
     Attributes:
         schema: version of the format.
-        id: unique, and sorted by time as text.
-        time: when it was judged; timezone-aware.
-        origin: where: ``chat``, ``rate``, ``arena`` or ``import:NAME``.
+        id: unique; sorts by time as text.
+        time: time of the judgement, with a time zone.
+        origin: ``chat``, ``rate``, ``arena`` or ``import:NAME``.
         judge: who judged.
-        foreign_id: what an imported record was called where it came from.
-        guideline: sha256 of the labelling instructions the judge was given, hex.
+        foreign_id: id of an imported record at its origin.
+        guideline: SHA-256 of the labelling instructions in force, in hex.
         replaces: id of the event that this one is an edit of.
-        comment: free words of the judge's.
+        comment: free text of the judge.
     """
 
     schema: Annotated[int, Meta(ge=1)]
@@ -92,12 +95,12 @@ class Event(Part, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class Judgement(Event, frozen=True, kw_only=True):
-    """An event that says something about answers.
+    """An event that judges answers.
 
     Attributes:
-        prompt: the messages the model saw, the system prompt included, up to the answers.
-        target: where the answers are; None: nowhere but in this record.
-        reasons: words of ``feedback.reasons``; foreign ones are kept as they are.
+        prompt: the messages that the model saw, with the system prompt, up to the answers.
+        target: where the answers are; None if they are in this record only.
+        reasons: words of ``feedback.reasons``; others are kept as they are.
         tags: free labels.
     """
 
@@ -108,7 +111,7 @@ class Judgement(Event, frozen=True, kw_only=True):
 
 
 class Rating(Judgement, frozen=True, kw_only=True, tag="rating"):
-    """An answer is good or bad, or so good on a scale of 1 to 10; at least one of the two."""
+    """A thumb for an answer, a score of 1 to 10, or both."""
 
     answer: Answer
     thumb: Thumb | None = None
@@ -120,8 +123,8 @@ class Rating(Judgement, frozen=True, kw_only=True, tag="rating"):
 
     @property
     def good(self) -> bool:
-        """The thumb; where none was given, whether the score is at least ``LEAST_GOOD_SCORE``."""
-        return self.thumb == 1 if self.thumb is not None else (self.score or 0) >= LEAST_GOOD_SCORE
+        """Whether the answer is good, see ``is_good``."""
+        return is_good(self.thumb, self.score)
 
 
 class Comparison(Judgement, frozen=True, kw_only=True, tag="comparison"):
@@ -131,7 +134,7 @@ class Comparison(Judgement, frozen=True, kw_only=True, tag="comparison"):
         answers: A and B.
         left: which of them was shown on the left (or first): 0 for A, 1 for B.
         winner: the side that won.
-        blind: the judge did not know which model answered what.
+        blind: whether the names of the models were hidden from the judge.
     """
 
     answers: tuple[Answer, Answer]
@@ -141,14 +144,14 @@ class Comparison(Judgement, frozen=True, kw_only=True, tag="comparison"):
 
     @property
     def better(self) -> int | None:
-        """Index of the answer that won; None: none did."""
+        """Index of the winning answer, or None."""
         if self.winner == "left":
             return self.left
         return 1 - self.left if self.winner == "right" else None
 
 
-class Choice(Part, frozen=True, kw_only=True):
-    """A pairwise choice on the way to a ranking: the indices of the answers shown, and which was better."""
+class Choice(RecordPart, frozen=True, kw_only=True):
+    """A pairwise choice during a ranking: the indices of the two answers, and the better side."""
 
     left: Annotated[int, Meta(ge=0)]
     right: Annotated[int, Meta(ge=0)]
@@ -159,9 +162,9 @@ class Ranking(Judgement, frozen=True, kw_only=True, tag="ranking"):
     """Several answers in order.
 
     Attributes:
-        ranks: of each answer; 1 is the best, equal ranks are ties, no rank is left out.
-        choices: the pairwise choices that were made, in their order.
-        blind: the judge did not know which model answered what.
+        ranks: rank of each answer; 1 is the best, equal ranks are ties, no rank is left out.
+        choices: the pairwise choices, in their order.
+        blind: whether the names of the models were hidden from the judge.
     """
 
     answers: Annotated[tuple[Answer, ...], Meta(min_length=2)]
@@ -180,11 +183,11 @@ class Ranking(Judgement, frozen=True, kw_only=True, tag="ranking"):
 
 
 class Correction(Judgement, frozen=True, kw_only=True, tag="correction"):
-    """An answer, and what it should have been.
+    """An answer and its correction.
 
     Attributes:
         answer: the original.
-        edited: the words as they should be.
+        edited: the corrected text.
     """
 
     answer: Answer
@@ -192,7 +195,7 @@ class Correction(Judgement, frozen=True, kw_only=True, tag="correction"):
 
 
 class Retraction(Event, frozen=True, kw_only=True, tag="retraction"):
-    """An earlier event does not count any more; ``retracts`` is its id."""
+    """Ends an earlier event; ``retracts`` is its id."""
 
     retracts: Annotated[str, Meta(min_length=1)]
 
@@ -200,17 +203,22 @@ class Retraction(Event, frozen=True, kw_only=True, tag="retraction"):
 Record = Rating | Comparison | Ranking | Correction | Retraction
 
 
+def kind_of(record: Event) -> str:
+    """The kind of a record, as in the file."""
+    return str(type(record).__struct_config__.tag)
+
+
 def answers_in(record: Event) -> tuple[Answer, ...]:
-    """The model's answers that a record judges; none in a retraction."""
+    """The answers that a record judges; empty for a retraction."""
     if isinstance(record, (Rating, Correction)):
         return (record.answer,)
     return record.answers if isinstance(record, (Comparison, Ranking)) else ()
 
 
 class EventFields(TypedDict, total=False):
-    """What every constructor takes besides its own arguments; the meaning is that of ``Event``.
+    """Further arguments of all constructors, see ``Event``.
 
-    ``origin`` is ``chat``, ``time`` now, and ``id`` a new one unless given.
+    Defaults: ``origin`` is ``chat``, ``time`` is now, ``id`` is a new one.
     """
 
     id: str
@@ -224,14 +232,14 @@ class EventFields(TypedDict, total=False):
 
 
 class JudgementFields(EventFields, total=False):
-    """What the constructors of judgements take besides; the meaning is that of ``Judgement``."""
+    """Further arguments of the constructors of judgements, see ``Judgement``."""
 
     reasons: Reasons
     tags: tuple[str, ...]
 
 
 def new_id(time: datetime) -> str:
-    """An id for an event of that time, as ``20261120-221403-123456-k7qxd2``: sorts by time."""
+    """A new id for an event of this time, like ``20261120-221403-123456-k7qxd2``; ids sort by time."""
     tail = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_LENGTH))
     return f"{time.astimezone(UTC):%Y%m%d-%H%M%S-%f}-{tail}"
 
@@ -245,15 +253,15 @@ def rating(
     score: int | None = None,
     **more: Unpack[JudgementFields],
 ) -> Rating:
-    """A thumb, a score of 1 to 10, or both.
+    """A rating: a thumb, a score of 1 to 10, or both.
 
     Args:
-        messages: what the model saw.
-        answer: what it answered.
+        messages: the messages that the model saw.
+        answer: its answer.
         target: where the answer is.
 
     Raises:
-        ValueError: neither is given, or the score is out of range.
+        ValueError: neither thumb nor score is given, or the score is out of range.
     """
     if score is not None and not 1 <= score <= 10:
         raise ValueError(f"a score is 1 to 10, not {score}")
@@ -273,7 +281,7 @@ def comparison(
     blind: bool,
     **more: Unpack[JudgementFields],
 ) -> Comparison:
-    """Which of two answers is better; see ``Comparison`` for the arguments."""
+    """A comparison of two answers; see ``Comparison`` for the arguments."""
     a, b = answers
     return Comparison(
         **_whole(more), prompt=prompt_of(messages), target=target,
@@ -291,14 +299,14 @@ def ranking(
     blind: bool,
     **more: Unpack[JudgementFields],
 ) -> Ranking:
-    """Answers in order.
+    """A ranking of answers.
 
     Args:
-        ranks: a number for each answer, smaller is better, equal ones are ties; numbered anew from 1.
-        choices: the pairwise choices that led there.
+        ranks: a number for each answer, smaller is better, equal ones are ties; renumbered from 1.
+        choices: the pairwise choices, in their order.
 
     Raises:
-        ValueError: not a rank for each answer, or fewer than two answers.
+        ValueError: fewer than two answers, or not one rank for each.
     """
     if len(answers) < 2:
         raise ValueError("a ranking needs at least two answers")
@@ -318,19 +326,19 @@ def correction(
     edited: str,
     **more: Unpack[JudgementFields],
 ) -> Correction:
-    """An answer and the words it should have been."""
+    """A correction: an answer and the corrected text."""
     return Correction(
         **_whole(more), prompt=prompt_of(messages), target=target, answer=answer_of(answer), edited=edited
     )
 
 
 def retraction(retracts: str, **more: Unpack[EventFields]) -> Retraction:
-    """The event with the id ``retracts`` does not count any more."""
+    """A retraction of the event with the id ``retracts``."""
     return Retraction(**_whole(more), retracts=retracts)
 
 
 def _whole(given: EventFields) -> dict[str, Any]:
-    """The fields of an event, those that were not given filled in."""
+    """The fields of an event, with defaults for those that are not given."""
     fields = {"schema": SCHEMA, "origin": "chat", **given}
     time = given.get("time") or datetime.now(UTC)
     return {**fields, "time": time.astimezone(UTC), "id": given.get("id") or new_id(time)}

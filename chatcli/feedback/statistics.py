@@ -1,75 +1,47 @@
-"""What a log of judgements comes to: counts, balance, models, reasons, days, agreement, and known biases.
+"""Statistics of a log of judgements: counts, balance, models, reasons, days, agreement, and known biases."""
 
-The log is counted from its end in one pass, from the few fields of each line that matter.
-"""
-
-from array import array
+import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from chatcli.feedback.judgements import Fate, Succession, Trace, located, subject
-from chatcli.feedback.proportion import Proportion
-from chatcli.feedback.records import LEAST_GOOD_SCORE
+from chatcli.feedback.answers import Answer
+from chatcli.feedback.judgements import Fate, Succession, subject, trace_of
+from chatcli.feedback.records import Comparison, Judgement, Ranking, Rating, Record, kind_of
 
-UNKNOWN_MODEL = "unknown"
+_Z = 1.959963984540054  # 97.5% quantile of the normal distribution
+
+
+class Proportion(NamedTuple):
+    """``part`` of ``whole`` cases."""
+
+    part: float
+    whole: int
+
+    @property
+    def share(self) -> float | None:
+        """Between 0 and 1; None if there are no cases."""
+        return self.part / self.whole if self.whole else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95% score interval of Wilson (JASA 22, 1927), right for few cases and for shares of 0 and 1."""
+        n = self.whole
+        if not n:
+            return 0.0, 1.0
+        share, square = self.part / n, _Z * _Z
+        middle = (share + square / (2 * n)) / (1 + square / n)
+        half = _Z / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
+        return max(0.0, middle - half), min(1.0, middle + half)
+
+
 _NO_CASES = Proportion(0, 0)
-
-
-class _Named(msgspec.Struct, gc=False):
-    name: str = UNKNOWN_MODEL
-
-
-class _Provenance(msgspec.Struct, gc=False):
-    model: _Named | None = None
-
-
-class _Answer(msgspec.Struct, gc=False):
-    content: str
-    provenance: _Provenance | None = None
-
-    @property
-    def model_name(self) -> str:
-        model = self.provenance.model if self.provenance else None
-        return model.name if model else UNKNOWN_MODEL
-
-
-class Outline(Trace, gc=False):
-    """The fields of an event that are counted."""
-
-    time: str = ""
-    reasons: tuple[str, ...] = ()
-    thumb: int | None = None
-    score: int | None = None
-    answer: _Answer | None = None
-    answers: tuple[_Answer, ...] = ()
-    winner: str | None = None
-    left: int = 0
-    ranks: tuple[int, ...] = ()
-
-    @property
-    def good(self) -> bool:
-        """Of a rating, as ``Rating.good`` says it."""
-        return self.thumb == 1 if self.thumb is not None else (self.score or 0) >= LEAST_GOOD_SCORE
-
-
-_OUTLINE = msgspec.json.Decoder(Outline)
-
-
-def decode_outline(line: bytes) -> Outline:
-    """The outline of a line of the log.
-
-    Raises:
-        ValueError: it is not a record.
-        RecursionError: it is nested too deeply.
-    """
-    outline = _OUTLINE.decode(line)
-    if outline.target is None:
-        located(outline, line)
-    return outline
+UNKNOWN_MODEL = "unknown"
 
 
 @dataclass(slots=True)
@@ -85,23 +57,24 @@ class ModelCount:
 
 @dataclass(slots=True)
 class Statistics:
-    """The counts of a log.
+    """The counts of a log. All but the first two are of the judgements that count.
 
     Attributes:
-        fates: of all events: how many count, and what became of the others.
-        damaged: lines that cannot be read.
-        kinds: judgements that count, by kind; so all the following.
-        judges: by ``human`` or ``ai``.
-        origins: by where they were made.
-        outcomes: of comparisons: decided, tie, both_bad.
-        left_won: of the decided comparisons.
-        models: by the name of the model.
-        good_reasons, bad_reasons: how often each was given with a good and with a bad rating.
-        days: by date (UTC).
-        good_length, bad_length: characters of the answers rated so, together.
-        longer_won: of the pairs of answers that were not equally good nor equally long.
-        repeated: of the ratings and comparisons that were made again (or by another judge), how many agree
-            with the last one.
+        fates: events by fate.
+        damaged: number of lines that cannot be read.
+        kinds: judgements by kind.
+        judges: judgements by ``human`` or ``ai``.
+        origins: judgements by origin.
+        outcomes: comparisons by outcome: decided, tie, both_bad.
+        left_won: share of the decided comparisons that the left answer won.
+        models: counts by name of the model.
+        good_reasons, bad_reasons: how often each reason was given with a good and with a bad rating.
+        days: judgements by date (UTC).
+        good, bad: number of ratings.
+        good_length, bad_length: total characters of the answers rated good and bad.
+        longer_won: share of the pairs, of answers of different length and quality, that the longer one won.
+        repeated: of the ratings and comparisons that were made again, or by another judge, the share that
+            agrees with the last one.
     """
 
     fates: Counter[str] = field(default_factory=Counter)
@@ -141,80 +114,82 @@ class Statistics:
         return values
 
 
-class Counting:
-    """Counts events that are given newest first."""
+def statistics_of(records: Iterable[Record | None]) -> Statistics:
+    """The statistics of a log.
 
+    Args:
+        records: all records, newest first; None is a line that cannot be read.
+    """
+    counting = _Counting()
+    for record in records:
+        counting.add(record)
+    return counting.finish()
+
+
+class _Counting:
     def __init__(self) -> None:
         self._succession = Succession()
-        self._subjects, self._verdicts = array("q"), array("b")
+        self._verdicts: dict[int, int] = {}  # the last verdict of each subject
+        self._agreed = self._repeats = 0
         self._left_won = self._longer_won = self._lengths_differ = 0
         self._found = Statistics()
 
-    def add(self, event: Outline | None) -> None:
-        """Count an event; None is a damaged line."""
+    def add(self, record: Record | None) -> None:
         found = self._found
-        if event is None:
+        if record is None:
             found.damaged += 1
             return
-        fate = self._succession.fate(event)
+        fate = self._succession.fate(trace_of(record))
         found.fates[fate] += 1
-        if fate is Fate.LIVE or fate is Fate.SUPERSEDED:
-            self._note_verdict(event)
-        if fate is not Fate.LIVE:
+        if not isinstance(record, Judgement) or fate not in (Fate.LIVE, Fate.SUPERSEDED):
             return
-        found.kinds[event.kind] += 1
-        found.judges[event.judge.by if event.judge else "human"] += 1
-        found.origins[event.origin] += 1
-        found.days[event.time[:10]] += 1
-        if event.kind == "rating":
-            self._count_rating(event)
-        elif event.kind == "comparison":
-            self._count_comparison(event)
-        elif event.kind == "ranking":
-            for (a, x), (b, y) in combinations(zip(event.answers, event.ranks, strict=False), 2):
+        self._compare_with_last(record)
+        if fate is Fate.SUPERSEDED:
+            return
+        found.kinds[kind_of(record)] += 1
+        found.judges[record.judge.by] += 1
+        found.origins[record.origin] += 1
+        found.days[record.time.astimezone(UTC).date().isoformat()] += 1
+        if isinstance(record, Rating):
+            self._count_rating(record)
+        elif isinstance(record, Comparison):
+            self._count_comparison(record)
+        elif isinstance(record, Ranking):
+            for (a, x), (b, y) in combinations(zip(record.answers, record.ranks, strict=True), 2):
                 self._count_pair(a, b, y - x)
 
     def finish(self) -> Statistics:
-        """The counts; nothing can be added after."""
         found = self._found
-        decided = found.outcomes["decided"]
-        found.left_won = Proportion(self._left_won, decided)
+        found.left_won = Proportion(self._left_won, found.outcomes["decided"])
         found.longer_won = Proportion(self._longer_won, self._lengths_differ)
-        del self._succession  # what follows needs memory of the same size
-        found.repeated = _agreement(self._subjects, self._verdicts)
+        found.repeated = Proportion(self._agreed, self._repeats)
         return found
 
-    def _count_rating(self, event: Outline) -> None:
-        found, answer, good = self._found, event.answer, event.good
-        reasons = found.good_reasons if good else found.bad_reasons
-        for reason in event.reasons:
-            reasons[reason] += 1
-        if answer is None:
-            return
-        model = self._model(answer)
-        if good:
+    def _count_rating(self, record: Rating) -> None:
+        found, model = self._found, self._model(record.answer)
+        if record.good:
+            found.good_reasons.update(record.reasons)
             found.good += 1
-            found.good_length += len(answer.content)
+            found.good_length += len(record.answer.content)
             model.good += 1
         else:
+            found.bad_reasons.update(record.reasons)
             found.bad += 1
-            found.bad_length += len(answer.content)
+            found.bad_length += len(record.answer.content)
             model.bad += 1
 
-    def _count_comparison(self, event: Outline) -> None:
-        if event.winner not in ("left", "right"):
-            self._found.outcomes[event.winner or ""] += 1
-            for answer in event.answers:
+    def _count_comparison(self, record: Comparison) -> None:
+        if record.better is None:
+            self._found.outcomes[record.winner] += 1
+            for answer in record.answers:
                 self._model(answer).tied += 1
             return
         self._found.outcomes["decided"] += 1
-        self._left_won += event.winner == "left"
-        first_won = (event.winner == "left") == (event.left == 0)
-        if len(event.answers) == 2:
-            self._count_pair(*event.answers, 1 if first_won else -1)
+        self._left_won += record.winner == "left"
+        self._count_pair(*record.answers, 1 if record.better == 0 else -1)
 
-    def _count_pair(self, a: _Answer, b: _Answer, better: int) -> None:
-        """``better`` is above 0 if the first is, below if the second is, 0 in a tie."""
+    def _count_pair(self, a: Answer, b: Answer, better: int) -> None:
+        """``better`` is above 0 if the first answer is better, below 0 if the second is, 0 in a tie."""
         if better < 0:
             a, b = b, a
         if better:
@@ -226,40 +201,23 @@ class Counting:
             self._model(a).tied += 1
             self._model(b).tied += 1
 
-    def _model(self, answer: _Answer) -> ModelCount:
-        name = answer.model_name
-        try:
-            return self._found.models[name]
-        except KeyError:
-            return self._found.models.setdefault(name, ModelCount())
+    def _model(self, answer: Answer) -> ModelCount:
+        return self._found.models.setdefault(answer.model_name or UNKNOWN_MODEL, ModelCount())
 
-    def _note_verdict(self, event: Outline) -> None:
-        if event.kind == "rating":
-            verdict = 1 if event.good else -1
-        elif event.kind == "comparison" and event.target is not None:
-            if event.winner in ("left", "right"):
-                winner = event.left if event.winner == "left" else 1 - event.left
-                messages = event.target.messages
-                # of the same two answers, whichever was A
-                verdict = 1 if len(messages) == 2 and messages[winner] == max(messages, key=str) else -1
-            else:
-                verdict = 0
-        else:
+    def _compare_with_last(self, record: Judgement) -> None:
+        verdict = 0
+        if isinstance(record, Rating):
+            verdict = 1 if record.good else -1
+        elif not isinstance(record, Comparison) or record.target is None:
             return
-        self._subjects.append(subject(event, of_any_judge=True))
-        self._verdicts.append(verdict)
-
-
-def _agreement(subjects: "array[int]", verdicts: "array[int]") -> Proportion:
-    """How many later-judged subjects' earlier verdicts equal the last one (the first in the arrays)."""
-    order = sorted(range(len(subjects)), key=subjects.__getitem__)  # stable: the newest of each comes first
-    agreed = repeats = 0
-    last: tuple[int, int] | None = None
-    for index in order:
-        about, verdict = subjects[index], verdicts[index]
-        if last is None or last[0] != about:
-            last = about, verdict
-        else:
-            repeats += 1
-            agreed += verdict == last[1]
-    return Proportion(agreed, repeats)
+        elif record.better is not None:
+            messages = record.target.messages
+            # of the same two answers, whichever was A
+            won = len(messages) == 2 and messages[record.better] == max(messages, key=str)
+            verdict = 1 if won else -1
+        key = subject(record, of_any_judge=True)
+        if key not in self._verdicts:
+            self._verdicts[key] = verdict
+            return
+        self._repeats += 1
+        self._agreed += verdict == self._verdicts[key]

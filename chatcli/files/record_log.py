@@ -1,7 +1,7 @@
 r"""Append-only logs of records, a JSON text a line: written durably, read tolerantly, repaired without loss.
 
-What a record is, its user says with an encoder and a decoder. Lines end with ``\n`` and with nothing else:
-``str.splitlines`` would also split at U+2028 and U+0085, which JSON leaves as they are.
+Encoder and decoder say what a record is. Lines end with ``\n`` and with nothing else: ``str.splitlines``
+would also split at U+2028 and U+0085, which JSON leaves as they are.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
 
 from chatcli.errors import DataError, StorageError
-from chatcli.files.durable import PATIENCE, AppendFile, TailRepair, atomic_write, end_line, storage_error
+from chatcli.files.append import PATIENCE, AppendFile, TailRepair, end_line
+from chatcli.files.disk import open_regular, storage_error
+from chatcli.files.replace import atomic_write
 
 T = TypeVar("T")
 
 #: Longest line that is written or read, in bytes, its end included: it bounds what a broken file costs.
 LONGEST_LINE = 64 * 2**20
 _BOM = b"\xef\xbb\xbf"
+_BLOCK = 2**18
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class DamagedLine:
     """A line that is not a record.
 
     Attributes:
-        line: 1-based number of the line.
+        line: number of the line, from 1.
         fault: what is wrong with it.
     """
 
@@ -85,16 +88,15 @@ class RecordLog(Generic[T]):
         AppendFile(self.path, self._tail_repair).append(line + b"\n")
 
     def read(self) -> Iterator[T | DamagedLine]:
-        """All records, oldest first, and in their places the lines that are none; holds one line at a time.
+        """All records, oldest first, and damaged lines in their places; holds one line at a time.
 
         A file that does not exist is an empty log. Empty lines are passed over. A last line without an end is
-        a record if it is whole (edited by hand), and damage if it is not (a crash).
+        a record if it is whole (edited by hand), and damaged if it is not (a crash).
 
         Raises:
             StorageError: the file cannot be read.
         """
-        for _, item in self._lines(hold_damage=False):
-            yield item
+        return (item for _, item in self.lines() if item is not None)
 
     def repair(self) -> int:
         """Move the damaged lines, as they are, to the end of ``damaged_path``; every other byte stays.
@@ -105,45 +107,43 @@ class RecordLog(Generic[T]):
         Raises:
             StorageError: a file cannot be written; the log is as before.
         """
+        if not self.path.exists():
+            return 0
         moved = 0
         aside = AppendFile(self.damaged_path)
         with AppendFile(self.path) as log:
-            if not self.path.exists():
-                return 0
             log.hold(exists=True, patience=PATIENCE)
-            for raw, item in self._lines(hold_damage=True):
+            for raw, item in self.lines(whole=True):
                 if isinstance(item, DamagedLine):
                     aside.append(raw.rstrip(b"\n") + b"\n")
                     moved += 1
             if moved:
-                atomic_write(self.path, self._sound_lines())
+                sound = (raw for raw, item in self.lines() if not isinstance(item, DamagedLine | None))
+                atomic_write(self.path, (raw.removesuffix(b"\n") + b"\n" for raw in sound))
         return moved
 
-    def _sound_lines(self) -> Iterator[bytes]:
-        for raw, item in self._lines(hold_damage=False):
-            if not isinstance(item, DamagedLine):
-                yield raw if raw.endswith(b"\n") else raw + b"\n"
-
-    def _lines(self, *, hold_damage: bool) -> Iterator[tuple[bytes, T | DamagedLine]]:
-        """Each line that is not empty, as it stands in the file, and what it is.
+    def lines(self, *, whole: bool = False) -> Iterator[tuple[bytes, T | DamagedLine | None]]:
+        """Each line as in the file, and its record; None in the place of a record for an empty line.
 
         Args:
-            hold_damage: also give lines that are too long whole; otherwise they are cut.
+            whole: do not cut lines that are too long.
+
+        Raises:
+            StorageError: the file cannot be read.
         """
         decode = self._decode
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 number = 0
                 while line := file.readline(self._longest):
                     number += 1
                     try:
                         if len(line) == self._longest and not line.endswith(b"\n"):
-                            line += _rest_of_line(file, self._longest, keep=hold_damage)
+                            line += _rest_of_line(file, self._longest, whole=whole)
                             raise ValueError(f"the line is longer than {self._longest} bytes")
                         value = decode(line.removeprefix(_BOM) if number == 1 else line)
                     except (ValueError, RecursionError) as error:
-                        if line.strip():
-                            yield line, DamagedLine(number, _fault(line, error))
+                        yield line, DamagedLine(number, _fault(line, error)) if line.strip() else None
                     else:
                         yield line, value
         except FileNotFoundError:
@@ -152,14 +152,52 @@ class RecordLog(Generic[T]):
             raise storage_error("read", self.path, error) from error
 
 
-def _rest_of_line(file: BinaryIO, step: int, *, keep: bool) -> bytes:
-    """The rest of a line that is too long; of one that is not kept, its end only."""
-    parts = []
-    while True:
-        piece = file.readline(step)
-        parts.append(piece if keep else piece[-1:])
-        if not piece or piece.endswith(b"\n"):
-            return b"".join(parts if keep else parts[-1:])
+def lines_backwards(
+    file: BinaryIO, longest: int, block: int = _BLOCK, *, end: int | None = None
+) -> Iterator[bytes | None]:
+    r"""The lines of a file without their ends, the last one first; holds one line and one block at a time.
+
+    Args:
+        file: open for reading, at any place.
+        longest: in bytes; in the place of a line that is longer stands None.
+        block: bytes read at a time.
+        end: position to begin at; None: where the file ends now.
+    """
+    at = file.seek(0, 2) if end is None else end
+    tail: list[bytes] = []  # pieces of the line that goes on before what was read, the last piece first
+    length, too_long, first = 0, False, True
+
+    def line() -> bytes | None:
+        return None if too_long else b"".join(reversed(tail))
+
+    while at > 0:
+        size = min(block, at)
+        at -= size
+        file.seek(at)
+        parts = file.read(size).split(b"\n")
+        for piece in reversed(parts[1:]):
+            if not too_long:
+                tail.append(piece)
+            if not (first and not length and not piece):  # the end of the last line begins no other
+                yield line() if length + len(piece) <= longest else None
+            first, tail, length, too_long = False, [], 0, False
+        length += len(parts[0])
+        if length > longest:
+            tail, too_long = [], True
+        elif not too_long:
+            tail.append(parts[0])
+    if length or not first:
+        yield line()
+
+
+def _rest_of_line(file: BinaryIO, step: int, *, whole: bool) -> bytes:
+    """The rest of a line that is too long, or only its last byte."""
+    rest = b""
+    while piece := file.readline(step):
+        rest = rest + piece if whole else piece[-1:]
+        if piece.endswith(b"\n"):
+            break
+    return rest
 
 
 def _fault(line: bytes, error: ValueError | RecursionError) -> str:

@@ -1,4 +1,4 @@
-"""The catalogue: models worth running, with where they are and what their makers recommend.
+"""The catalogue: recommended models, where they are, and the sampling that their makers recommend.
 
 It is data, ``models/catalog.toml``, shipped in the package; nothing in it is fetched or checked here.
 """
@@ -14,6 +14,8 @@ from chatcli.errors import DataError, UsageError
 from chatcli.sampling import SamplingParams
 
 FILE = "catalog.toml"
+#: The model that comes with the program, so that everything works offline from the first minute.
+BUNDLED = "lkjsxclm"
 Kind = Literal["chat", "embedding"]
 
 
@@ -88,11 +90,16 @@ class _Catalog(msgspec.Struct, forbid_unknown_fields=True):
     embedding: list[CatalogEntry]
 
 
-def catalog_file() -> Path:
-    """Path of the catalogue: inside the installed package, else in the checkout the package runs from."""
+def bundled_model() -> Path:
+    """Path of the bundled model."""
+    return _shipped("lkjsxclm-q8_0.gguf")
+
+
+def _shipped(file: str) -> Path:
+    """A file that comes with the program: in the installed package, else in the checkout it runs from."""
     package = Path(__file__).resolve().parents[1]
-    installed = package / "data" / FILE
-    return installed if installed.exists() else package.parent / "models" / FILE
+    installed = package / "data" / file
+    return installed if installed.exists() else package.parent / "models" / file
 
 
 def read_catalog(text: str) -> tuple[CatalogEntry, ...]:
@@ -122,7 +129,7 @@ def read_catalog(text: str) -> tuple[CatalogEntry, ...]:
 @functools.cache
 def entries() -> tuple[CatalogEntry, ...]:
     """The catalogue that comes with the program, chat models from small to large, then embedding models."""
-    return read_catalog(catalog_file().read_text(encoding="utf-8"))
+    return read_catalog(_shipped(FILE).read_text(encoding="utf-8"))
 
 
 def find(name: str) -> CatalogEntry | None:

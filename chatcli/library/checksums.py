@@ -14,7 +14,8 @@ import msgspec
 
 from chatcli.engine.base import Cancellation
 from chatcli.errors import ModelError
-from chatcli.files.cache_file import read_cache, write_cache
+from chatcli.files.disk import FileStamp, stamp_of
+from chatcli.files.replace import read_cache, write_cache
 
 _PIECE = 1 << 22  # bytes read at once, and between two looks at the cancellation
 _MOST = 1000  # entries kept, the newest
@@ -26,6 +27,11 @@ class _Entry(msgspec.Struct, frozen=True):
     inode: int
     sha256: str
     ctime_ns: int = 0
+
+    @property
+    def stamp(self) -> FileStamp:
+        """The file when its checksum was computed."""
+        return FileStamp(self.size, self.mtime_ns, self.inode, self.ctime_ns)
 
 
 class _File(msgspec.Struct):
@@ -60,7 +66,7 @@ def sha256_of(
 
 
 class Checksums:
-    """What is known about files and names.
+    """The cache of checksums.
 
     Args:
         path: the cache; it need not exist, nor its folder.
@@ -89,26 +95,26 @@ class Checksums:
         for file in files:
             sha256 = _current(content, file)
             if sha256 is None:
-                before = _stamp(file)
+                before = stamp_of(file)
                 sha256 = sha256_of(file, cancel)
-                if before is not None and before == _stamp(file):  # else it was written to meanwhile
+                if before is not None and before == stamp_of(file):  # else it was written to meanwhile
                     self._remember(file, before, sha256)
             hashes.append(sha256)
         return _combined(hashes)
 
     def recorded(self, file: Path) -> str:
-        """What was computed of the file at that place, whatever happened to it since; '' if nothing was."""
+        """The sha256 recorded for the file at that place, even if it changed since; '' if there is none."""
         entry = read_cache(self._path, _File).files.get(_key(_place(file)))
         return entry.sha256 if entry is not None else ""
 
     def remember(self, file: Path, sha256: str) -> None:
-        """Take over what somebody else computed from all bytes of a file, such as a download."""
-        stamp = _stamp(file)
+        """Record a sha256 that was computed elsewhere from all bytes of a file, such as a download."""
+        stamp = stamp_of(file)
         if stamp is not None:
             self._remember(file, stamp, sha256)
 
     def former(self, name: str, sha256: str) -> str:
-        """What a name stood for when it was last used, if that was something else; '' otherwise.
+        """The sha256 that a name stood for when it was last used, if that was another one; '' otherwise.
 
         From now on it stands for ``sha256``.
         """
@@ -120,28 +126,17 @@ class Checksums:
         write_cache(self._path, content)
         return before
 
-    def _remember(self, file: Path, stamp: tuple[int, int, int, int], sha256: str) -> None:
+    def _remember(self, file: Path, stamp: FileStamp, sha256: str) -> None:
         content, key = read_cache(self._path, _File), _key(_place(file))
         content.files.pop(key, None)  # the newest go last
-        content.files = dict(
-            [*list(content.files.items())[1 - _MOST :], (key, _Entry(*stamp[:3], sha256, stamp[3]))]
-        )
+        entry = _Entry(stamp.size, stamp.mtime_ns, stamp.inode, sha256, stamp.ctime_ns)
+        content.files = dict([*list(content.files.items())[1 - _MOST :], (key, entry)])
         write_cache(self._path, content)
 
 
 def _current(content: _File, file: Path) -> str | None:
-    entry, stamp = content.files.get(_key(_place(file))), _stamp(file)
-    if entry is None or stamp != (entry.size, entry.mtime_ns, entry.inode, entry.ctime_ns):
-        return None
-    return entry.sha256
-
-
-def _stamp(file: Path) -> tuple[int, int, int, int] | None:
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns
+    entry = content.files.get(_key(_place(file)))
+    return entry.sha256 if entry is not None and entry.stamp == stamp_of(file) else None
 
 
 def _place(file: Path) -> str:

@@ -11,17 +11,17 @@ from pathlib import Path
 
 from chatcli.engine.base import Cancellation, Engine, Tell
 from chatcli.engine.gguf import Header
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.llama.offload import stepping_down
-from chatcli.engine.load_options import LoadOptions
 from chatcli.engine.registry import Opening, kind_of, kinds
-from chatcli.engine.trial.verdict import Verdict
+from chatcli.engine.trial.verdict import TrialVerdict
 from chatcli.errors import ModelError
 from chatcli.library.checksums import Checksums
-from chatcli.library.fit.plan import Machine, Plan, plan
+from chatcli.library.fit.plan import FitPlan, Machine, plan
 from chatcli.library.names.finding import Located, find_model, known_models
-from chatcli.library.projector_choice import eyes_of
+from chatcli.library.projector_choice import choose_projector
 from chatcli.library.stores import Places
-from chatcli.settings import AUTO_PROJECTOR, Settings
+from chatcli.settings import AUTO_PROJECTOR, Paths, Settings
 
 
 def open_engine(opening: Opening) -> Engine:
@@ -56,7 +56,7 @@ def model_names(settings: Settings, places: Places) -> list[str]:
     return [*known_models(places), *(name for kind in kinds() for name in kind.names(settings))]
 
 
-def try_model(settings: Settings, places: Places, verdicts: Path) -> tuple[Path, Verdict] | None:
+def try_model(settings: Settings, places: Places, verdicts: Path) -> tuple[Path, TrialVerdict] | None:
     """The file of a model and the verdict of its trial, which runs now if the verdict is not known yet.
 
     Returns:
@@ -81,23 +81,28 @@ def _open_file(opening: Opening) -> Engine:
     checksums = Checksums(paths.checksums)
     hashing = Hashing(checksums, found.files, cancel)
     shards = _checked(found)
-    eyes = eyes_of(found, settings, shards[0], tell)
-    fitted = _fitted(found, shards, settings, eyes.projector)
-    eyes = eyes.fitted(fitted)
-    eyes_hashing = Hashing(checksums, eyes.files, cancel)
+    choice = choose_projector(found, settings, shards[0], tell)
+    fitted = _fitted(found, shards, settings, choice.projector)
+    choice = choice.fitted(fitted)
+    projector_hashing = Hashing(checksums, choice.files, cancel)
+
+    def on_trial() -> None:
+        opening.on_progress(None)
 
     def open_with(layers: int) -> Engine:
         from chatcli.engine.llama.engine import LlamaEngine
 
         options = replace(fitted.options, gpu_layers=layers)
-        seen = eyes.tried(found.path, options, shards, paths.probe_verdicts, tell, cancel)
+        tried, reason = choice.tried(
+            found.path, options, shards, paths.probe_verdicts, tell, cancel, on_trial
+        )
         return LlamaEngine.open(
             found.path,
-            seen.options,
+            tried,
             name=found.name,
             sha256=hashing.result(),
-            projector_sha256=eyes_hashing.result() if seen.options.projector else "",
-            no_vision_reason=seen.blindness,
+            projector_sha256=projector_hashing.result() if tried.projector else "",
+            no_vision_reason=reason,
             defaults=found.entry.recommended(thinking=settings.thinking) if found.entry else {},
             on_progress=opening.on_progress,
             cancel=cancel,
@@ -110,9 +115,34 @@ def _open_file(opening: Opening) -> Engine:
     return engine
 
 
+def try_files(
+    found: Located, settings: Settings, paths: Paths, tell: Tell, on_trial: Callable[[], None]
+) -> None:
+    """Try a model that is new to this machine, as opening it would; not one too large for the memory.
+
+    Args:
+        found: the model.
+        tell: called with the reason where its projector cannot be used.
+        on_trial: called when a trial begins.
+
+    Raises:
+        InvalidModel: the file is of another kind, or incomplete.
+        ModelCrashed: llama.cpp dies of it.
+        ModelError: it cannot be loaded.
+    """
+    shards = _checked(found)
+    choice = choose_projector(found, settings, shards[0], tell)
+    try:
+        fitted = _fitted(found, shards, settings, choice.projector)
+    except ModelError:
+        return
+    choice = choice.fitted(fitted)
+    choice.tried(found.path, fitted.options, shards, paths.probe_verdicts, tell, None, on_trial)
+
+
 def _open_fitted(
     open_with: Callable[[int], Engine],
-    fitted: Plan,
+    fitted: FitPlan,
     settings: Settings,
     tell: Tell,
     cancel: Cancellation,
@@ -130,16 +160,16 @@ def _checked(found: Located) -> Sequence[Header]:
     """The headers of the model's files, read once: of a large vocabulary that takes a tenth of a second.
 
     Raises:
-        InvalidModel: they make no sense.
+        InvalidModel: the file is of another kind, or incomplete.
     """
-    from chatcli.engine.gguf import check, read_header, read_shards
+    from chatcli.engine.gguf import check, read_header
 
-    header = read_header(found.path)
-    check(header)
-    return read_shards(header)
+    return check(read_header(found.path))
 
 
-def _fitted(found: Located, shards: Sequence[Header], settings: Settings, projector: Header | None) -> Plan:
+def _fitted(
+    found: Located, shards: Sequence[Header], settings: Settings, projector: Header | None
+) -> FitPlan:
     """How to load it here.
 
     Raises:

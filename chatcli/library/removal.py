@@ -1,4 +1,4 @@
-"""Frees the disk of a model: which files go, and what that gives back."""
+"""Removes models: which files are deleted, and how many bytes that frees."""
 
 import os
 from collections.abc import Sequence
@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chatcli.errors import StorageError, UsageError
-from chatcli.library.hub.cache import tidy
 from chatcli.library.stores import LocalModel, Store
+from chatcli.library.stores.local_model import size_of
+from chatcli.library.stores.repo_cache import tidy
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What removing a model means.
+    """What is deleted with a model.
 
     Attributes:
         model: the model.
-        names: files and links that go; its projector's, where no other model needs that.
-        blobs: what the links lead to, and nothing else does.
-        freed: bytes given back.
-        forget: only the name goes, the file stays: it was registered where it lies.
+        names: files and links to delete; its projector's, if no other model needs that.
+        blobs: targets of the links that nothing else links to.
+        freed: bytes that become free.
+        forget: only the name is removed, the registered file stays.
     """
 
     model: LocalModel
@@ -30,15 +31,15 @@ class Removal:
 
 
 def plan_removal(model: LocalModel, others: Sequence[LocalModel], *, foreign: bool) -> Removal:
-    """What would go.
+    """Plan the removal of a model.
 
     Args:
-        model: to be removed.
+        model: the model to remove.
         others: all models on this disk that stay.
-        foreign: files of other programs may go.
+        foreign: files of other programs may be deleted.
 
     Raises:
-        UsageError: it belongs to another program, and is not to be touched; says how to remove it.
+        UsageError: it belongs to another program; says how to remove it.
     """
     if model.store is Store.OLLAMA:
         raise UsageError(
@@ -62,15 +63,15 @@ def plan_removal(model: LocalModel, others: Sequence[LocalModel], *, foreign: bo
         for file, blob in targets.items()
         if blob != file and str(blob) not in used and inside is not None and blob.is_relative_to(inside)
     }
-    freed = sum(_size(path) for path in {*blobs, *(f for f in there if not f.is_symlink())})
+    freed = size_of({*blobs, *(f for f in there if not f.is_symlink())})
     return Removal(model, tuple(there), tuple(blobs), freed)
 
 
 def remove(removal: Removal) -> None:
-    """Do it: the names first, so that none ever leads nowhere.
+    """Delete the files: names first, so that none ever leads nowhere.
 
     Raises:
-        StorageError: a file could not be removed; those before it are gone.
+        StorageError: a file could not be deleted; those before it are.
     """
     for path in (*removal.names, *removal.blobs):
         try:
@@ -96,7 +97,7 @@ def _files(model: LocalModel) -> tuple[Path, ...]:
 
 
 def _in_other_snapshots(model: LocalModel, files: Sequence[Path], targets: set[Path]) -> list[Path]:
-    """Former versions of its files, which no list shows; of a model of one revision other links of them."""
+    """Former versions of its files, which no list shows; of a model of one revision other links to them."""
     folder = next((f for f in model.path.parents if f.name == "snapshots"), None)
     if folder is None:
         return []
@@ -110,10 +111,3 @@ def _in_other_snapshots(model: LocalModel, files: Sequence[Path], targets: set[P
         and os.path.lexists(link)
         and (not model.revision or Path(os.path.realpath(link)) in targets)
     ]
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

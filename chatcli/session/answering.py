@@ -1,38 +1,64 @@
-"""One answer on its way into the conversation: what the model is given, and where what comes is put."""
+"""What is asked of the model, and the answer while it grows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from chatcli.chat.conversation import Node
-from chatcli.chat.message import Message
-from chatcli.engine.base import Event, LeftOut, ReasoningDelta, TextDelta, Unseen
+from chatcli.chat.conversation import DEFAULT_ASSISTANT, Node
+from chatcli.chat.message import FinishReason, Message
+from chatcli.engine.base import Engine, Event, LeftOut, ReasoningDelta, TextDelta, Unseen
+from chatcli.sampling import SamplingParams
 from chatcli.storage.transcripts.log import NoLog, TranscriptLog
-from chatcli.storage.transcripts.partial import PartialAnswer
+from chatcli.storage.transcripts.partial import AnswerJournal
 
-#: Attribute of an answer that goes on from another one, which was cut; that one's id.
-CONTINUES = "continues"
-#: Attribute of a message that is another one with its text edited; that one's id.
+#: Attributes of an answer: id of the answer it continues; number of the oldest messages its model did not see
+#: (system prompts not counted); number of pictures its model could not see.
+CONTINUES, LEFT_OUT, UNSEEN = "continues", "left_out", "unseen"
+#: Attribute of a message: id of the message that it replaces.
 EDITS = "edits"
-#: Attribute of an answer whose model did not see so many of the oldest messages, system prompts not counted.
-LEFT_OUT = "left_out"
-#: Attribute of an answer whose model was told the names of so many pictures only.
-UNSEEN = "unseen"
-#: Those that name a message of the same conversation.
+#: Attributes that name a message of the same conversation.
 REFERENCES = {CONTINUES, EDITS}
-#: Attribute of a conversation that began as a copy of another one's path; that one's id.
+#: Attribute of a conversation: id of the conversation whose path it began with.
 FORK_OF = "fork_of"
+#: Why an answer broke off.
+BROKEN_OFF = frozenset({FinishReason.INTERRUPTED, FinishReason.ERROR})
+#: Why an answer may be incomplete.
+CUT = BROKEN_OFF | {FinishReason.LENGTH}
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """How a session answers.
+
+    Attributes:
+        system: system prompt from the next message on.
+        sampling: sampling parameters that were set; the others are the model's own.
+        thinking: passed to templates that know ``enable_thinking``.
+        grammar: GBNF grammar that every answer follows.
+        assistant: the assistant's name in new transcripts.
+    """
+
+    system: str | None = None
+    sampling: Mapping[str, Any] | None = None
+    thinking: bool | None = None
+    grammar: str | None = None
+    assistant: str = DEFAULT_ASSISTANT
+
+    def parameters(self, engine: Engine) -> SamplingParams:
+        """The sampling parameters of the next answer; raises UsageError if they do not go together."""
+        chosen = replace(engine.recommended, **(self.sampling or {}))
+        return replace(chosen, grammar=self.grammar) if self.grammar else chosen
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of the model.
+    """A request to the model.
 
     Attributes:
-        messages: what it is given.
-        parent: id of the message the answer follows.
+        parent: id of the message that the answer follows.
         before: the head to go back to if nothing comes.
-        asked: a message was added to be answered; it is stepped over again if nothing comes.
-        begun: the answer that is to be continued, if any; the last of ``messages``.
+        asked: a message was added for this request; without an answer, the chat goes back before it.
+        begun: the answer to continue, which is the last of ``messages``; or None.
         new_seed: draw another seed, whatever the settings say.
         extra: attributes to keep with the answer.
     """
@@ -47,10 +73,10 @@ class Request:
 
 
 class Draft:
-    """What has come of an answer so far.
+    """An answer as far as it has come.
 
     Args:
-        begun: what is there already, of an answer that is being continued.
+        begun: the answer that is being continued, or None.
     """
 
     def __init__(self, begun: Message | None) -> None:
@@ -58,18 +84,14 @@ class Draft:
         self._reasoning = [begun.reasoning] if begun and begun.reasoning else []
         self.grown = False
         self._remarks: dict[str, str] = {}
-        self._journal: PartialAnswer | None = None
+        self._journal: AnswerJournal | None = None
 
     def begin(self, node: Node, log: TranscriptLog | NoLog) -> None:
-        """From now on, keep what comes where it outlives this process.
-
-        Args:
-            node: the answer before anything came.
-        """
+        """From now on, also save what comes where it survives a crash; ``node`` is the empty answer."""
         self._journal = log.answering(node)
 
     def take(self, event: Event) -> None:
-        """Add what an event brings: words, or what is to be known of them."""
+        """Add the text of an event, or what it says about the answer."""
         if isinstance(event, TextDelta):
             self._text.append(event.text)
             if self._journal is not None:
@@ -87,7 +109,7 @@ class Draft:
         self.grown = True
 
     def written(self) -> None:
-        """The answer is in the transcript, or there is none."""
+        """Note that the answer is in the transcript, or that there is none."""
         if self._journal is not None:
             self._journal.discard()
             self._journal = None
@@ -99,10 +121,10 @@ class Draft:
 
     @property
     def text(self) -> str:
-        """The answer."""
+        """The text of the answer."""
         return "".join(self._text)
 
     @property
     def reasoning(self) -> str | None:
-        """The reasoning before it; None: none."""
+        """The reasoning before it, or None."""
         return "".join(self._reasoning) or None

@@ -1,5 +1,4 @@
-"""Files that go into a message: texts, each named and fenced so that the model can tell them from the words,
-and pictures."""
+"""Files attached to a message: text files, each named and fenced to set it apart, and pictures."""
 
 import codecs
 import glob
@@ -15,40 +14,36 @@ from typing import IO
 from chatcli.chat import pictures
 from chatcli.chat.message import Picture
 from chatcli.engine import pictures as decoding
-from chatcli.errors import UsageError
-from chatcli.words import binary_size
+from chatcli.engine.base import Engine, no_vision_reason
+from chatcli.errors import ModelError, UsageError
+from chatcli.words import binary_size, listed
 
-#: Limits of what one message takes from files.
+#: Limits of one message.
 MOST_FILES = 200
 MOST_BYTES = 4 * 2**20
 MOST_PICTURES = 16
-#: The picture that comes through standard input.
+#: Stands for a picture from standard input.
 STDIN = "-"
 _FENCES = re.compile(r"^ {0,3}(`{3,})", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A text file.
-
-    Attributes:
-        name: as it is shown to the model: the path that was given.
-        text: its content.
-    """
+    """A text file; ``name`` is the path as it was given."""
 
     name: str
     text: str
 
 
 def read_files(patterns: Sequence[str]) -> list[Attachment]:
-    """Read files, all or none.
+    """Read text files, all or none.
 
     Args:
-        patterns: paths, with ``~`` for the home; shell patterns, ``**`` included; folders, of which all
-            text files are taken but hidden ones.
+        patterns: paths, with ``~`` for the home folder; shell patterns, including ``**``; folders, of which
+            all text files are read except hidden ones.
 
     Raises:
-        UsageError: something is missing, unreadable, no text, or too much.
+        UsageError: a file is missing, unreadable or not text, or they are too many or too large.
     """
     texts: dict[str, str] = {}
     left = MOST_BYTES
@@ -63,34 +58,33 @@ def read_files(patterns: Sequence[str]) -> list[Attachment]:
                 left -= len(text)
                 texts[path] = text
             if len(texts) > MOST_FILES:
-                raise UsageError(f"{pattern}: these are more than {MOST_FILES} files; name fewer")
+                raise UsageError(f"{pattern}: more than {MOST_FILES} files; name fewer")
         if not found:
-            raise UsageError(f"{pattern}: there is no text file")
+            raise UsageError(f"{pattern}: no text file found")
     return [Attachment(path, text) for path, text in texts.items()]
 
 
 def read_pictures(patterns: Sequence[str], stdin: IO[bytes] | None = None) -> list[Picture]:
-    """Read pictures, all or none. What they hold now is what is shown, whatever becomes of the files.
+    """Read pictures, all or none. Later changes to the files have no effect.
 
     Args:
-        patterns: paths as for ``read_files``; of folders and shell patterns the files named like pictures
-            are taken.
-        stdin: where ``-`` is read from; None: nowhere.
+        patterns: paths as in ``read_files``; folders and shell patterns give the files named like pictures.
+        stdin: what ``-`` reads, or None.
 
     Raises:
-        UsageError: something is missing, unreadable or too much.
-        DataError: one is no picture, damaged or too large.
+        UsageError: a picture is missing or unreadable, or they are too many.
+        DataError: a file is not a picture, damaged or too large.
     """
     found = []
     for pattern in patterns:
         if pattern == STDIN:
             if stdin is None:
-                raise UsageError(f"{STDIN} is a picture that is piped in, and nothing is; name a file")
+                raise UsageError(f"{STDIN} reads a picture from a pipe, but nothing is piped in; name a file")
             contents = [("stdin", stdin.read(pictures.MOST_BYTES + 1))]
         else:
             paths = [path for path, named in _found(pattern) if named or is_picture_name(path)]
             if not paths:
-                raise UsageError(f"{pattern}: there is no picture")
+                raise UsageError(f"{pattern}: no picture found")
             _check_count(len(paths))
             contents = [(path, _read(path, pictures.MOST_BYTES)) for path in paths]
         found += [_picture(path, data) for path, data in contents]
@@ -98,27 +92,33 @@ def read_pictures(patterns: Sequence[str], stdin: IO[bytes] | None = None) -> li
 
 
 def of_one_message(attached: Iterable[Picture]) -> list[Picture]:
-    """Some pictures as a message shows them: each once, whatever it is called.
-
-    Raises:
-        UsageError: they are too many.
-    """
+    """The pictures of one message, each once whatever its name; raises UsageError if they are too many."""
     once = list({picture.sha256: picture for picture in attached}.values())
     _check_count(len(once))
     return once
 
 
 def is_picture_name(path: str) -> bool:
-    """Whether a file is probably a picture, by its name."""
+    """Whether a file is probably a picture, judging by its name."""
     return Path(path).suffix.lower() in decoding.SUFFIXES
 
 
 def enclose(attachments: Sequence[Attachment]) -> str:
-    """The files as they stand in a message: a line with the name, the content between fences.
+    """The files as text of a message: for each a line with its name, then its content between fences.
 
-    A fence is longer than any in the content, so that no content ends its own (CommonMark, 4.5).
+    A fence is longer than any in the content, so that no content closes its own (CommonMark, 4.5).
     """
     return "\n\n".join(_enclosed(attachment) for attachment in attachments)
+
+
+def require_vision(engine: Engine, pictures: Iterable[Picture]) -> None:
+    """Raise ModelError if there are pictures and the model cannot see them."""
+    names = list(dict.fromkeys(picture.name for picture in pictures))
+    if names and (reason := no_vision_reason(engine)):
+        raise ModelError(
+            f"{engine.model.name} cannot see {listed(names, most=1)}: {reason}; "
+            "choose a model that sees pictures (/model, -m) or name its projector (--mmproj)"
+        )
 
 
 def _enclosed(attachment: Attachment) -> str:
@@ -129,7 +129,7 @@ def _enclosed(attachment: Attachment) -> str:
 
 
 def _found(pattern: str) -> Iterator[tuple[str, bool]]:
-    """Paths of files, and whether each was named itself, so that it has to be text."""
+    """The paths that a pattern stands for, and whether each was named itself, so that it must be text."""
     mode = _mode(expanded := _at_home(pattern))
     if mode is not None and stat.S_ISDIR(mode):
         for at, folders, names in os.walk(expanded):
@@ -142,7 +142,7 @@ def _found(pattern: str) -> Iterator[tuple[str, bool]]:
         paths = sorted(glob.glob(expanded, recursive=True))  # noqa: PTH207  (it takes absolute patterns)
         yield from ((path, False) for path in paths if stat.S_ISREG(_mode(path) or 0))
     else:
-        raise UsageError(f"there is no file {pattern}")
+        raise UsageError(f"no such file: {pattern}")
 
 
 def _at_home(pattern: str) -> str:
@@ -150,52 +150,43 @@ def _at_home(pattern: str) -> str:
 
 
 def _mode(path: str) -> int | None:
-    """Kind and permissions of a file; None if there is none that could be looked at."""
+    """Kind and permissions of a file, or None if it cannot be examined."""
     try:
         return Path(path).stat().st_mode
-    except (OSError, ValueError):  # ValueError: a NUL in the path
+    except (OSError, ValueError):  # ValueError: the path contains a NUL
         return None
 
 
 def _check_count(count: int) -> None:
     if count > MOST_PICTURES:
-        raise UsageError(f"a message shows at most {MOST_PICTURES} pictures, not {count}; name fewer")
+        raise UsageError(f"a message takes at most {MOST_PICTURES} pictures, not {count}; name fewer")
 
 
 def _picture(path: str, data: bytes) -> Picture:
-    """A picture of a file's bytes, unpacked once, so that damage is told now and not when it is sent.
-
-    Raises:
-        DataError: it is none, damaged or too large.
-    """
-    decoding.pixels(data, path)
+    decoding.pixels(data, path)  # finds damage now rather than when the message is sent
     return Picture(hashlib.sha256(data).hexdigest(), Path(path).name, lambda: data)
 
 
 def _text(path: str, most: int, *, named: bool) -> str | None:
-    """The text of a file; None if it is none and was not named itself."""
+    """The text of a file; None if it is not text and was not named itself."""
     data = _read(path, most)
     if len(data) > most:
-        raise UsageError(f"{path} makes it more than {binary_size(MOST_BYTES)}; attach less")
+        raise UsageError(f"with {path}, the files exceed {binary_size(MOST_BYTES)}; attach less")
     try:
         return _decoded(data)
     except ValueError as error:
         if not named:
             return None
         if is_picture_name(path):
-            raise UsageError(f"{path} is a picture; /image attaches it, -i on the command line") from None
+            raise UsageError(f"{path} is a picture; attach it with /image, or with -i") from None
         raise UsageError(f"{path} is {error}; convert it first") from None
 
 
 def _read(path: str, most: int) -> bytes:
-    """The bytes of a file; more than ``most``, but not all, where it has more.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
+    """The first ``most + 1`` bytes of a file; raises UsageError."""
     try:
         mode = Path(path).stat().st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):  # a FIFO is what <(command) gives
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):  # <(command) gives a FIFO
             raise UsageError(f"{path} is not a file")
         with Path(path).open("rb") as file:
             return file.read(most + 1)
@@ -204,16 +195,12 @@ def _read(path: str, most: int) -> bytes:
 
 
 def _decoded(data: bytes) -> str:
-    """The text of a file's bytes: UTF-8, or UTF-16 if a byte order mark says so.
-
-    Raises:
-        ValueError: they are no text.
-    """
+    """Decode UTF-8, or UTF-16 after a byte order mark; raises ValueError if the bytes are not text."""
     utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = data.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError("binary, or not in UTF-8") from None
+        raise ValueError("binary, or not UTF-8") from None
     if "\0" in text:
         raise ValueError("binary, not text")
     return text

@@ -1,7 +1,7 @@
-"""Runs an answer in a thread of its own, so that Ctrl-C acts at once and the screen never slows the model.
+"""Runs an answer in its own thread, so that Ctrl-C acts at once and the screen never slows the model.
 
-Python runs signal handlers only in the main thread and only between byte codes; a main thread inside
-``llama_decode`` would answer Ctrl-C after the whole batch. So the main thread waits on a queue instead.
+Python runs signal handlers only in the main thread, between byte codes. A main thread inside
+``llama_decode`` would react after the whole batch, so it waits on a queue instead.
 """
 
 import queue
@@ -14,7 +14,7 @@ from chatcli.engine.base import Cancellation, Event
 
 T = TypeVar("T")
 
-_POLL_SECONDS = 0.1  # a wait without a time limit cannot be interrupted on Windows
+_POLL_SECONDS = 0.1  # on Windows, a wait without a time limit cannot be interrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class _End:
 
 
 class Background(Generic[T]):
-    """Something that happens in a thread, event by event.
+    """Events that are produced in a thread.
 
     Args:
         start: called in the thread with the flag that stops it; returns the events.
@@ -41,11 +41,11 @@ class Background(Generic[T]):
         self._thread.start()
 
     def cancel(self) -> None:
-        """Ask it to stop. What came so far stays valid; answers still end with ``Finished``."""
+        """Ask the thread to stop. What came stays valid; an answer still ends with ``Finished``."""
         self._cancellation.set()
 
     def end(self) -> None:
-        """Stop, and wait until the thread has ended. Events that nobody took stay where they are."""
+        """Stop the thread and wait until it has ended. Events that nobody took are kept."""
         self.cancel()
         self._thread.join()
 
@@ -55,19 +55,14 @@ class Background(Generic[T]):
         return self._cancellation.is_set()
 
     def __iter__(self) -> Iterator[T]:
-        """Yield every event, waiting for it.
-
-        Raises:
-            ChatcliError: what the engine or the storage raised, after all events before it.
-        """
+        """Yield every event, waiting for it; then raise the error that ended the thread, if any."""
         while not self.done:
             yield from self.wait(_POLL_SECONDS)
 
     def wait(self, seconds: float) -> list[T]:
         """Return all events that are there, waiting up to ``seconds`` for the first.
 
-        Raises:
-            ChatcliError: as ``__iter__``.
+        Raises the error that ended the thread, after all events before it.
         """
         events: list[T] = []
         while self._error is None and not self.done:
@@ -81,7 +76,7 @@ class Background(Generic[T]):
                 self.done = item.error is None
                 break
             events.append(item)
-        if self._error is not None and not events:  # what came before the error is delivered first
+        if self._error is not None and not events:  # the events before the error are delivered first
             self.done = True
             raise self._error
         return events
@@ -91,7 +86,7 @@ class Background(Generic[T]):
         try:
             for event in start(self._cancellation):
                 self._queue.put(event)
-        except BaseException as caught:  # the thread that waits raises it
+        except BaseException as caught:  # raised in the thread that waits
             error = caught
         self._queue.put(_End(error))
 

@@ -1,4 +1,4 @@
-"""What the model sees of a conversation, in tokens by message."""
+"""Measures what the model sees of a conversation, in tokens per message."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,9 @@ class ContextPart:
     """One message of the context.
 
     Attributes:
-        number: its place on the active path without system prompts, from 1; 0: the system prompt.
-        message: what was said.
-        tokens: of its words and pictures; 0 if it is left out.
-        left_out: it no longer fits, and the model does not see it.
+        number: its place on the active path, from 1, system prompts not counted; 0 for the system prompt.
+        tokens: of its text and pictures; 0 if it is left out.
+        left_out: whether it no longer fits, so that the model does not see it.
     """
 
     number: int
@@ -25,13 +24,13 @@ class ContextPart:
 
 @dataclass(frozen=True, slots=True)
 class ContextView:
-    """The context as it is now.
+    """The present context.
 
     Attributes:
         parts: its messages in order.
-        template: tokens of the markup between them.
+        template: tokens of the markup between the messages.
         total: tokens of the whole prompt.
-        size: tokens the context holds, for prompt and answer.
+        size: tokens that the context holds, for prompt and answer.
     """
 
     parts: tuple[ContextPart, ...]
@@ -43,11 +42,11 @@ class ContextView:
 def view_context(session: Session) -> ContextView:
     """Measure the conversation as it stands; waits for the engine.
 
-    What a message says is measured apart from the others: each is read once, whatever the number of messages.
+    Each message is measured alone, so the time is linear in their number.
 
     Raises:
         ContextOverflow: not even the last message fits.
-        UsageError: nothing has been said yet, or the engine does not count tokens.
+        UsageError: the conversation is empty, or the engine does not count tokens.
     """
     messages = session.conversation.prompt_messages()
     prompt = session.preview(None)
@@ -61,9 +60,8 @@ def view_context(session: Session) -> ContextView:
         if index not in hidden and (message.content or message.pictures):
             alone = session.prompt_of([Message(Role.USER, message.content, pictures=message.pictures)])
             tokens = max(0, len(alone.tokens) - around)
-        parts.append(
-            ContextPart(0 if message.role is Role.SYSTEM else number, message, tokens, index in hidden)
-        )
+        place = 0 if message.role is Role.SYSTEM else number
+        parts.append(ContextPart(place, message, tokens, index in hidden))
     total = len(prompt.tokens)
     template = max(0, total - sum(part.tokens for part in parts))
     return ContextView(tuple(parts), template, total, session.engine().context_size)

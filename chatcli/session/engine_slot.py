@@ -1,4 +1,4 @@
-"""The place where the model of a chat stands: one at a time, exchanged while the chat goes on."""
+"""Holds the model of a chat: one at a time, exchanged while the chat goes on."""
 
 from collections.abc import Callable
 
@@ -12,18 +12,16 @@ Open = Callable[[Settings, Cancellation, Progress], Engine]
 
 
 class EngineSlot:
-    """Holds the engine in use and loads another in its place; call it to get the engine, waiting if need be.
+    """Holds the engine in use and loads another in its place. Call it to get the engine, waiting if needed.
 
-    The old model is freed before the new one is loaded, since two may not fit the memory. If the new one
-    cannot be loaded, the old one is loaded again.
+    The old model is freed before the new one is loaded, since memory may not hold both. If loading fails, the
+    old model is loaded again.
 
     Args:
-        open_engine: opens the model of some settings.
-        settings: which model to load first, and how.
+        settings: of the first model.
 
     Attributes:
         settings: of the model in use.
-        open_engine: as given.
     """
 
     def __init__(self, open_engine: Open, settings: Settings) -> None:
@@ -33,11 +31,7 @@ class EngineSlot:
         self._loading = self._load()
 
     def __call__(self) -> Engine:
-        """The engine, as soon as it is there.
-
-        Raises:
-            ChatcliError: it could not be loaded; if it was to replace another, that one is loading again.
-        """
+        """The engine, once it is loaded. If it cannot be loaded, raises and loads the former one again."""
         try:
             return self._loading()
         except ChatcliError as error:
@@ -50,25 +44,25 @@ class EngineSlot:
 
     @property
     def ready(self) -> bool:
-        """Loading has ended, well or not: a call returns or raises at once."""
+        """Whether loading has ended, so that a call returns or raises at once."""
         return self._loading.ready
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long for the end of loading; returns ``ready``."""
+        """Wait up to ``seconds`` for the end of loading; returns ``ready``."""
         return self._loading.wait(seconds)
 
     @property
     def engine(self) -> Engine | None:
-        """The engine if it is there already, without waiting and without raising."""
+        """The engine if it is loaded, else None; never waits or raises."""
         return self._loading.engine
 
     @property
-    def progress(self) -> float:
-        """Share of the loading that is done, 0 to 1."""
+    def progress(self) -> float | None:
+        """Share of the loading that is done, 0 to 1; None while an unknown file is tried."""
         return self._loading.progress
 
     def switch(self, settings: Settings) -> None:
-        """Free the model in use and load another behind; nothing must be generating."""
+        """Free the model in use and load another in the background. Nothing may be generating."""
         if self.engine is not None:
             self._former = self.settings
         self._loading.close()
@@ -76,7 +70,7 @@ class EngineSlot:
         self._loading = self._load()
 
     def close(self) -> None:
-        """Stop loading, or free the engine; idempotent."""
+        """Stop loading or free the engine; idempotent."""
         self._loading.close()
 
     def __enter__(self) -> "EngineSlot":

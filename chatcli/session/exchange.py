@@ -1,72 +1,50 @@
 """One request to the model, from waiting for it to the answer in the conversation."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role
 from chatcli.engine.base import Cancellation, Event, Finished, Unseen
 from chatcli.errors import ChatcliError, StorageError
-from chatcli.session.answering import Draft, Request
+from chatcli.session.answering import BROKEN_OFF, CUT, Draft, Request, SessionOptions
 from chatcli.session.engine_slot import EngineSlot
 from chatcli.session.kept_state import KeptState
-from chatcli.session.options import SessionOptions
-from chatcli.session.saved_conversation import WrittenConversation
+from chatcli.session.saved_conversation import SavedConversation
 
-#: Why an answer may be there that is not whole.
-CUT = {FinishReason.INTERRUPTED, FinishReason.LENGTH, FinishReason.ERROR}
-#: Why which model did not see pictures, as far as it was said.
+#: Which models could not see pictures, and why, as far as the user was told.
 Told = set[tuple[ModelRef, str]]
 _POLL_SECONDS = 0.1
-_DIED = FinishReason.INTERRUPTED  # what is recorded of an answer whose process died
+_DIED = FinishReason.INTERRUPTED  # recorded for an answer if this process dies during it
 
 
+@dataclass(slots=True)
 class Exchange:
-    """A request, and what comes of it.
-
-    Args:
-        request: what is asked.
-        engine: gives the engine, waiting for it if it is still loading.
-        options: how to answer.
-        written: the conversation that the answer goes into.
-        kept: what the engine has read of it.
-        told: what was said in this conversation of pictures that a model did not see; it is not said again.
-        note: called with how the answer came to be, if one came, before that is said.
+    """A request and its answer.
 
     Attributes:
+        saved: the conversation that the answer goes into.
+        kept: the engine's state for it.
+        told: what the user was told about unseen pictures in this conversation; it is not repeated.
+        note: called with how an answer was generated, before the ``Finished`` event is passed on.
         came: whether anything came, so that the chat goes on from it.
     """
 
-    def __init__(
-        self,
-        request: Request,
-        engine: EngineSlot,
-        options: SessionOptions,
-        written: WrittenConversation,
-        kept: KeptState,
-        *,
-        told: Told,
-        note: Callable[[Generation | None], None],
-    ) -> None:
-        self.came = False
-        self._request = request
-        self._engine = engine
-        self._options = options
-        self._written = written
-        self._kept = kept
-        self._told = told
-        self._note = note
+    request: Request
+    engine: EngineSlot
+    options: SessionOptions
+    saved: SavedConversation
+    kept: KeptState
+    told: Told
+    note: Callable[[Generation | None], None]
+    came: bool = False
 
     def run(self, cancel: Cancellation) -> Iterator[Event]:
-        """Have it answered; for the thread of the answer.
-
-        Raises:
-            ChatcliError: as the engine, or the answer could not be written; what came is kept.
-        """
-        draft = Draft(self._request.begun)
+        """Have the request answered, in the thread of the answer. What came before an error is kept."""
+        draft = Draft(self.request.begun)
         finished = False
         try:
-            while not self._engine.wait(_POLL_SECONDS):
+            while not self.engine.wait(_POLL_SECONDS):
                 if cancel.is_set():
                     break
             if cancel.is_set():
@@ -81,7 +59,7 @@ class Exchange:
                     try:
                         self._keep(draft, event.generation)
                     except StorageError:
-                        yield event  # the answer is valid whether it could be saved or not
+                        yield event  # the answer is valid even if it was not saved
                         raise
                 yield event
         except ChatcliError:
@@ -90,47 +68,47 @@ class Exchange:
             raise
 
     def _events(self, draft: Draft, cancel: Cancellation) -> Iterator[Event]:
-        """What the engine says."""
-        engine, request = self._engine(), self._request
-        parameters = self._options.parameters(engine)
+        """The events of the engine."""
+        engine, request = self.engine(), self.request
+        parameters = self.options.parameters(engine)
         if request.new_seed:
             parameters = replace(parameters, seed=None)
-        thinking = self._options.thinking
-        self._kept.prepare(engine)
+        thinking = self.options.thinking
+        self.kept.prepare(engine)
         began = Generation(engine.model, _DIED, parameters, thinking=thinking)
-        draft.begin(self._unfinished(began), self._written.log)
+        draft.begin(self._unfinished(began), self.saved.log)
         for event in engine.generate(request.messages, parameters, cancel=cancel, thinking=thinking):
             if isinstance(event, Finished):
                 pictures = any(message.pictures for message in request.messages)
-                self._kept.note(engine, event.generation.usage, pictures=pictures)
+                self.kept.note(engine, event.generation.usage, pictures=pictures)
             yield event
 
     def _is_news(self, unseen: Unseen) -> bool:
-        what = (self._engine().model, unseen.reason)
-        known = what in self._told
-        self._told.add(what)
+        what = (self.engine().model, unseen.reason)
+        known = what in self.told
+        self.told.add(what)
         return not known
 
     def _unfinished(self, generation: Generation) -> Node:
-        """The answer before anything came of it, as it will stand in the conversation."""
-        request = self._request
+        """The empty answer in its place in the conversation."""
+        request = self.request
         begun = request.begun or Message(Role.ASSISTANT, "")
-        node_id = self._written.conversation.next_id
+        node_id = self.saved.conversation.next_id
         return Node(node_id, request.parent, replace(begun, generation=generation), request.extra)
 
     def _keep(self, draft: Draft, generation: Generation | None) -> None:
-        """Write the answer down, or step back if there is none."""
-        request = self._request
+        """Save the answer, or step back if there is none."""
+        request = self.request
         reason = generation.finish_reason if generation is not None else FinishReason.ERROR
-        nothing = {FinishReason.INTERRUPTED, FinishReason.ERROR} if request.begun is None else CUT
+        nothing = BROKEN_OFF if request.begun is None else CUT
         self.came = draft.grown or reason not in nothing
         if not self.came:
             draft.written()
-            self._written.conversation.move_head(request.before)
+            self.saved.conversation.move_head(request.before)
             if request.asked:
-                self._written.log.move_head(request.before)
+                self.saved.log.move_head(request.before)
             return
-        self._note(generation)
+        self.note(generation)
         message = Message(Role.ASSISTANT, draft.text, draft.reasoning, generation)
-        self._written.keep(message, request.parent, {**request.extra, **draft.extra})
+        self.saved.keep(message, request.parent, {**request.extra, **draft.extra})
         draft.written()

@@ -1,4 +1,4 @@
-"""What the person thinks of answers: made into records, kept, and known again when the chat is resumed."""
+"""Judgements of answers: made into records, saved, and known again when a chat is resumed."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -28,44 +28,39 @@ from chatcli.session.answering import EDITS, LEFT_OUT
 from chatcli.storage.feedback.log import FeedbackLog
 from chatcli.words import counted
 
-_DIGITS = 9  # of a count of messages; more is no count
+_DIGITS = 9  # of a number of messages; more digits are no count
 R = TypeVar("R", bound=Record)
 
 
-def _no_guideline() -> None:
-    """No labelling instructions are given."""
+class AnswerJudging:
+    """Records what a person says of answers, and knows what was said before.
 
-
-class Judge:
-    """The person who judges answers, and what they said so far.
-
-    Every method that judges makes a record with the exact prompt and the provenance of the answers, as the
-    conversation knows them: the answers may be days old, or of several models. The record is on the disk
-    when the method returns. If it cannot be written the method raises, the record is remembered, counts as
-    if it were written, and is tried again with the next one and by ``close``.
+    A record holds the exact prompt and the provenance of the answers, which may be days old or from several
+    models. It is on disk when the method returns. If it cannot be written, the method raises StorageError;
+    the record then counts all the same, and the next record and ``close`` try to write it again.
 
     Args:
-        log: keeps the records; None: they last as long as this object.
-        guideline: gives the version of the labelling instructions in force, None for none.
+        log: keeps the records; None keeps them for the life of this object.
+        guideline: returns the version of the labelling instructions in force, or None.
     """
 
-    def __init__(self, log: FeedbackLog | None, guideline: Callable[[], str | None] = _no_guideline) -> None:
+    def __init__(self, log: FeedbackLog | None, guideline: Callable[[], str | None] = lambda: None) -> None:
         self._log = log
         self._guideline = guideline
-        self._since = datetime.now(UTC).replace(microsecond=0)  # as conversations say when they began
+        self._since = datetime.now(UTC).replace(microsecond=0)  # the precision of conversations' start times
         self._known: dict[str | int, _Known] = {}
 
     @property
     def keeps(self) -> bool:
-        """Whether judgements are written down at all."""
+        """Whether judgements are saved to disk."""
         return self._log is not None
 
     @property
     def unsaved(self) -> int:
-        """How many records wait to be written."""
+        """Number of records that still have to be written."""
         return 0 if self._log is None else len(self._log.pending)
 
-    # Judging
+    # Judging. All of these raise StorageError as said above.
 
     def rate(
         self,
@@ -76,24 +71,21 @@ class Judge:
         score: int | None = None,
         **more: Unpack[JudgementFields],
     ) -> Rating:
-        """An answer is good or bad, or so good from 1 to 10. It supersedes what was said of it before.
+        """Rate an answer good or bad, or from 1 to 10; this replaces its former rating.
 
         Raises:
-            UsageError: the message is no answer of a model's.
-            ValueError: neither is given, or the score is out of range.
-            StorageError: it could not be written yet.
+            UsageError: the message is not an answer of a model.
+            ValueError: neither thumb nor score is given, or the score is out of range.
         """
         node = answer_at(conversation, node_id)
         if EDITS in node.extra:
-            raise UsageError("this text is your own; it is the answers of models that are rated")
-        prompt = seen_by(conversation, node)
+            raise UsageError("this text is yours; only answers of models can be rated")
+        fields = self._fields(more)
         target = self._target(conversation, node_id)
-        return self.keep(
-            records.rating(
-                prompt, node.message, target, thumb=thumb, score=score, **self._with_guideline(more)
-            ),
-            conversation,
+        record = records.rating(
+            seen_by(conversation, node), node.message, target, thumb=thumb, score=score, **fields
         )
+        return self.keep(record, conversation)
 
     def compare(
         self,
@@ -105,25 +97,18 @@ class Judge:
         blind: bool,
         **more: Unpack[JudgementFields],
     ) -> Comparison:
-        """Which of two answers to the same message is better; ``records.Comparison`` says what is what.
-
-        Raises:
-            UsageError: a message is no answer, or they answer different messages.
-            StorageError: it could not be written yet.
-        """
+        """Say which of two answers to a message is better (see ``records.Comparison``), else UsageError."""
         a, b = _alternatives(conversation, node_ids)
-        return self.keep(
-            records.comparison(
-                seen_by(conversation, a),
-                (a.message, b.message),
-                self._target(conversation, *node_ids),
-                winner=winner,
-                left=left,
-                blind=blind,
-                **self._with_guideline(more),
-            ),
-            conversation,
+        record = records.comparison(
+            seen_by(conversation, a),
+            (a.message, b.message),
+            self._target(conversation, *node_ids),
+            winner=winner,
+            left=left,
+            blind=blind,
+            **self._fields(more),
         )
+        return self.keep(record, conversation)
 
     def rank(
         self,
@@ -135,74 +120,49 @@ class Judge:
         blind: bool,
         **more: Unpack[JudgementFields],
     ) -> Ranking:
-        """Answers to the same message in order; ``records.ranking`` says what is what.
-
-        Raises:
-            UsageError: as ``compare``.
-            StorageError: it could not be written yet.
-        """
+        """Put answers to the same message in order; see ``records.ranking``. Raises as ``compare``."""
         nodes = _alternatives(conversation, node_ids)
-        return self.keep(
-            records.ranking(
-                seen_by(conversation, nodes[0]),
-                [node.message for node in nodes],
-                self._target(conversation, *node_ids),
-                ranks=ranks,
-                choices=choices,
-                blind=blind,
-                **self._with_guideline(more),
-            ),
-            conversation,
+        record = records.ranking(
+            seen_by(conversation, nodes[0]),
+            [node.message for node in nodes],
+            self._target(conversation, *node_ids),
+            ranks=ranks,
+            choices=choices,
+            blind=blind,
+            **self._fields(more),
         )
+        return self.keep(record, conversation)
 
     def correct(
         self, conversation: Conversation, node_id: int, edited_id: int, **more: Unpack[JudgementFields]
     ) -> Correction:
-        """The message ``edited_id`` is what the answer should have been.
-
-        Raises:
-            UsageError: as ``compare``.
-            StorageError: it could not be written yet.
-        """
+        """Say that the message ``edited_id`` is what the answer should have been. Raises as ``compare``."""
         node, edited = _alternatives(conversation, (node_id, edited_id))
-        return self.keep(
-            records.correction(
-                seen_by(conversation, node),
-                node.message,
-                self._target(conversation, node_id, edited_id),
-                edited=edited.message.content,
-                **self._with_guideline(more),
-            ),
-            conversation,
+        record = records.correction(
+            seen_by(conversation, node),
+            node.message,
+            self._target(conversation, node_id, edited_id),
+            edited=edited.message.content,
+            **self._fields(more),
         )
+        return self.keep(record, conversation)
 
     def retract(self, conversation: Conversation, node_id: int) -> Rating | None:
-        """The rating of an answer does not count any more. Returns what it was; None: there was none.
-
-        Raises:
-            StorageError: it could not be written yet.
-        """
+        """Take back the rating of an answer and return it, or None if there was none."""
         rating = self.rating(conversation, node_id)
         if rating is not None:
             self.keep(records.retraction(rating.id), conversation)
         return rating
 
     def retract_correction(self, conversation: Conversation, node_id: int) -> Correction | None:
-        """As ``retract``, for what the person made of an answer."""
+        """Take back the correction of an answer and return it, or None if there was none."""
         correction = self.correction(conversation, node_id)
         if correction is not None:
             self.keep(records.retraction(correction.id), conversation)
         return correction
 
     def keep(self, record: R, conversation: Conversation | None = None) -> R:
-        """Write any record down, after those that wait.
-
-        Args:
-            conversation: the one it is about, so that ``rating`` knows of it.
-
-        Raises:
-            StorageError: it could not be written yet.
-        """
+        """Save a record after those that wait; with its conversation, ``rating`` knows of it."""
         try:
             if self._log is not None:
                 self._log.append(record)
@@ -212,11 +172,7 @@ class Judge:
         return record
 
     def close(self) -> None:
-        """Try once more what could not be written.
-
-        Raises:
-            StorageError: it still cannot; says how many judgements are lost.
-        """
+        """Try once more to write what could not be written; StorageError says how many are lost."""
         if self._log is None:
             return
         try:
@@ -224,20 +180,20 @@ class Judge:
         except StorageError as error:
             raise StorageError(f"{counted(self.unsaved, 'judgement')} could not be saved: {error}") from error
 
-    # Knowing what was said
+    # What was said before
 
     def rating(self, conversation: Conversation, node_id: int) -> Rating | None:
-        """What counts as the rating of an answer now; None: it has none, or the log cannot be read."""
+        """The rating of an answer that counts now; None if there is none or the log cannot be read."""
         return self._of(conversation).ratings.get(node_id)
 
     def correction(self, conversation: Conversation, node_id: int) -> Correction | None:
-        """What the person made of an answer; None: nothing, or the log cannot be read."""
+        """The correction of an answer; None if there is none or the log cannot be read."""
         return self._of(conversation).corrections.get(node_id)
 
     def opposites(self, conversation: Conversation, node_id: int) -> list[Node]:
-        """The other answers that were given the same and whose thumb is the opposite: each makes a pair.
+        """The other answers to the same prompt with the opposite thumb; each one makes a pair.
 
-        Two answers of the same words, but for white space, say nothing about which is better.
+        Answers that differ in white space only are left out: they do not say which is better.
         """
         own, node = self.rating(conversation, node_id), conversation.node(node_id)
         if own is None:
@@ -253,7 +209,7 @@ class Judge:
         return found
 
     def _of(self, conversation: Conversation) -> "_Known":
-        ours = conversation.started > self._since  # nobody else can have judged it before
+        ours = conversation.started > self._since  # begun in this run: nobody judged it before
         key = conversation.id or id(conversation)
         known = self._known.get(key)
         if known is not None and (ours or known.conversation is conversation):
@@ -264,7 +220,7 @@ class Judge:
             try:
                 former = [] if ours else self._log.of_transcript(conversation.id)
                 known.take(*(r for r in former if isinstance(r, (Rating, Correction))))
-            except StorageError:  # writing says it aloud; the next question tries again
+            except StorageError:  # writing reports it; the next question tries again
                 complete = False
             known.take(*(r for r in self._log.pending if _is_about(r, conversation)))
         if complete:
@@ -272,17 +228,17 @@ class Judge:
         return known
 
     def _target(self, conversation: Conversation, *node_ids: int) -> Target | None:
-        """Where answers are; None: in a conversation that nobody can find again."""
+        """Where answers are; None if nobody can find their conversation again."""
         if self.keeps and not conversation.id:
             return None
         return Target(transcript=conversation.id, messages=node_ids)
 
-    def _with_guideline(self, more: JudgementFields) -> JudgementFields:
+    def _fields(self, more: JudgementFields) -> JudgementFields:
         return {"guideline": self._guideline(), **more}
 
 
 class _Known:
-    """The judgements of one conversation that count, of the person's own."""
+    """The person's judgements of one conversation that count."""
 
     def __init__(self, conversation: Conversation) -> None:
         self.conversation = conversation
@@ -291,7 +247,7 @@ class _Known:
         self._records: dict[str, Record] = {}
 
     def take(self, *records: Record) -> None:
-        """Records that are later than all before; one that is known already is the same."""
+        """Add later records; a known one stays as it is."""
         self._records.update((record.id, record) for record in records)
         succession = Succession()
         self.ratings, self.corrections = {}, {}
@@ -305,26 +261,18 @@ class _Known:
 
 
 def answer_at(conversation: Conversation, node_id: int) -> Node:
-    """An answer of a conversation.
-
-    Raises:
-        UsageError: there is no such message, or it is no answer.
-    """
+    """An answer of a conversation; raises UsageError if the message is missing or not an answer."""
     node = conversation.node(node_id)
     if node.message.role is not Role.ASSISTANT:
-        raise UsageError(f"message {node_id} is not an answer; answers are what is judged")
+        raise UsageError(f"message {node_id} is not an answer; only answers can be judged")
     return node
 
 
 def seen_by(conversation: Conversation, node: Node) -> list[Message]:
-    """What the model was given that gave an answer; of a long chat the newest messages only.
-
-    Raises:
-        UsageError: it was given nothing.
-    """
+    """The messages the model saw: of a long chat, only the newest. UsageError if it saw none."""
     messages = conversation.prompt_messages(node.parent)
     if not messages:
-        raise UsageError("this answers nothing: no message comes before it, so there is nothing to judge")
+        raise UsageError("no message comes before this answer, so it cannot be judged")
     count = node.extra.get(LEFT_OUT, "")
     spoken = [i for i, message in enumerate(messages) if message.role is not Role.SYSTEM][:-1]
     unseen = set(spoken[: int(count)] if count.isdecimal() and len(count) < _DIGITS else ())
@@ -334,7 +282,7 @@ def seen_by(conversation: Conversation, node: Node) -> list[Message]:
 def _alternatives(conversation: Conversation, node_ids: Sequence[int]) -> list[Node]:
     nodes = [answer_at(conversation, node_id) for node_id in node_ids]
     if len({node.parent for node in nodes}) != 1:
-        raise UsageError("these answers are not to the same message, so they cannot be compared")
+        raise UsageError("these answers belong to different messages, so they cannot be compared")
     return nodes
 
 

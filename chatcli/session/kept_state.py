@@ -1,22 +1,22 @@
-"""What the engine has read of a conversation, kept for the next time: resuming reads the new message only."""
+"""Keeps the state of the engine for each conversation, so that resuming decodes the new message only."""
 
 from chatcli.chat.message import Usage
 from chatcli.engine.base import Engine, KeepsState
 from chatcli.errors import ChatcliError
 from chatcli.storage.state_cache import StateCache
 
-#: Shorter prompts are read again as fast as a file.
+#: Shorter prompts are decoded as fast as a state file is read.
 LEAST_TOKENS = 256
 
 
 class KeptState:
-    """Saves the state of the engine when a conversation is left, and loads it before its next prompt.
+    """Saves the engine's state when a conversation is left, and loads it before its next prompt.
 
-    Nothing here ever fails a chat: what cannot be saved or loaded is read again by the model. An engine that
-    does not keep state reads everything again.
+    A failure never stops the chat: what cannot be saved or loaded is decoded again. An engine that does not
+    keep state decodes everything again.
 
     Args:
-        cache: where states are; None: nothing is saved or loaded.
+        cache: where states are kept; None keeps none.
     """
 
     def __init__(self, cache: StateCache | None) -> None:
@@ -24,14 +24,14 @@ class KeptState:
         self._resumed = ""
         self._engine: Engine | None = None
         self._worth_it = False
-        self._aside: memoryview | None = None  # of this conversation, while the engine does something else
+        self._aside: memoryview | None = None  # this conversation's state while the engine does other work
 
     def resume(self, name: str) -> None:
-        """This conversation goes on; its state is loaded when the engine is needed."""
+        """Load the state of this conversation when the engine is next needed."""
         self._resumed = name
 
     def prepare(self, engine: Engine) -> None:
-        """Load the state of a conversation that was resumed, in the thread that uses the engine."""
+        """Load the state of a resumed conversation, in the thread that uses the engine."""
         self.put_back(engine)
         name, self._resumed = self._resumed, ""
         if self._cache is None or not name or not isinstance(engine, KeepsState):
@@ -41,21 +41,16 @@ class KeptState:
             engine.load_state(blob)
 
     def note(self, engine: Engine, usage: Usage, *, pictures: bool = False) -> None:
-        """The engine has answered in the present conversation.
+        """Note that the engine has answered in this conversation.
 
         Args:
-            usage: of the answer.
-            pictures: there were some, which take longer to look at than as many tokens to read.
+            pictures: whether it has any; to decode them again takes longer than as many tokens of text.
         """
         self._engine = engine
         self._worth_it = pictures or usage.prompt_tokens + usage.completion_tokens >= LEAST_TOKENS
 
     def set_aside(self, engine: Engine) -> bool:
-        """Keep what the engine has read of the present conversation while it does something else.
-
-        Returns:
-            Whether nothing will be lost; otherwise the engine should not do anything else.
-        """
+        """Keep the state in memory while the engine does other work; returns whether nothing will be lost."""
         if not isinstance(engine, KeepsState):
             return True
         if self._aside is None and engine is self._engine:
@@ -66,17 +61,13 @@ class KeptState:
         return self._aside is not None
 
     def put_back(self, engine: Engine) -> None:
-        """Give the engine back what was set aside, if anything was."""
+        """Load the state that was set aside, if any."""
         blob, self._aside = self._aside, None
         if blob is not None and engine is self._engine and isinstance(engine, KeepsState):
             engine.load_state(blob)
 
     def leave(self, name: str, engine: Engine | None) -> None:
-        """Save the state of the conversation that is left, if it is worth it. Nothing must be generating.
-
-        Args:
-            engine: the one in use; None: it is not there.
-        """
+        """Save the state of the conversation that is left, if it is worth it. Nothing may be generating."""
         worth_it = self._worth_it and engine is self._engine
         aside, self._aside = self._aside, None
         self._engine, self._resumed = None, ""

@@ -1,4 +1,4 @@
-"""Loads an engine in a thread, so that the prompt appears at once while the model loads behind it."""
+"""Loads an engine in a thread, so that the prompt appears at once and the model loads behind it."""
 
 import threading
 from collections.abc import Callable
@@ -8,21 +8,21 @@ from chatcli.engine.base import Cancellation, Engine, Progress
 #: Loads an engine; stops soon after the flag is set.
 Load = Callable[[Cancellation, Progress], Engine]
 
-_POLL_SECONDS = 0.1  # a wait without a time limit cannot be interrupted on Windows
+_POLL_SECONDS = 0.1  # on Windows, a wait without a time limit cannot be interrupted
 
 
 class LoadingEngine:
-    """An engine that is being loaded; call it to get the engine, waiting if need be.
+    """An engine that is being loaded. Call it to get the engine, waiting if needed.
 
     Args:
-        load: does the work, in the thread.
+        load: loads the engine; runs in the thread.
 
     Attributes:
-        progress: share of the loading that is done, 0 to 1.
+        progress: share of the loading that is done, 0 to 1; None while an unknown file is tried.
     """
 
     def __init__(self, load: Load) -> None:
-        self.progress = 0.0
+        self.progress: float | None = 0.0
         self._cancellation = Cancellation()
         self._engine: Engine | None = None
         self._error: BaseException | None = None
@@ -31,11 +31,7 @@ class LoadingEngine:
         self._thread.start()
 
     def __call__(self) -> Engine:
-        """The engine, as soon as it is there.
-
-        Raises:
-            ChatcliError: it could not be loaded; the same error each time.
-        """
+        """The engine, once it is loaded; raises ChatcliError, each time the same, if that failed."""
         while not self._done.wait(_POLL_SECONDS):
             pass
         if self._error is not None:
@@ -45,16 +41,16 @@ class LoadingEngine:
 
     @property
     def ready(self) -> bool:
-        """Loading has ended, well or not: a call returns or raises at once."""
+        """Whether loading has ended, so that a call returns or raises at once."""
         return self._done.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long for the end of loading; returns ``ready``."""
+        """Wait up to ``seconds`` for the end of loading; returns ``ready``."""
         return self._done.wait(seconds)
 
     @property
     def engine(self) -> Engine | None:
-        """The engine if it is there already, without waiting and without raising."""
+        """The engine if it is loaded, else None; never waits or raises."""
         return self._engine if self._done.is_set() else None
 
     def close(self) -> None:
@@ -72,5 +68,5 @@ class LoadingEngine:
         finally:
             self._done.set()
 
-    def _report(self, share: float) -> None:
+    def _report(self, share: float | None) -> None:
         self.progress = share

@@ -1,4 +1,4 @@
-"""Changing how a running chat answers, by the name of a setting or a sampling parameter."""
+"""Changes how a running chat answers, by the name of a setting or of a sampling parameter."""
 
 import typing
 from dataclasses import replace
@@ -9,9 +9,9 @@ from chatcli.sampling import SamplingParams
 from chatcli.session.session import Session
 from chatcli.settings import Settings, check, coerce, refuse_unknown
 
-#: Value that takes a parameter back to the model's own.
+#: The value that restores the model's own.
 DEFAULT = "default"
-#: What others call them.
+#: Names that other programs use.
 ALIASES = {
     "num_ctx": "ctx_size",
     "num_gpu": "gpu_layers",
@@ -25,7 +25,7 @@ _OF_THE_CHAT = ("system", "thinking")
 
 
 def parameter_names() -> list[str]:
-    """Everything ``set_parameter`` knows."""
+    """The names that ``set_parameter`` accepts, aliases aside."""
     return [*typing.get_type_hints(SamplingParams), *_OF_THE_CHAT, *_OF_THE_MODEL]
 
 
@@ -33,14 +33,14 @@ def set_parameter(session: Session, name: str, value: str) -> str:
     """Change a parameter from the next answer on.
 
     Args:
-        name: of a sampling parameter or a setting, or what others call it; ``-`` is as good as ``_``.
-        value: as text; ``default`` takes the model's own. ``stop`` takes several strings in quotes.
+        name: of a sampling parameter or a setting, or an alias; ``-`` and ``_`` are the same.
+        value: as text; ``default`` restores the model's own. ``stop`` takes several strings in quotes.
 
     Returns:
-        What it is now, in words.
+        A sentence that says what the parameter is now.
 
     Raises:
-        UsageError: there is no such parameter, or it cannot have this value; nothing changed.
+        UsageError: there is no such parameter or it cannot have this value; nothing changed.
     """
     name = ALIASES.get(name.replace("-", "_"), name.replace("-", "_"))
     refuse_unknown([name], parameter_names(), "/set")
@@ -77,4 +77,4 @@ def _strings(value: str) -> tuple[str, ...]:
     try:
         return tuple(shlex.split(value))
     except ValueError as error:
-        raise UsageError(f"stop takes strings, in quotes where they hold spaces: {error}") from None
+        raise UsageError(f"stop takes strings, with quotes around those with spaces: {error}") from None

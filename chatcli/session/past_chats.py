@@ -1,4 +1,4 @@
-"""The chats that are kept, for finding one of them: by its name, its title, and by what was said in it."""
+"""Finds stored chats by name, by title and by what was said in them."""
 
 from dataclasses import dataclass
 
@@ -9,18 +9,17 @@ from chatcli.settings import Paths
 from chatcli.storage.index.index import Hit, Summary, TranscriptIndex
 from chatcli.storage.transcripts.store import TranscriptStore
 
-#: A larger transcript is not read to be looked at, in bytes.
+#: Largest transcript that is read for a preview, in bytes.
 _LARGEST = 4 * 2**20
 _MOST = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A chat that may be meant.
+    """A chat that was found.
 
     Attributes:
-        summary: of the chat.
-        snippet: where what was searched for was said; empty: its name or title was found.
+        snippet: the text that matched; empty if the name or the title matched.
     """
 
     summary: Summary
@@ -28,11 +27,7 @@ class Found:
 
 
 class PastChats:
-    """The chats that are kept. Close it, or use it as a context manager.
-
-    Args:
-        paths: where they are.
-    """
+    """The stored chats. Close it, or use it as a context manager."""
 
     def __init__(self, paths: Paths) -> None:
         self._index = TranscriptIndex(paths.transcripts, paths.index, feedback=paths.feedback_log)
@@ -40,10 +35,10 @@ class PastChats:
         self._all: list[Summary] | None = None
 
     def find(self, text: str) -> list[Found]:
-        """Chats that may be meant by the beginning of what a person types, the newest first.
+        """Chats that match what a person has typed so far, the newest first.
 
-        Those whose name begins so, or whose title holds it, come before those in which it was said; one
-        letter is said everywhere, so that is not looked for.
+        Chats whose name begins with the text or whose title contains it come before those in which it was
+        said. A single letter is not searched in messages, because it is everywhere.
 
         Raises:
             StorageError: the index cannot be used.
@@ -63,16 +58,11 @@ class PastChats:
         return [*named, *said.values()]
 
     def search(self, query: str, count: int) -> list[Hit]:
-        """Messages by what they say, the newest chats first; see ``TranscriptIndex.search``.
-
-        Raises:
-            UsageError: the query makes no sense.
-            StorageError: the index cannot be used.
-        """
+        """Search messages, the newest chats first; raises as ``TranscriptIndex.search``."""
         return self._index.search(query, count=count)
 
     def last_words(self, name: str, count: int) -> list[Node]:
-        """The end of what was said in a chat, at most so many messages; none if it cannot be read."""
+        """The last messages of a chat, at most ``count``; none if it cannot be read."""
         try:
             if self._store.path(name).stat().st_size > _LARGEST:
                 return []
@@ -82,7 +72,7 @@ class PastChats:
         return [node for node in conversation.path() if node.message.role is not Role.SYSTEM][-count:]
 
     def _said(self, query: str) -> list[Hit]:
-        """What a query finds; nothing while it is half typed and makes no sense yet."""
+        """The hits of a query; none while it is half typed and malformed."""
         try:
             return self.search(query, _MOST)
         except UsageError:

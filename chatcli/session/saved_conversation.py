@@ -1,25 +1,39 @@
-"""A conversation and its transcript, changed together: what cannot be written is as it was."""
+"""A conversation and its transcript, changed together: what cannot be written does not change."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import Message
 from chatcli.errors import StorageError
 from chatcli.storage.transcripts.log import NoLog, TranscriptLog
 from chatcli.storage.transcripts.pictures import PictureFolder
+from chatcli.storage.transcripts.store import Opened
 
 
-class WrittenConversation:
-    """A conversation that is kept while it goes on.
+class ConversationStore(Protocol):
+    """The conversations of the user: ``TranscriptStore``, or ``NoTranscripts``."""
 
-    Args:
-        conversation: what has been said.
-        log: its transcript.
+    def create(self, *, assistant: str) -> tuple[Conversation, TranscriptLog | NoLog]:
+        """Make an empty conversation and its log."""
+        ...
 
-    Attributes:
-        conversation, log: as given; change the conversation through these methods.
-    """
+    def add(self, conversation: Conversation) -> TranscriptLog | NoLog:
+        """Store a conversation that was made elsewhere."""
+        ...
+
+    def open(self, ref: str, *, repair: bool = False) -> Opened:
+        """Open a conversation to go on with it."""
+        ...
+
+    def resolve(self, ref: str) -> str:
+        """The name of the conversation that is meant."""
+        ...
+
+
+class SavedConversation:
+    """A conversation that is saved while it goes on; change it through these methods only."""
 
     def __init__(self, conversation: Conversation, log: TranscriptLog | NoLog) -> None:
         self.conversation = conversation
@@ -28,42 +42,29 @@ class WrittenConversation:
 
     @property
     def path(self) -> Path | None:
-        """The file; None: there is none, or not yet."""
+        """Path of the transcript, or None if there is none yet."""
         return self.log.path
 
     def add(self, message: Message, extra: Mapping[str, str], at: tuple[int | None] | None = None) -> Node:
-        """Write a message down, then append it (``at``: after that one, not at the head).
-
-        Raises:
-            StorageError: it could not be written; all is as before.
-        """
+        """Write a message and then append it to the head (or to ``at``); on StorageError nothing changed."""
         parent = self.conversation.head if at is None else at[0]
         node = Node(self.conversation.next_id, parent, message, extra)
         self.save()
         self.log.append(node)
         self.conversation.add(node)
-        if message.pictures and self.path is not None:  # from now on their bytes are on the disk only
+        if message.pictures and self.path is not None:  # from now on read their bytes from the disk
             self.conversation.read_pictures_with(PictureFolder(self.path).read)
         return node
 
     def keep(self, message: Message, parent: int | None, extra: Mapping[str, str] | None = None) -> Node:
-        """Append what cannot be had again, an answer, then write it down.
-
-        Raises:
-            StorageError: it could not be written yet; it is part of the conversation all the same, and is
-                tried again with whatever is written next.
-        """
+        """Append an answer and then write it; on StorageError it stays and is written before the next one."""
         node = self.conversation.append(message, parent, extra)
         self._unsaved.append(node)
         self.save()
         return node
 
     def head_moved(self, before: int | None) -> None:
-        """Write down where the chat goes on now.
-
-        Raises:
-            StorageError: it could not be written; the head is where it was ``before``.
-        """
+        """Write that the head has moved; on StorageError it moves back to ``before``."""
         try:
             self.save()
             self.log.move_head(self.conversation.head)
@@ -72,20 +73,12 @@ class WrittenConversation:
             raise
 
     def rename(self, title: str) -> None:
-        """Give the conversation a title.
-
-        Raises:
-            StorageError: it could not be written; the title is as before.
-        """
+        """Set the title; on StorageError it is unchanged."""
         self.log.rename(title)
         self.conversation.title = title
 
     def save(self) -> None:
-        """Try again to write what could not be written before.
-
-        Raises:
-            StorageError: it still cannot.
-        """
+        """Write what could not be written before; raises StorageError if it still cannot."""
         while self._unsaved:
             self.log.append(self._unsaved[0])
             del self._unsaved[0]

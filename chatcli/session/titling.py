@@ -1,4 +1,4 @@
-"""Titles written by the model, while the person does nothing; whatever the person does comes first."""
+"""Has the model write titles while the person does nothing; any key of theirs comes first."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ from chatcli.chat.pictures import in_words
 from chatcli.engine.base import Cancellation, CountsTokens, Engine, Finished, TextDelta
 from chatcli.errors import ChatcliError
 from chatcli.sampling import SamplingParams
+from chatcli.session.answering import BROKEN_OFF
 from chatcli.session.background import Background
 from chatcli.session.session import Session
 from chatcli.storage.index.digest import title_from
@@ -16,21 +17,17 @@ _REQUEST = (
     "\n\n"
     "Question: {}\n\nAnswer: {}"
 )
-_MOST_READ = 600  # characters of the question, and of the answer
+_MOST_READ = 600  # characters of the question and of the answer
 _PARAMETERS = SamplingParams(temperature=0.0, seed=1, max_tokens=24)
 _MOST_TRIES = 3
-_TOO_LITTLE = {FinishReason.INTERRUPTED, FinishReason.ERROR}
 
 
 class Titler:
-    """Has the model write titles for conversations that have none. Only the first exchange is read.
+    """Has the model write titles for conversations that have none, from their first exchange.
 
-    What the model has read of the chat is set aside meanwhile, so that the next answer reads as many tokens
-    as it would have anyway. All methods are for the thread that uses the session, which must not ask
-    anything of the model between ``begin`` and ``end``.
-
-    Args:
-        session: the chat.
+    The engine's state for the chat is set aside meanwhile, so that the next answer costs nothing extra. All
+    methods are for the thread that uses the session, which must not ask the model anything between ``begin``
+    and ``end``.
     """
 
     def __init__(self, session: Session) -> None:
@@ -39,19 +36,19 @@ class Titler:
         self._tries: dict[str, int] = {}
 
     def begin(self) -> None:
-        """Begin, if there is something to do; returns at once."""
+        """Begin if there is something to do; returns at once."""
         if self._running is not None and self._running.cancelled:
             self.end()
         if self._running is None and self._is_wanted():
             self._running = Background(self._write)
 
     def stop(self) -> None:
-        """Ask it to stop; returns at once."""
+        """Ask the thread to stop; returns at once."""
         if self._running is not None:
             self._running.cancel()
 
     def end(self) -> None:
-        """Stop, and wait until the model is free, which it is after one step of its computation."""
+        """Stop and wait until the model is free, which takes one decoding step."""
         if self._running is not None:
             self._running.end()
             self._running = None
@@ -66,17 +63,17 @@ class Titler:
         )
 
     def _exchange(self) -> tuple[str, str] | None:
-        """The first question and its answer, unless that was stopped."""
+        """The first question and its answer, or None if that broke off."""
         path = [n.message for n in self._session.conversation.path() if n.message.role is not Role.SYSTEM]
         if len(path) < 2 or (path[0].role, path[1].role) != (Role.USER, Role.ASSISTANT):
             return None
         generation = path[1].generation
-        if generation is not None and generation.finish_reason in _TOO_LITTLE:
+        if generation is not None and generation.finish_reason in BROKEN_OFF:
             return None
         return in_words(path[0]), path[1].content
 
     def _write(self, cancel: Cancellation) -> Iterator[str]:
-        """Runs in a thread. What fails here is a title that is not written."""
+        """Write the title; runs in a thread. If this fails, there is no title."""
         session, name = self._session, self._session.conversation.id
         self._tries[name] = self._tries.get(name, 0) + 1
         engine, exchange = session.engine.engine, self._exchange()
@@ -84,10 +81,10 @@ class Titler:
             return
         try:
             if isinstance(engine, CountsTokens) and session.preview(None).left_out:
-                return  # the engine would no longer know what it has left out of the chat
+                return  # generating would make the engine forget which messages it left out
             answer = self._ask(engine, exchange, cancel)
             if answer is None:
-                return  # stopped: the state is put back before the next answer, so that leaving takes no time
+                return  # the state is put back before the next answer, so that stopping takes no time
             self._tries[name] = _MOST_TRIES
             title = title_of(answer)
             if title:
@@ -99,7 +96,7 @@ class Titler:
 
     @staticmethod
     def _ask(engine: Engine, exchange: tuple[str, str], cancel: Cancellation) -> str | None:
-        """What the model says; None if it was stopped."""
+        """What the model writes, or None if it was stopped."""
         request = _REQUEST.format(*(text[:_MOST_READ] for text in exchange))
         text = ""
         for event in engine.generate(
@@ -113,7 +110,7 @@ class Titler:
 
 
 def title_of(answer: str) -> str:
-    """The title in what a model answered: its first line, without decoration; may be empty."""
+    """The title in a model's answer: its first line, without decoration; may be empty."""
     line = next((line for line in answer.split("\n") if line.strip(" \t#*_`\"'“”„«».-")), "")
     words = " ".join(line.split()).strip("#*_`\"'“”„«» ")
     label, colon, rest = words.partition(":")

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 from chatcli.errors import DataError
-from chatcli.files.locked_update import update
+from chatcli.files.replace import update
 
 
 def set_value(path: Path, name: str, value: str) -> None:

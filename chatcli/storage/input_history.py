@@ -1,9 +1,13 @@
-"""What was typed at the prompt, kept from session to session: one JSON string a line, the newest last."""
+"""What was typed at the prompt, kept across sessions: one JSON string a line, the newest last."""
 
+import contextlib
 import json
 from pathlib import Path
 
-from chatcli.files.durable import AppendFile, atomic_write, storage_error
+from chatcli.errors import StorageError
+from chatcli.files.append import AppendFile
+from chatcli.files.disk import FILE_MODE, read_regular, storage_error
+from chatcli.files.replace import atomic_write
 
 #: Longer texts (a pasted file) are not kept.
 LONGEST = 32_768
@@ -11,7 +15,7 @@ _LARGEST_FILE = 4 * 2**20
 
 
 class InputHistory:
-    """The history file; private whatever it was before. Several processes may add to it.
+    """The history file. It is made private. Several processes may add to it.
 
     Args:
         path: the file; appears with the first entry.
@@ -22,13 +26,13 @@ class InputHistory:
         self._private = False
 
     def load(self) -> list[str]:
-        """All entries, oldest first. Lines that are none are passed over. A file that grew large is halved.
+        """All entries, oldest first. Damaged lines are passed over. A file that grew large is halved.
 
         Raises:
             StorageError: it cannot be read.
         """
         try:
-            data = self._path.read_bytes()
+            data = read_regular(self._path)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -36,7 +40,8 @@ class InputHistory:
         lines = data.split(b"\n")
         if len(data) > _LARGEST_FILE:
             lines = data[-_LARGEST_FILE // 2 :].split(b"\n")[1:]
-            atomic_write(self._path, b"\n".join(lines))
+            with contextlib.suppress(StorageError):  # the disk is full or read-only: another time
+                atomic_write(self._path, b"\n".join(lines))
         return [entry for line in lines if isinstance(entry := _entry(line), str)]
 
     def add(self, text: str) -> None:
@@ -47,18 +52,15 @@ class InputHistory:
         """
         if len(text) > LONGEST:
             return
-        if not self._private:
-            self._make_private()
-        AppendFile(self._path).append(json.dumps(text).encode() + b"\n")
-
-    def _make_private(self) -> None:
         try:
-            self._path.chmod(0o600)
+            if not self._private:  # an older one may be readable by others
+                self._path.chmod(FILE_MODE)
         except FileNotFoundError:
-            pass  # AppendFile creates it so
+            pass  # AppendFile makes it private
         except OSError as error:
             raise storage_error("protect", self._path, error) from error
         self._private = True
+        AppendFile(self._path).append(json.dumps(text).encode() + b"\n")
 
 
 def _entry(line: bytes) -> object:

@@ -1,7 +1,7 @@
-"""A folder of large blobs that can be made again, one a conversation; the least recently used go first.
+"""Cache of model states (KV), one file for each conversation; the least recently used are removed first.
 
-Meant for KV states. A blob that is missing, damaged, of another conversation or made under other conditions
-is simply not there; a blob that cannot be written is not written. Nothing here ever fails a chat.
+A state that is missing, damaged, of another conversation or made under other conditions counts as not there.
+One that cannot be written is not kept. Nothing here fails a chat.
 """
 
 import contextlib
@@ -13,18 +13,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chatcli.errors import StorageError
-from chatcli.files.durable import atomic_write
+from chatcli.files.disk import open_regular
+from chatcli.files.replace import atomic_write
 
 _MAGIC = b"chatcli state 1\n"
 _LONGEST_HEADER = 4096
 
 
 class StateCache:
-    """Blobs by conversation.
+    """States by conversation.
 
     Args:
-        folder: appears with the first blob.
-        capacity: bytes of all blobs together.
+        folder: appears with the first state.
+        capacity: bytes of all states together.
     """
 
     def __init__(self, folder: Path, capacity: int) -> None:
@@ -32,15 +33,15 @@ class StateCache:
         self.capacity = capacity
 
     def store(self, name: str, conditions: str, blob: bytes | memoryview) -> bool:
-        """Keep a blob in place of the one the conversation had; others go to make room.
+        """Replace a conversation's state; older states of others are removed to make room.
 
         Args:
             name: of the conversation.
-            conditions: what the blob is valid for (model, template, adapter, settings), as one string.
+            conditions: what the state is valid for (model, template, adapter, settings), as one string.
             blob: the state.
 
         Returns:
-            Whether it was kept: not if it exceeds the capacity or the disk refuses.
+            Whether it was kept: not if it exceeds the capacity or cannot be written.
         """
         header = _header(name, conditions, blob)
         size = len(header) + len(blob)
@@ -56,9 +57,9 @@ class StateCache:
         return True
 
     def load(self, name: str, conditions: str) -> memoryview | None:
-        """The conversation's blob, if it is whole and was made under the same conditions.
+        """A conversation's state if it is whole and was made under the same conditions, else None.
 
-        It can be written to, so that it may be handed to C without a copy.
+        The memory can be written to, so that C can use it without a copy.
         """
         path = self._path(name)
         try:
@@ -73,10 +74,10 @@ class StateCache:
         return content[start:]
 
     def remove(self, name: str) -> None:
-        """Forget a conversation's blob; nothing happens when there is none.
+        """Remove a conversation's state, if there is one.
 
         Raises:
-            StorageError: it is there and cannot be removed.
+            StorageError: it cannot be removed.
         """
         path = self._path(name)
         try:
@@ -90,7 +91,7 @@ class StateCache:
         return self.folder / hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
     def _make_room(self, size: int, replaced: Path) -> None:
-        """Remove the least recently used blobs and what killed processes left, down to ``size`` bytes."""
+        """Remove states, the least recently used first, and what killed processes left, down to ``size``."""
         files = sorted((status.st_mtime_ns, status.st_size, path) for path, status in self._files())
         total = sum(length for _, length, path in files if path != replaced)
         for _, length, path in files:
@@ -112,7 +113,7 @@ class StateCache:
 
 
 def room_for(folder: Path) -> int:
-    """Bytes that blobs in a folder may take without crowding the disk: a tenth of what is free and theirs.
+    """Bytes that states may take without crowding the disk: a tenth of what is free or theirs already.
 
     Args:
         folder: it need not exist.
@@ -126,13 +127,13 @@ def room_for(folder: Path) -> int:
 
 
 def _read(path: Path) -> memoryview:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         content = bytearray(os.fstat(file.fileno()).st_size)
         length = file.readinto(content)
     return memoryview(content)[:length]
 
 
 def _header(name: str, conditions: str, blob: bytes | memoryview) -> bytes:
-    """What proves a blob. The checksum finds accidents; conditions are hashed, for they may be long."""
+    """The header by which a state is recognised: conversation and conditions hashed, size, CRC-32."""
     about = hashlib.sha256(f"{name}\0{conditions}".encode("utf-8", "surrogatepass")).hexdigest()
     return b"%s%s %d %08x\n\n" % (_MAGIC, about.encode(), len(blob), zlib.crc32(blob))

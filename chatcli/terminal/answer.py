@@ -7,18 +7,19 @@ from typing import Protocol
 
 from chatcli.engine.base import Coming, LeftOut, PromptProgress, ReasoningDelta, Unseen
 from chatcli.terminal.live import Abilities, LiveArea, bar, clipped
-from chatcli.terminal.markdown.stream import MarkdownStream
 from chatcli.terminal.plain_text import WholeLines, WrappedLines
-from chatcli.terminal.rows import DIM, Row
+from chatcli.terminal.rows import Row
 from chatcli.terminal.sanitize import sanitize, sanitize_line
+from chatcli.terminal.theme import DIM
 
 #: Seconds between two drawings.
 FRAME = 1 / 25
 #: A wait that is shorter is not worth a word, in seconds.
 PATIENCE = 0.5
 _SPIN = 0.125  # seconds
+_PAUSE = 10  # times what a drawing took until the next, so that the model keeps the processor
 _SPINNER = ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\")
-_INDENT = ("  ", ())
+_INDENT = ("  ", "")
 
 #: What is happening while nothing comes, and the share of it that is done, if that is known.
 Waiting = Callable[[], tuple[str, float | None]]
@@ -78,6 +79,7 @@ class AnswerView:
         self._waiting = waiting
         self._clock = clock
         self._began = self._drawn = clock()
+        self._cost = 0.0  # seconds that the last drawing took
         self._stale = False  # something came that has not been drawn
         self._progress: PromptProgress | None = None
         self._thoughts: _Thoughts | None = None  # the reasoning, while it comes
@@ -106,7 +108,7 @@ class AnswerView:
     def refresh(self, *, at_once: bool = False) -> None:
         """Draw, if a frame is due and there is something new."""
         now = self._clock()
-        interval = FRAME if self._stale else _SPIN
+        interval = max(FRAME if self._stale else _SPIN, _PAUSE * self._cost)
         if not at_once and now - self._drawn < interval:
             return
         self._drawn, self._stale = now, False
@@ -123,6 +125,7 @@ class AnswerView:
         if not self._raw_line:
             self._area.draw(finished, live)
         self._write_raw()
+        self._cost = self._clock() - now
 
     def finish(self) -> None:
         """Draw what is left, for good."""
@@ -215,6 +218,8 @@ class AnswerView:
             return reasoning_rows(self._area.abilities)
         if not self._area.abilities.escapes:
             return WholeLines()
+        from chatcli.terminal.markdown.stream import MarkdownStream
+
         return MarkdownStream(unicode=self._area.abilities.unicode)
 
     def _end_rows(self) -> None:

@@ -1,28 +1,129 @@
-"""A bar for each file that grows or is read, drawn again and again below what is finished."""
+"""Progress bars, drawn again and again below what is finished."""
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from chatcli.terminal.live import LiveArea, bar
 from chatcli.terminal.prompt.keyboard import Keyboard
-from chatcli.terminal.rows import CYAN, DIM, GREEN, PLAIN, Piece, Row, cells
+from chatcli.terminal.rows import Row, cells
 from chatcli.terminal.sanitize import sanitize_line
-from chatcli.terminal.work import Figures, Item, Work
+from chatcli.terminal.tables import table
+from chatcli.terminal.theme import DIM, PLAIN
+from chatcli.words import byte_size, duration, part_of_size
 
 _FRAME = 0.1  # seconds
-_GAP = 2
-_BAR = (8, 30)  # cells, at least and at most
+_WINDOW = 5.0  # seconds that a rate is about
+_SHORTEST = 0.3  # seconds after which a rate can be told
 _NAME = 20  # cells a name gets before there is a bar
 _SHORTEST_NAME = len("…01-of-00003")
-_RATE, _LEFT = len("999.9 MB/s"), len("stopped")
+_BAR = (8, 30)  # cells, at least and at most
+# The columns behind the name, from the fullest layout to the one for the narrowest screen, and their least
+# cells, so that they stay where they are.
+_LAYOUTS = (
+    *(("bar", "amount", "rate", "left"), ("bar", "percent", "rate", "left")),
+    *(("percent", "rate", "left"), ("percent", "left"), ("percent",), ()),
+)
+_LEAST = {"amount": 12, "percent": len("100 %"), "rate": len("999.9 MB/s"), "left": len("stopped")}
 
 
-class BarView:
+class Sized(Protocol):
+    """A file, or something as large; equal ones are the same."""
+
+    @property
+    def path(self) -> str:
+        """What it is called."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole."""
+
+
+class ProgressView:
+    """Shows how files grow while its block runs. Calls may come from several threads."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Leave the screen as a record of what happened."""
+
+    def begin(self, file: Sized, have: int) -> None:
+        """A file is begun; ``have`` bytes of it are done."""
+
+    def advance(self, file: Sized, have: int) -> None:
+        """So many bytes of it are done now."""
+
+    def end(self, file: Sized) -> None:
+        """It is done."""
+
+    def note(self, text: str) -> None:
+        """A line above what is shown."""
+
+
+class Task:
+    """What has been done of one file.
+
+    Args:
+        label: name of the file.
+        size: bytes of the whole.
+        have: bytes of it that are done.
+        since: when it was begun, in seconds.
+    """
+
+    def __init__(self, label: str, size: int, have: int, since: float) -> None:
+        self.label = label
+        self.size = size
+        self.have = self._begun = have
+        self._since = since
+        self._complete_before = 0 < have == size
+        self._samples = deque([(since, have)])
+
+    @property
+    def share(self) -> float:
+        """The part that is done, 0 to 1."""
+        return self.have / self.size if self.size else 1.0
+
+    def grow(self, have: int, now: float) -> None:
+        """Note how many bytes are done now; fewer than before if it was begun anew."""
+        if have < self.have:
+            self._begun, self._since = have, now
+            self._samples = deque([(now, have)])
+        self.have = have
+        if now - self._samples[-1][0] >= _SHORTEST / 3:
+            self._samples.append((now, have))
+
+    def rate(self, now: float) -> float | None:
+        """Bytes a second during the last seconds, which falls when nothing comes; None if it is too early."""
+        while len(self._samples) > 1 and self._samples[1][0] <= now - _WINDOW:
+            self._samples.popleft()
+        then, before = self._samples[0]
+        return (self.have - before) / (now - then) if now - then >= _SHORTEST else None
+
+    def figures(self, now: float, *, ended: bool) -> dict[str, str]:
+        """The texts of its columns."""
+        done = self.have == self.size
+        rate = self.rate(now)
+        left = duration((self.size - self.have) / rate) if rate else ""
+        if ended:
+            left = "is here" if self._complete_before else "done" if done else "stopped"
+            rate = (self.have - self._begun) / max(now - self._since, 1e-3) if left == "done" else None
+        return {
+            "amount": part_of_size(self.have, self.size),
+            "percent": f"{int(100 * self.share)} %",
+            "rate": f"{byte_size(int(rate))}/s" if rate is not None else "",
+            "left": left,
+        }
+
+
+class BarView(ProgressView):
     """A bar a file, with rate and remaining time, while its block runs.
 
     Args:
@@ -44,8 +145,8 @@ class BarView:
         self._keyboard = keyboard
         self._keeps = keeps
         self._clock = clock
-        self._works: dict[Item, Work] = {}
-        self._labels: set[str] = set()  # of all there were, so that columns stay where they are
+        self._tasks: dict[Sized, Task] = {}
+        self._longest = 0  # cells of the longest name so far, so that columns stay where they are
         self._finished: list[Row] = []
         # A signal may come while the main thread itself draws.
         self._lock = threading.RLock()
@@ -67,36 +168,35 @@ class BarView:
         with self._held:
             self._ended.set()
             with self._lock:
-                works, self._works = list(self._works.values()), {}
                 if self._keeps:
-                    self._finished += self._rows([work.ended(self._clock()) for work in works])
+                    self._finished += self._rows(list(self._tasks.values()), ended=True)
+                self._tasks.clear()
                 self._area.draw(self._finished)
                 self._finished = []
                 self._area.close()
 
-    def begin(self, file: Item, have: int) -> None:
+    def begin(self, file: Sized, have: int) -> None:
         """A new bar."""
         with self._lock:
             label = sanitize_line(file.path.replace("\\", "/").rpartition("/")[2])
-            self._labels.add(label)
-            self._works[file] = Work(label, file.size, have, self._clock())
+            self._longest = max(self._longest, cells(label))
+            self._tasks[file] = Task(label, file.size, have, self._clock())
 
-    def advance(self, file: Item, have: int) -> None:
+    def advance(self, file: Sized, have: int) -> None:
         """Let the bar grow; it is drawn with the next frame."""
         with self._lock:
-            if file in self._works:
-                self._works[file].grow(have, self._clock())
+            if file in self._tasks:
+                self._tasks[file].grow(have, self._clock())
 
-    def end(self, file: Item) -> None:
-        """Its bar is what is known of it now, and stays if bars do."""
+    def end(self, file: Sized) -> None:
+        """End its bar, which stays if bars do."""
         with self._lock:
-            work = self._works.pop(file, None)
-            if work is None:
+            task = self._tasks.pop(file, None)
+            if task is None:
                 return
-            now = self._clock()
-            work.grow(work.size, now)
+            task.grow(task.size, self._clock())
             if self._keeps:
-                self._finished += self._rows([work.ended(now)])
+                self._finished += self._rows([task], ended=True)
             self.refresh()
 
     def note(self, text: str) -> None:
@@ -110,13 +210,11 @@ class BarView:
         with self._lock:
             if self._ended.is_set() or self._aside or not self._keyboard.in_foreground:
                 return
-            now = self._clock()
             finished, self._finished = self._finished, []
-            self._area.draw(finished, self._rows([work.coming(now) for work in self._works.values()]))
+            self._area.draw(finished, self._rows(list(self._tasks.values()), ended=False))
 
     def _tick(self) -> None:
-        """What stands still is told, too: its rate falls."""
-        while not self._ended.wait(_FRAME):
+        while not self._ended.wait(_FRAME):  # also where nothing comes, since its rate falls
             self.refresh()
 
     def _step_aside(self) -> None:
@@ -129,69 +227,46 @@ class BarView:
             self._aside = False
             self.refresh()
 
-    def _rows(self, shown: Sequence[Figures]) -> list[Row]:
+    def _rows(self, tasks: Sequence[Task], *, ended: bool) -> list[Row]:
+        """A row each, in the fullest layout in which the names can be told apart."""
+        shown = [task.figures(self._clock(), ended=ended) for task in tasks]
         if not shown:
             return []
-        layout = _layout(self._area.width, shown, max(map(cells, self._labels)))
-        return [layout.row(one, unicode=self._area.abilities.unicode) for one in shown]
+        columns, name, size = _layout(self._area.width, shown, self._longest)
+        unicode = self._area.abilities.unicode
+        rows = []
+        for task, figures in zip(tasks, shown, strict=True):
+            label = end_of(task.label, name, "…" if unicode else "~")
+            row = [((label + " " * (name - cells(label)), PLAIN),)]
+            for column in columns:
+                if column == "bar":
+                    style = "bar.done" if task.share == 1 else "bar.part"
+                    row.append(((bar(task.share, size, unicode=unicode), style),))
+                else:
+                    text = figures[column].rjust(_LEAST[column])
+                    row.append(((text, DIM if column == "left" else PLAIN),))
+            rows.append(row)
+        return table(rows, (), self._area.width, alignments="<".ljust(len(columns) + 1, ">"), ruled=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Cells of each column; 0: it is left out."""
-
-    name: int
-    bar: int = 0
-    amount: int = 0
-    percent: int = 0
-    rate: int = 0
-    left: int = 0
-
-    def row(self, one: Figures, *, unicode: bool) -> Row:
-        """What is shown of one file."""
-        name = end_of(one.label, self.name, "…" if unicode else "~")
-        pieces: list[Piece] = [(name + " " * (self.name - cells(name)), PLAIN)]
-        if self.bar:
-            style = GREEN if one.share == 1 else CYAN
-            pieces += [(" " * _GAP, PLAIN), (bar(one.share, self.bar, unicode=unicode), style)]
-        percent = f"{int(100 * one.share)} %"
-        columns = ((one.amount, self.amount), (percent, self.percent), (one.rate, self.rate))
-        pieces += [(" " * _GAP + text.rjust(width), PLAIN) for text, width in columns if width]
-        if self.left:
-            pieces.append((" " * _GAP + one.left.rjust(self.left), DIM))
-        return Row(tuple(pieces))
-
-
-def _layout(width: int, shown: Sequence[Figures], longest: int) -> _Layout:
-    """The fullest layout in which names can be told apart; what is left out first says least.
-
-    Args:
-        width: of the screen.
-        shown: what must fit.
-        longest: cells of the longest name.
-    """
-    amount = max(12, *(len(one.amount) for one in shown))
-    rate = max(_RATE, *(len(one.rate) for one in shown))
-    left = max(_LEFT, *(len(one.left) for one in shown))
-    percent = len("100 %")
-    wanted = min(longest, _NAME)
-    for columns in ((amount, 0, rate, left), (0, percent, rate, left)):
-        room = width - sum(column + _GAP for column in columns if column)
-        if room >= wanted + _GAP + _BAR[0]:
-            name = min(longest, max(wanted, room - _GAP - _BAR[1]))
-            return _Layout(name, min(_BAR[1], room - _GAP - name), *columns)
-    for columns in ((0, percent, rate, left), (0, percent, 0, left), (0, percent, 0, 0)):
-        room = width - sum(column + _GAP for column in columns if column)
-        if room >= min(longest, _SHORTEST_NAME):
-            return _Layout(min(longest, room), 0, *columns)
-    return _Layout(max(1, width))
+def _layout(width: int, shown: Sequence[Mapping[str, str]], longest: int) -> tuple[tuple[str, ...], int, int]:
+    """The columns, and the cells of the name and of the bar."""
+    least = {name: max(size, *(cells(one[name]) for one in shown)) for name, size in _LEAST.items()}
+    for columns in _LAYOUTS:
+        room = width - sum(least[column] + 2 for column in columns if column != "bar")
+        wanted = min(longest, _NAME if "bar" in columns else _SHORTEST_NAME)
+        if "bar" in columns and room >= wanted + 2 + _BAR[0]:
+            name = min(longest, max(wanted, room - 2 - _BAR[1]))
+            return columns, name, min(_BAR[1], room - 2 - name)
+        if "bar" not in columns and room >= wanted:
+            return columns, min(longest, room), 0
+    return (), max(1, width), 0
 
 
 def end_of(name: str, width: int, mark: str) -> str:
     """A file's name in ``width`` cells: its end, a part's number or a format, tells it from others."""
-    if cells(name) <= width:
-        return name
-    name = name.removesuffix(".gguf")
+    if cells(name) > width:
+        name = name.removesuffix(".gguf")
     if cells(name) <= width:
         return name
     while name and cells(name) > width - 1:

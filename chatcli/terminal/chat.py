@@ -1,37 +1,35 @@
-"""A chat on a screen: what the loop and the commands work on."""
+"""An interactive chat: the object that the loop and the slash commands work on."""
 
-import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import FrameType
-from typing import Any, TextIO
+from typing import TextIO
 
 from chatcli.chat.message import Picture
 from chatcli.errors import UsageError
 from chatcli.library.stores import Places
 from chatcli.session.attachments import Attachment, enclose
-from chatcli.session.background import Background, BackgroundAnswer
-from chatcli.session.judging import Judge
+from chatcli.session.background import BackgroundAnswer
+from chatcli.session.judgement_words import judged_words
+from chatcli.session.judging import AnswerJudging
 from chatcli.session.past_chats import PastChats
 from chatcli.session.session import Session
 from chatcli.settings import Paths, Settings
 from chatcli.storage.feedback.guideline import GuidelineFile
 from chatcli.terminal.prompt.editor import edit
+from chatcli.terminal.prompt.keyboard import on_ctrl_c
 from chatcli.terminal.screen import Screen
-from chatcli.terminal.verdicts import mark_of
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the chat knows of the world around it.
+    """The surroundings of a chat.
 
     Attributes:
         environ: environment variables.
         out: the terminal.
-        paths: where user data lives.
-        persona: the settings of this run with another persona.
-        notices: of the model that loads, said as soon as the screen is free; other threads add to them.
+        paths: where user data is stored.
+        persona: returns the settings of this run with another persona.
+        notices: remarks of the loading model, shown when the screen is free; other threads add to them.
     """
 
     environ: Mapping[str, str]
@@ -42,7 +40,7 @@ class Surroundings:
 
     @property
     def places(self) -> Places:
-        """Where models lie."""
+        """Where models are stored."""
         return Places.of(self.environ, self.paths)
 
     @property
@@ -55,58 +53,43 @@ class Chat:
     """An interactive chat.
 
     Args:
-        session: the conversation and its engine.
-        screen: where things are shown.
-        surroundings: of this run.
-        judge: keeps what the person thinks of answers; None: until the chat ends.
+        judge: keeps judgements; None keeps them until the chat ends.
 
     Attributes:
-        attachments: files that go into the next message.
-        pictures: those that go into it.
-        draft: what the next prompt begins with.
-        leaving: the chat is to end.
-        choose: lets the person choose one of the chats that are kept, beginning with those that a text finds;
-            returns its name, or None. The loop sets it: how depends on where lines come from.
+        attachments: text files for the next message.
+        pictures: pictures for the next message.
+        draft: text that the next prompt begins with.
+        leaving: whether the chat shall end.
+        choose: lets the person choose a stored chat, beginning with a search for a text; returns its name or
+            None. The loop sets it, because it depends on where lines come from.
     """
 
     def __init__(
-        self, session: Session, screen: Screen, surroundings: Surroundings, judge: Judge | None = None
+        self, session: Session, screen: Screen, surroundings: Surroundings, judge: AnswerJudging | None = None
     ) -> None:
         self.session = session
         self.screen = screen
         self.surroundings = surroundings
-        self.judge = judge or Judge(None)
+        self.judge = judge or AnswerJudging(None)
         self.attachments: list[Attachment] = []
         self.pictures: list[Picture] = []
         self.draft = ""
         self.leaving = False
-        self.choose: Callable[[PastChats, str], str | None] = _nothing_chosen
+        self.choose: Callable[[PastChats, str], str | None] = lambda _chats, _text: None
 
     def choose_chat(self, text: str = "") -> str | None:
-        """Let the person choose one of the chats that are kept; returns its name, None if they choose none.
-
-        Args:
-            text: what is searched for at first.
-
-        Raises:
-            UsageError: there is none to choose from.
-            StorageError: they cannot be listed.
-        """
+        """Let the person choose a stored chat, starting with a search; return its name or None."""
         with PastChats(self.surroundings.paths) as chats:
             if not chats.find(""):
-                raise UsageError("there is no chat yet that could be loaded")
+                raise UsageError("there are no other chats yet")
             return self.choose(chats, text)
 
     def say(self, text: str) -> None:
-        """Send a message with what is attached and show the answer. If nothing comes, all is as before.
-
-        Raises:
-            ChatcliError: whatever keeps the model from answering.
-        """
+        """Send a message with the attached files and show the answer. On ChatcliError all is as before."""
         whole = "\n\n".join(part for part in (text, enclose(self.attachments)) if part)
-        self.draft = text  # until something came: it can be sent again
+        self.draft = text  # if nothing comes, it can be sent again
         if self.pictures:
-            self._wait_for_engine()  # whether it sees is known then
+            self._wait_for_engine()  # until then it is unknown whether it sees pictures
         self.show(self.session.send(whole, self.pictures))
         if self.session.came:
             self.draft = self.draft.removeprefix(text)  # what was typed meanwhile stays
@@ -125,13 +108,13 @@ class Chat:
         """Show an answer as it comes. Ctrl-C stops it.
 
         Args:
-            begun: the text that it goes on from, shown again before it.
+            begun: the text that the answer continues; it is shown first.
 
         Raises:
-            ChatcliError: as the answer; what came before is shown.
+            ChatcliError: the answer failed; what came before is shown.
         """
         try:
-            with ctrl_c_stops(answer):
+            with on_ctrl_c(answer.cancel):
                 self.screen.follow(answer, begun)
         finally:
             self.draft += self.screen.typed()
@@ -140,33 +123,13 @@ class Chat:
                 self.screen.note(f"({notices.pop(0)})")
 
     def rating_mark(self, node_id: int) -> str:
-        """How an answer was judged, in a word or a few; empty: it was not."""
+        """The judgement of an answer in a few words; empty if there is none."""
         conversation = self.session.conversation
-        return mark_of(self.judge.rating(conversation, node_id), self.judge.correction(conversation, node_id))
+        return judged_words(
+            self.judge.rating(conversation, node_id), self.judge.correction(conversation, node_id)
+        )
 
     def edit(self, text: str) -> str:
-        """A text as the person leaves it in an editor.
-
-        Raises:
-            ChatcliError: see ``editor.edit``.
-        """
+        """Let the person edit a text in their editor; raises ChatcliError."""
         with self.screen.keyboard.released():
             return edit(text, self.surroundings.environ)
-
-
-def _nothing_chosen(_chats: PastChats, _text: str) -> None:
-    """Nobody can be asked."""
-
-
-@contextmanager
-def ctrl_c_stops(answer: Background[Any]) -> Iterator[None]:
-    """Ctrl-C stops the answer, and nothing else, inside the ``with`` block."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        answer.cancel()
-
-    former = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, former)

@@ -1,4 +1,4 @@
-"""Puts text into the clipboard: through the terminal, and through the desktop's own tool if there is one."""
+"""Copies text to the clipboard, through the terminal and through a tool of the desktop."""
 
 import base64
 import shutil
@@ -9,24 +9,23 @@ from typing import TextIO
 from chatcli.errors import ChatcliError
 from chatcli.words import listed
 
-#: Longer sequences are dropped by some terminals (xterm's limit for OSC 52), in characters of base64.
+# Characters of base64; some terminals drop longer sequences (xterm's limit for OSC 52).
 _LONGEST_SEQUENCE = 74_994
 _PATIENCE = 5.0
 
 
 def copy_text(text: str, out: TextIO, environ: Mapping[str, str]) -> str:
-    """Copy a text. Returns the names of the ways that were taken.
+    """Copy a text, and return how: the names of the tools that took it.
 
-    The terminal is asked with OSC 52 (https://invisible-island.net/xterm/ctlseqs/ctlseqs.html), which also
-    works over ssh; the text goes into it as base64, so nothing in it can act on the terminal.
+    The terminal is asked with OSC 52 (https://invisible-island.net/xterm/ctlseqs/ctlseqs.html), which works
+    over ssh too. The text is sent as base64, so nothing in it can act on the terminal.
 
     Args:
-        text: what to copy.
         out: the terminal.
-        environ: environment variables; they say which desktop is there.
+        environ: environment variables; they name the desktop.
 
     Raises:
-        ChatcliError: there is no way to a clipboard.
+        ChatcliError: no clipboard can be reached.
     """
     data = text.encode("utf-8", "replace")
     ways = []
@@ -39,12 +38,12 @@ def copy_text(text: str, out: TextIO, environ: Mapping[str, str]) -> str:
         out.flush()
         ways.append("the terminal")
     if not ways:
-        raise ChatcliError("there is no way to a clipboard here; /save writes the answer to a file")
+        raise ChatcliError("no clipboard can be reached; /save writes the answer to a file")
     return listed(ways)
 
 
 def _tool(environ: Mapping[str, str]) -> list[str] | None:
-    """The command that reads a clipboard's text from its standard input."""
+    """The command that copies its standard input to the clipboard, or None."""
     candidates = [["pbcopy"]]
     if environ.get("WAYLAND_DISPLAY"):
         candidates.append(["wl-copy"])

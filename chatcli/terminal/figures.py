@@ -1,38 +1,18 @@
-"""Rows of what the chat shows besides answers: tables, answers side by side, bars, trees. All text is
-harmless."""
+"""Rows of what the chat shows besides answers: answers side by side, bars, trees. All text is harmless."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
 
 from chatcli.session.past_chats import Found
 from chatcli.terminal.live import bar, clipped
-from chatcli.terminal.markdown.stream import MarkdownStream
-from chatcli.terminal.markdown.table import Layout, body_rows, head_rows
-from chatcli.terminal.rows import BOLD, DIM, PLAIN, Row, cells, pad, wrap
+from chatcli.terminal.rows import Row, cells, pad, wrap
 from chatcli.terminal.sanitize import sanitize_line
+from chatcli.terminal.theme import BOLD, DIM, PLAIN
 
 _NARROWEST_COLUMN = 30  # cells; answers in narrower columns cannot be read
 _GAP = " │ "
 _WIDEST_BAR = 40
 _ROOM_FOR_A_DATE = 60
-
-
-def table(rows: Sequence[Sequence[str]], head: Sequence[str], width: int) -> list[Row]:
-    """A table; without a ``head`` the columns have no names.
-
-    Args:
-        rows: each with as many cells as the others.
-        width: cells of the screen.
-    """
-    cells_ = [[((text, PLAIN),) for text in row] for row in rows]
-    names = [((text, PLAIN),) for text in (head or [""] * len(rows[0] if rows else ()))]
-    if not names:
-        return []
-    layout = Layout.of([names, *cells_], width)
-    result = head_rows(names, (), layout) if head else []
-    for index, row in enumerate(cells_):
-        result += body_rows(row, names, (), layout, width, first=index == 0)
-    return result
 
 
 def side_by_side(
@@ -104,6 +84,8 @@ def _titled(title: str, text: str, width: int, *, markdown: bool, unicode: bool)
     heading = wrap([(title, BOLD)], width)
     if not markdown:
         return [*heading, *wrap([(text.expandtabs(), PLAIN)], width)]
+    from chatcli.terminal.markdown.stream import MarkdownStream
+
     stream = MarkdownStream(unicode=unicode)
     stream.feed(text)
     return [*heading, *(Row(row.pieces) for row in stream.finish(width))]

@@ -15,7 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
 
-from chatcli.terminal.rows import PLAIN, Row, Style, ansi, cells
+from chatcli.terminal.rows import Row, ansi, cells
+from chatcli.terminal.theme import PLAIN, Style
 
 _ERASE_BELOW = "\x1b[J"
 # At the beginning of a row, which may be the first of the screen: from there tmux would keep what is erased

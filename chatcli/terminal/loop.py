@@ -1,4 +1,4 @@
-"""The loop of the interactive chat: read a line, do what it says."""
+"""The loop of the interactive chat: read a line and do what it says."""
 
 from contextlib import nullcontext
 from typing import Protocol
@@ -8,46 +8,36 @@ from chatcli.session.past_chats import PastChats
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.attaching import attach_pictures
 from chatcli.terminal.commands.table import NAMES, find
-from chatcli.terminal.prompt.dropped import dropped_pictures
-from chatcli.terminal.prompt.line import Say, parse
+from chatcli.terminal.prompt.line import Say, dropped_pictures, parse
 
 
-class Lines(Protocol):
-    """Where messages come from: ``Prompt``, or ``PlainPrompt``.
+class InputLines(Protocol):
+    """Where messages come from: ``LineEditor`` or ``PlainPrompt``.
 
     Attributes:
-        reads_keys: it reads key by key, so what is typed before it is shown must wait for it as keys.
+        reads_keys: it reads single keys, so what is typed before it appears must wait for it as keys.
     """
 
     reads_keys: bool
 
     def read(self, default: str = "") -> str:
-        """Wait for the next one.
-
-        Raises:
-            EOFError: the person leaves.
-            KeyboardInterrupt: Ctrl-C on an empty line.
-        """
+        """Wait for the next message; EOFError if the person leaves, KeyboardInterrupt on Ctrl-C."""
         ...
 
     def choose(self, chats: PastChats, text: str = "") -> str | None:
-        """Let the person choose one of the chats that are kept; None: none was chosen.
-
-        Raises:
-            StorageError: they cannot be listed.
-        """
+        """Let the person choose a stored chat; returns its name or None. Raises StorageError."""
         ...
 
 
-def run(chat: Chat, prompt: Lines) -> None:
-    """Chat until the person leaves. Whatever fails is one line, and the chat goes on."""
+def run(chat: Chat, prompt: InputLines) -> None:
+    """Chat until the person leaves. Each failure is shown as one line, and the chat goes on."""
     keyboard = chat.screen.keyboard
     chat.choose = prompt.choose
     with keyboard.held(signals=False) if prompt.reads_keys else nullcontext():
         _run(chat, prompt)
 
 
-def _run(chat: Chat, prompt: Lines) -> None:
+def _run(chat: Chat, prompt: InputLines) -> None:
     keyboard = chat.screen.keyboard
     warned = False
     while not chat.leaving:
@@ -60,7 +50,7 @@ def _run(chat: Chat, prompt: Lines) -> None:
             if warned:
                 return
             warned = True
-            chat.screen.note("(Ctrl-D or /exit leaves; so does Ctrl-C again)")
+            chat.screen.note("(Ctrl-D, /exit or another Ctrl-C leaves)")
             continue
         warned = False
         try:
@@ -73,17 +63,13 @@ def _run(chat: Chat, prompt: Lines) -> None:
 
 
 def obey(chat: Chat, typed: str) -> None:
-    """Do what a typed text says.
-
-    Raises:
-        ChatcliError: it cannot be done.
-    """
+    """Do what a typed text says; raises ChatcliError."""
     if paths := dropped_pictures(typed):
         attach_pictures(chat, paths)
         return
     meant = parse(typed, NAMES)
     if meant is None:
-        if chat.pictures:  # they need no words
+        if chat.pictures:  # they can be sent without words
             chat.say("")
         return
     if isinstance(meant, Say):

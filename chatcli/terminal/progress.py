@@ -2,46 +2,21 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Protocol, Self, TextIO
+from typing import IO, Any, TextIO
 
-from chatcli.terminal.bars import BarView
+from chatcli.terminal.bars import BarView, ProgressView, Sized
 from chatcli.terminal.live import Abilities, LiveArea, size_of
 from chatcli.terminal.prompt.keyboard import Keyboard
 from chatcli.terminal.sanitize import sanitize_line
-from chatcli.terminal.work import Item
 from chatcli.words import byte_size, duration
 
 _LINE_EVERY = 10.0  # seconds
 _LINE_EVERY_SHARE = 0.25
 _SOONEST = 1.0  # seconds between two lines
-
-
-class ProgressView(Protocol):
-    """Shows how files grow while its block runs. Calls may come from several threads."""
-
-    def __enter__(self) -> Self:
-        """Begin to show."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Leave the screen as a transcript of what happened."""
-
-    def begin(self, file: Item, have: int) -> None:
-        """A file is begun; ``have`` bytes of it are done."""
-
-    def advance(self, file: Item, have: int) -> None:
-        """So many bytes of it are done now."""
-
-    def end(self, file: Item) -> None:
-        """It is done."""
-
-    def note(self, text: str) -> None:
-        """Something worth a line."""
 
 
 def progress_view(
@@ -71,65 +46,38 @@ def progress_view(
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """Tells a view how far one file, or something as large, is.
-
-    Attributes:
-        view: is told.
-        item: what it is about.
-    """
-
-    view: ProgressView
-    item: "_Whole"
-
-    @classmethod
-    def of(cls, view: ProgressView, file: Path, size: int | None = None) -> "Reading":
-        """Begin with a file of this disk; of one that is not there an error comes from whoever opens it."""
-        if size is None:
-            size = file.stat().st_size if file.is_file() else 0
-        item = _Whole(file.name, size)
-        view.begin(item, 0)
-        return cls(view, item)
-
-    def __call__(self, have: int) -> None:
-        """So many bytes of it are done."""
-        self.view.advance(self.item, have)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.view.end(self.item)
-
-
-@dataclass(frozen=True, slots=True)
-class _Whole:
+class _File:
     path: str
     size: int
 
 
+@contextmanager
+def file_progress(view: ProgressView, file: Path, size: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Show how far one file is; the block gets a function that takes the number of bytes done.
+
+    Args:
+        size: bytes of the whole. None: those of the file; an error of a file that is missing comes from
+            whoever opens it.
+    """
+    if size is None:
+        size = file.stat().st_size if file.is_file() else 0
+    item = _File(file.name, size)
+    view.begin(item, 0)
+    yield lambda have: view.advance(item, have)
+    view.end(item)
+
+
 @dataclass(slots=True)
-class LineView:
+class LineView(ProgressView):
     """Whole lines only: when a file begins and ends, and in between every quarter or ten seconds."""
 
     out: TextIO
     quiet: bool = False
     ended: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _told: dict[Item, tuple[float, int]] = field(default_factory=dict)
+    _told: dict[Sized, tuple[float, int]] = field(default_factory=dict)
 
-    def __enter__(self) -> Self:
-        """Nothing to prepare."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Nothing to tidy up."""
-
-    def begin(self, file: Item, have: int) -> None:
+    def begin(self, file: Sized, have: int) -> None:
         """Say what is fetched, or that it is here."""
         with self._lock:
             self._told[file] = (time.monotonic(), have)
@@ -142,7 +90,7 @@ class LineView:
             else:
                 self._line(f"{file.path}: {byte_size(file.size)}")
 
-    def advance(self, file: Item, have: int) -> None:
+    def advance(self, file: Sized, have: int) -> None:
         """Say how much there is, not too often."""
         with self._lock:
             then, before = self._told[file]
@@ -156,7 +104,7 @@ class LineView:
             left = duration((file.size - have) / max(rate, 1.0))
             self._line(f"{file.path}: {100 * have // file.size} %, {byte_size(int(rate))}/s, {left} left")
 
-    def end(self, file: Item) -> None:
+    def end(self, file: Sized) -> None:
         """Say that it is whole."""
         with self._lock:
             if self.ended and not 0 < self._told[file][1] == file.size:

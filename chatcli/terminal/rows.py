@@ -4,23 +4,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from io import StringIO
+from typing import Any
 
 from wcwidth import wcwidth
 
-#: SGR parameters (ECMA-48, 8.3.117). Empty: no style.
-Style = tuple[int, ...]
-PLAIN: Style = ()
-BOLD: Style = (1,)
-DIM: Style = (2,)
-ITALIC: Style = (3,)
-UNDERLINE: Style = (4,)
-STRIKE: Style = (9,)
-# Of the sixteen colours of the terminal's own theme, those that are legible on light and on dark.
-RED: Style = (31,)
-GREEN: Style = (32,)
-BLUE: Style = (34,)
-MAGENTA: Style = (35,)
-CYAN: Style = (36,)
+from chatcli.terminal.theme import PLAIN, Style, definition, sgr
 
 #: Some text and its style.
 Piece = tuple[str, Style]
@@ -180,6 +169,47 @@ def pad(row: Row, width: int) -> tuple[Piece, ...]:
     return (*row.pieces, (" " * missing, PLAIN)) if missing > 0 else row.pieces
 
 
+def rendered(renderable: Any, width: int) -> list[Row]:
+    """The rows of a rich renderable in ``width`` cells. Its text is harmless already (``sanitize``)."""
+    console = _console()
+    lines = console.render_lines(renderable, console.options.update(width=width), pad=False)
+    return [
+        Row(_stripped([(part.text, str(part.style) if part.style else PLAIN) for part in line if part.text]))
+        for line in lines
+    ]
+
+
+def styled(pieces: Iterable[Piece]) -> Any:
+    """Pieces as a rich text; nothing in them is read as markup."""
+    from rich.text import Text
+
+    return Text.assemble(*((text, definition(style)) for text, style in pieces), end="")
+
+
+@lru_cache(maxsize=1)
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(
+        file=StringIO(),
+        color_system="standard",
+        force_terminal=True,
+        legacy_windows=False,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        _environ={},
+    )
+
+
+def _stripped(pieces: list[Piece]) -> tuple[Piece, ...]:
+    while pieces and not pieces[-1][0].strip(" "):
+        pieces.pop()
+    if pieces:
+        pieces[-1] = (pieces[-1][0].rstrip(" "), pieces[-1][1])
+    return tuple(pieces)
+
+
 def ansi(pieces: Iterable[Piece], *, styled: bool, colored: bool) -> str:
     """The characters that draw some pieces.
 
@@ -189,6 +219,6 @@ def ansi(pieces: Iterable[Piece], *, styled: bool, colored: bool) -> str:
     """
     parts = []
     for text, style in pieces:
-        codes = [c for c in style if colored or c < 30] if styled else []
-        parts.append(f"\x1b[{';'.join(map(str, codes))}m{text}\x1b[0m" if codes and text else text)
+        begin = sgr(style, colored=colored) if styled and style and text else ""
+        parts.append(f"{begin}{text}\x1b[0m" if begin else text)
     return "".join(parts)

@@ -7,13 +7,14 @@ from typing import IO, Any, TextIO
 from chatcli.chat.message import FinishReason, Generation
 from chatcli.engine.base import Coming, Finished, TextDelta
 from chatcli.session.background import BackgroundAnswer
-from chatcli.terminal import figures
+from chatcli.terminal import figures, tables
 from chatcli.terminal.answer import FRAME, AnswerView, Manner, Waiting, reasoning_rows
 from chatcli.terminal.ballot.view import BallotView
 from chatcli.terminal.live import Abilities, LiveArea, Size, size_of, text_rows
 from chatcli.terminal.prompt.keyboard import Keyboard
-from chatcli.terminal.rows import BOLD, DIM, PLAIN, RED, Row
+from chatcli.terminal.rows import Row
 from chatcli.terminal.sanitize import sanitize, sanitize_line
+from chatcli.terminal.theme import BOLD, DIM, PLAIN, RED
 
 #: Ctrl-O.
 FOLD_KEY = b"\x0f"
@@ -119,8 +120,8 @@ class Screen:
 
     def table(self, rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> None:
         """A table; as records where the screen is too narrow for columns."""
-        clean = [[sanitize_line(cell) for cell in row] for row in rows]
-        self._print(figures.table(clean, [sanitize_line(cell) for cell in head], self.width))
+        shown = [[((sanitize_line(cell), PLAIN),) for cell in row] for row in (head, *rows)]
+        self._print(tables.table(shown[1:], shown[0], self.width, unicode=self._area.abilities.unicode))
 
     def found(self, label: str, snippet: str, matches: Sequence[tuple[int, int]]) -> None:
         """A part of a text with what was searched for in it (ranges of characters) marked."""

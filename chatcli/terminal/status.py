@@ -40,7 +40,8 @@ def status_line(
             if loading.ready:
                 long = "the model could not be loaded; send anything to see why, Ctrl-D leaves"
                 return _fitted([[long], ["no model; Ctrl-D leaves"]], (columns or _prompt_columns)())
-            return f" loading the model, {loading.progress:.0%}"
+            doing, share = _doing(loading)
+            return f" {doing}" if share is None else f" {doing}, {share:.0%}"
         name, adapter = sanitize_line(engine.model.name), engine.model.adapter[:8]
         model = f"{name} + {adapter}" if adapter else name
         last = session.last
@@ -63,7 +64,13 @@ def status_line(
 
 def waiting_for(loading: EngineSlot) -> Waiting:
     """What keeps an answer from coming that the answer itself does not say: the model is still loading."""
-    return lambda: ("", None) if loading.ready else ("loading the model", loading.progress)
+    return lambda: ("", None) if loading.ready else _doing(loading)
+
+
+def _doing(loading: EngineSlot) -> tuple[str, float | None]:
+    """What is done to the model, and the share of it that is done."""
+    share = loading.progress
+    return ("loading the model" if share is not None else "trying the model, which is new here"), share
 
 
 def _gauge(engine: Engine, usage: Usage | None) -> tuple[list[str], list[str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from chatcli.chat.message import Message, assistant, user
 from chatcli.engine.base import Engine, TextDelta
 from chatcli.engine.llama.engine import LlamaEngine
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.sampling import SamplingParams
 from models.lkjsxclm.corpus import Corpus, Exchange, HeldOut, normalise, segments
 

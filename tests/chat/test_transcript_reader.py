@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatcli.chat.message import FinishReason, Role
-from chatcli.chat.transcript.reader import Loaded, MessageRead, Reader, load
+from chatcli.chat.transcript.reader import MessageRead, ReadTranscript, TranscriptReader, load
 from chatcli.chat.transcript.scanner import Damage
 from chatcli.chat.transcript.writer import mend, render
 from chatcli.errors import TranscriptError
 from tests.chat.strategies import TEXTS, conversations
 
 
-def words(loaded: Loaded) -> list[tuple[str, str]]:
+def words(loaded: ReadTranscript) -> list[tuple[str, str]]:
     return [(node.message.role.value, node.message.content) for node in loaded.conversation.nodes]
 
 
@@ -162,7 +162,7 @@ def test_repair_saves_what_can_be_saved(
     assert (len(loaded.problems), len(loaded.torn)) == (problems, torn)
 
 
-def read_strictly(data: bytes) -> Loaded | TranscriptError:
+def read_strictly(data: bytes) -> ReadTranscript | TranscriptError:
     try:
         return load([data])
     except TranscriptError as error:
@@ -255,7 +255,7 @@ def test_a_long_chat_is_read_as_events_one_message_at_a_time() -> None:
             taken += 1
             yield b"<user>Hello</user>\n<bot>Hi</bot>\n"
 
-    events = iter(Reader(chunks()))
+    events = iter(TranscriptReader(chunks()))
     first = next(events)
     assert isinstance(first, MessageRead)
     assert first.node.message.role is Role.USER
@@ -264,7 +264,7 @@ def test_a_long_chat_is_read_as_events_one_message_at_a_time() -> None:
 
 MEMORY = """
 import resource
-from chatcli.chat.transcript.reader import MessageRead, Reader
+from chatcli.chat.transcript.reader import MessageRead, TranscriptReader
 
 def chunks(megabytes):
     piece = ("<user>" + "What? " * 20 + "</user>\\n<bot>" + "Well … " * 100 + "</bot>\\n").encode()
@@ -275,9 +275,9 @@ def chunks(megabytes):
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
-assert sum(isinstance(event, MessageRead) for event in Reader(chunks(1)))
+assert sum(isinstance(event, MessageRead) for event in TranscriptReader(chunks(1)))
 before = peak()
-count = sum(isinstance(event, MessageRead) for event in Reader(chunks({megabytes})))
+count = sum(isinstance(event, MessageRead) for event in TranscriptReader(chunks({megabytes})))
 print(count, peak() - before)
 """
 

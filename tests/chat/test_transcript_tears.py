@@ -6,7 +6,7 @@ import pytest
 
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, assistant, system, user
-from chatcli.chat.transcript.reader import Loaded, load
+from chatcli.chat.transcript.reader import ReadTranscript, load
 from chatcli.chat.transcript.writer import Position, mend, render_head, render_message, render_session
 from chatcli.chat.transcript.writer import render_title as title
 
@@ -41,7 +41,7 @@ def example(name: str) -> tuple[list[bytes], list[int]]:
     return [write.encode() for write in writes], held
 
 
-def read(data: bytes) -> Loaded:
+def read(data: bytes) -> ReadTranscript:
     return load([data])
 
 
@@ -72,7 +72,7 @@ def test_a_cut_anywhere_costs_at_most_the_last_message_and_is_reported(name: str
         assert all(tear.at_end for tear in loaded.torn)
 
 
-def after_mending(data: bytes) -> tuple[bytes, Loaded, Node]:
+def after_mending(data: bytes) -> tuple[bytes, ReadTranscript, Node]:
     """What the next process does: read, mend, append a message."""
     before = read(data)
     node = before.conversation.append(user("next\n"))

@@ -116,8 +116,8 @@ def test_completing_loads_nothing_heavy(home: Path) -> None:
     from tests.program import environment
 
     code = (
-        "import sys\nfrom chatcli.cli import completing\n"
-        "completing.models(''), completing.transcripts(''), completing.personas('')\n"
+        "import sys\nfrom chatcli.cli import completion\n"
+        "completion.models(''), completion.transcripts(''), completion.personas('')\n"
         "heavy = {'llama_cpp', 'prompt_toolkit', 'huggingface_hub', 'numpy', 'jinja2'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

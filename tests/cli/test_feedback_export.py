@@ -125,7 +125,7 @@ def test_an_empty_log_is_said_to_be_one(fresh_home: Path, tmp_path: Path) -> Non
     """One line, and no folder."""
     done = run(fresh_home, "feedback", "export", "-o", str(tmp_path / "data"))
     assert done.code == 1
-    assert done.stderr.startswith("chatcli: no pairs come of ")
+    assert done.stderr.startswith("chatcli: no pairs in ")
     assert not (tmp_path / "data").exists()
 
 

@@ -29,7 +29,7 @@ def records(home: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_was_exported_comes_back(fresh_home: Path, tmp_path: Path, kind: str) -> None:
-    """Once: a second import finds everything here already. Exported again, the rows are the same."""
+    """Once: a second import finds everything already imported. Exported again, the rows are the same."""
     rows = [row for _, row in exported(sample().records, kind)]
     text = json.dumps(rows) if FORMATS[kind].array else "".join(json.dumps(row) + "\n" for row in rows)
     file = tmp_path / "data.json"
@@ -38,7 +38,7 @@ def test_what_was_exported_comes_back(fresh_home: Path, tmp_path: Path, kind: st
     assert (first.code, first.stdout) == (0, "")
     assert f"{len(rows)} imported" in first.stderr
     again = run(fresh_home, "feedback", "import", "--from", kind, str(file))
-    assert f"{len(rows)} here already" in again.stderr
+    assert f"{len(rows)} already imported" in again.stderr
     found = records(fresh_home)
     assert len(found) == len(rows)
     assert {record["origin"] for record in found} == {f"import:{kind}"}
@@ -131,7 +131,7 @@ def test_a_row_that_is_there_twice_is_taken_once(fresh_home: Path, tmp_path: Pat
     row = {"prompt": "a", "completion": "b", "label": True}
     file = written(tmp_path / "x.jsonl", [row, row, dict(reversed(row.items()))])
     done = run(fresh_home, "feedback", "import", "--from", "kto", str(file))
-    assert "1 imported, 2 here already" in done.stderr
+    assert "1 imported, 2 already imported" in done.stderr
     assert len(records(fresh_home)) == 1
 
 
@@ -149,4 +149,4 @@ def test_records_are_those_of_the_log(fresh_home: Path, tmp_path: Path) -> None:
     assert run(fresh_home, "feedback", "validate").code == 0
     assert run(fresh_home, "feedback", "retract", "last").code == 0
     again = run(fresh_home, "feedback", "import", "--from", "kto", str(file))
-    assert "1 here already" in again.stderr
+    assert "1 already imported" in again.stderr

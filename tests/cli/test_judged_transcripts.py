@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from chatcli.errors import ExitCode
-from chatcli.session.judging import Judge
+from chatcli.session.judging import AnswerJudging
 from chatcli.settings import Paths
 from chatcli.storage.feedback.log import FeedbackLog
 from chatcli.storage.transcripts.store import TranscriptStore
@@ -17,7 +17,7 @@ def ask_and_judge(home: Path, question: str, *, good: bool) -> str:
     paths = Paths.locate({"CHATCLI_HOME": str(home)})
     conversation = TranscriptStore(paths.transcripts).read("last").conversation
     conversation.started = conversation.started.replace(year=2020)
-    Judge(FeedbackLog(paths.feedback_log)).rate(conversation, 2, thumb=1 if good else -1)
+    AnswerJudging(FeedbackLog(paths.feedback_log)).rate(conversation, 2, thumb=1 if good else -1)
     return conversation.id
 
 

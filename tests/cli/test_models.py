@@ -17,7 +17,7 @@ from filelock import FileLock
 from benchmarks.shapes import SHAPES, write
 from chatcli.errors import ExitCode
 from chatcli.library.catalog import entries, find
-from chatcli.library.hub.cache import RepoCache
+from chatcli.library.stores.repo_cache import RepoCache
 from tests.engine.gguf_files import STRING, U32, tiny_model
 from tests.engine.tiny_models import write_llama
 from tests.library.disks import gguf, in_hub_cache, in_ollama, put
@@ -153,12 +153,12 @@ def test_unfinished_downloads(disk: Path) -> None:
     assert [(r["repo"], r["size"]) for r in record] == [("user/Model-GGUF", 3_000_000)] * 2
     assert run(disk, "models", "rm", "--unfinished").code == ExitCode.USAGE  # nobody to ask
     assert run(disk, "models", "rm", "--unfinished", "-y", "user/other").code == ExitCode.MODEL
-    cache.lock(etags[0]).parent.mkdir(parents=True)
-    with FileLock(cache.lock(etags[0])):
+    cache.lock_file(etags[0]).parent.mkdir(parents=True)
+    with FileLock(cache.lock_file(etags[0])):
         done = run(disk, "models", "rm", "--unfinished", "-y", "user/model-gguf")
     assert done.code == 0
     assert "3.0 MB are free again" in done.stderr
-    assert "is being fetched" in done.stderr
+    assert "is being downloaded" in done.stderr
     assert [cache.partial(etag).exists() for etag in etags] == [True, False]
     assert run(disk, "models", "show", "user/Model-GGUF").code == 0
     assert run(disk, "models", "rm", "-y").code == ExitCode.USAGE
@@ -404,7 +404,7 @@ def test_what_takes_long_shows_how_far_it_is(home: Path, tmp_path: Path) -> None
             lambda text: bool(re.search(r"large\.gguf +█*░+ +\d\.\d\d/3\.22 GB +[\d.]+ .B/s +\d+ s", text))
         )
         assert terminal.wait_for_exit() == 0
-        assert terminal.scrollback.startswith("new      large  large.gguf  nothing to compare with")
+        assert terminal.scrollback.startswith("new      large  large.gguf  no earlier checksum")
         assert "GB/s" not in terminal.scrollback
     with Terminal(home, "models", "import", str(large), "--copy", "--name", "x", size=(90, 24)) as terminal:
         terminal.wait_for(lambda text: bool(re.search(r"large\.gguf +█*░+ +\d\.\d\d/3\.22 GB", text)))

@@ -84,7 +84,7 @@ def test_a_model_that_does_not_see(home: Path, tmp_path: Path) -> None:
     for more in ((), ("--show-prompt",), ("--json",)):
         done = run(home, "ask", *more, "-i", str(cat), "What is this?")
         assert (done.code, done.stdout) == (ExitCode.MODEL, "")
-        assert done.stderr.startswith("chatcli: lkjsxclm cannot be shown cat.png: ")
+        assert done.stderr.startswith("chatcli: lkjsxclm cannot see cat.png: ")
         assert "--mmproj" in done.stderr
         assert done.stderr.count("\n") == 1
     assert not list((home / "transcripts").rglob("*.*"))
@@ -93,7 +93,7 @@ def test_a_model_that_does_not_see(home: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "code", "words"),
     [
-        (None, ExitCode.USAGE, "there is no file"),
+        (None, ExitCode.USAGE, "no such file"),
         (b"hello", ExitCode.DATA, "no picture of a known format"),
         (picture_bytes(size=(200, 200))[:200], ExitCode.DATA, "damaged picture"),
     ],
@@ -131,7 +131,7 @@ def test_a_transcript_takes_its_pictures_along(home: Path, tmp_path: Path) -> No
     shutil.rmtree(out.parent / "mine.pictures")
     done = run(other, "transcripts", "import", str(out))
     assert done.code == ExitCode.OK
-    assert "the picture cat.png is not in" in done.stderr
+    assert "there is no picture cat.png in" in done.stderr
     assert "\nlook\n" in run(other, "transcripts", "show", "last").stdout
 
 

@@ -73,7 +73,7 @@ def test_every_key(home: Path) -> None:
         session.press("n", "> first")
         session.press(DOWN, "(bad)")
         session.press("0", "(10/10)")
-        session.press("u", "(not rated any more; it was 10/10)")
+        session.press("u", "(no longer rated; it was 10/10)")
         session.press(LEFT, "> second")
         session.press(DOWN, "(bad)")
         assert "1 answer rated" in session.leave()
@@ -117,7 +117,11 @@ def test_one_conversation_only(home: Path) -> None:
     """All of its answers, also those on other branches."""
     with Terminal(home, "-m", "scripted:") as t:
         t.wait_for(lambda text: text.endswith("\n>"))
-        for line, wanted in (("one", "one"), ("/regen", "all are kept"), ("/rename mine", "now called")):
+        for line, wanted in (
+            ("one", "one"),
+            ("/regen", "all are kept"),
+            ("/rename mine", "the title is now"),
+        ):
             t.send(line + "\r")
             t.wait_for(lambda text, w=wanted: text.count(w) > (w == "one") and text.endswith("\n>"))  # type: ignore[misc]
         t.send("\x04")

@@ -16,8 +16,8 @@ from chatcli.chat.transcript.reader import load
 from chatcli.engine.registry import Opening
 from chatcli.errors import ExitCode
 from chatcli.library.opening import open_engine
+from chatcli.session.answering import SessionOptions
 from chatcli.session.engine_slot import EngineSlot
-from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
 from chatcli.settings import Paths, load_settings
 from chatcli.storage.transcripts.store import NoTranscripts, TranscriptStore

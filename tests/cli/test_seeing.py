@@ -108,7 +108,7 @@ def test_a_chat_about_a_picture_goes_on(home: Path, projector: Path, cat: Path) 
         terminal.send("What is this?\r")
         terminal.wait_for(lambda text: "is this?" in text and text.endswith("\n>"))
         terminal.send("/show info\r")
-        terminal.wait_for(lambda text: bool(re.search("pictures +│ seen", text)) and text.endswith("\n>"))
+        terminal.wait_for(lambda text: bool(re.search("pictures +│ yes", text)) and text.endswith("\n>"))
         terminal.send("\x04")
         assert terminal.wait_for_exit() == 0
     resumed = run(home, "ask", "-c", *see, "Why?")
@@ -148,4 +148,4 @@ def test_a_projector_that_is_none(home: Path, tmp_path: Path, cat: Path, damage:
     assert found.stdout.strip()
     asked = run(home, "ask", "-m", str(model), "-i", str(cat), "Hello")
     assert asked.code == ExitCode.MODEL
-    assert "m cannot be shown cat.png: " in asked.stderr
+    assert "m cannot see cat.png: " in asked.stderr

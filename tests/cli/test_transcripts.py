@@ -100,7 +100,7 @@ def test_show_is_readable_and_harmless(home: Path) -> None:
     tree = shown(home, "show", name, "--tree").splitlines()[3:]
     assert tree[1] == "├─ ○ 2 lkjsxclm: first"
     assert tree[2].startswith("└─ ● 3 lkjsxclm: second ^[")
-    assert tree[2].endswith("← the chat goes on here")
+    assert tree[2].endswith("← the chat continues here")
     assert (
         run_program(home, "transcripts", "show", name, "--raw").stdout.encode()
         == file_of(home, name).read_bytes()
@@ -289,7 +289,7 @@ def test_what_is_exported_imports_again(home: Path, tmp_path: Path, kind: str) -
     assert messages_of(elsewhere) == messages_of(home)
     again = run(elsewhere, "import", *files)
     assert again.stdout == ""
-    assert again.stderr.count("here already, as") == 2
+    assert again.stderr.count("already present as") == 2
     assert len(messages_of(elsewhere)) == 2
 
 
@@ -299,11 +299,12 @@ def test_export_writes_files_and_pipes(home: Path, tmp_path: Path) -> None:
     page = tmp_path / "chat.html"
     assert run(home, "export", name, "--out", str(page)).stdout == ""
     assert "<script" not in page.read_text()
-    assert "is there already" in run(home, "export", name, "--out", str(page), code=ExitCode.USAGE).stderr
+    assert "exists; choose" in run(home, "export", name, "--out", str(page), code=ExitCode.USAGE).stderr
     run(home, "export", name, "--out", str(page), "--force")
     assert run(home, "export", name).stdout == f"<user>{NASTY}</user>\n<lkjsxclm>Sure.\n</lkjsxclm>\n"
     assert json.loads(shown(home, "export", name, "--format", "trl"))["messages"][0]["content"] == NASTY
-    assert "no format goes with .pdf" in run(home, "export", name, "-o", "x.pdf", code=ExitCode.USAGE).stderr
+    refused = run(home, "export", name, "-o", "x.pdf", code=ExitCode.USAGE)
+    assert ".pdf files have no known format" in refused.stderr
     keep(home, "x", "y")
     assert "need a folder" in run(home, "export", "--all", "-f", "html", code=ExitCode.USAGE).stderr
     assert "give --all" in run(home, "export", code=ExitCode.USAGE).stderr
@@ -328,11 +329,11 @@ def test_import_takes_the_exports_of_other_programs(home: Path, tmp_path: Path) 
     records = json.loads(shown(home, "list", "--json"))
     assert {(r["title"], *r["models"]) for r in records} == {("Six by seven", "gpt-x"), ("A or b", "qwen")}
     assert {r["written"][:4] for r in records} == {"2023"}
-    assert "2 here already" in run(home, "import", *files).stderr
+    assert "2 present" in run(home, "import", *files).stderr
     changed = samples.chatgpt() | {"title": "Longer"}
     changed["mapping"]["thanks"]["message"]["content"]["parts"] = ["Thank you"]
     again = run(home, "import", "-", stdin=json.dumps(changed).encode())
-    assert f"imported before as {first}" in again.stderr
+    assert f"was imported as {first}" in again.stderr
 
 
 def test_one_bad_chat_does_not_lose_the_others(home: Path, tmp_path: Path) -> None:

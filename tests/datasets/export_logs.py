@@ -1,16 +1,18 @@
-"""Logs to export, and exports of them without a file in between."""
+"""Logs to export, and the rows of their exports."""
 
+import tempfile
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 from hypothesis import strategies as st
 
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Picture, Role, system, user
-from chatcli.datasets.derivation import KINDS, Plan, rows
-from chatcli.datasets.derivation_rules import Rules
-from chatcli.datasets.derivation_survey import Split, Survey, survey
-from chatcli.datasets.formats.table import FORMATS
+from chatcli.datasets.card import ExportReport
+from chatcli.datasets.export import ExportOptions, export_rows
+from chatcli.datasets.rules import Rules
+from chatcli.datasets.splits import DatasetSplit
 from chatcli.feedback.answers import Model
 from chatcli.feedback.codec import encode
 from chatcli.feedback.records import (
@@ -106,36 +108,33 @@ class Log:
         return self._add(retraction(name, **self._more({})))
 
 
-def surveyed(
-    records: Iterable[Record],
-    rules: Rules,
-    kinds: Any = None,
-    split: Split | None = None,
-    *,
-    pictures: bool = False,
-) -> tuple[Survey, list[bytes]]:
-    """A survey, and the lines by position."""
-    lines = [encode(record) for record in records]
-    numbered = list(enumerate(lines))
-    return survey(reversed(numbered), rules, kinds=kinds, pictures=pictures, split=split), lines
-
-
 def exported(
     records: Iterable[Record],
     name: str,
     rules: Rules | None = None,
-    split: Split | None = None,
-    rewrite: Any = None,
+    split: DatasetSplit | None = None,
+    patterns: tuple[str, ...] = (),
 ) -> list[tuple[str, dict[str, Any]]]:
     """The rows of an export, each with its split."""
-    rules, form = rules or Rules(), FORMATS[name]
-    found, lines = surveyed(records, rules, KINDS.get(form.unit), split, pictures=form.pictures)
-    plan = Plan.of(found, form.unit, rules)
-    made = (
-        (side, form.render(row, rules.marks and form.marks))
-        for side, row in rows(plan, lines.__getitem__, rules, rewrite)
-    )
-    return [(side, row) for side, row in made if row is not None]
+    rows, _ = reported(records, name, rules, split, patterns)
+    return rows
+
+
+def reported(
+    records: Iterable[Record],
+    name: str,
+    rules: Rules | None = None,
+    split: DatasetSplit | None = None,
+    patterns: tuple[str, ...] = (),
+) -> tuple[list[tuple[str, dict[str, Any]]], ExportReport]:
+    """The rows of an export in the order in which they are written, each with its split, and the report."""
+    lines = b"".join(encode(record) + b"\n" for record in records)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "feedback.jsonl")
+        log.write_bytes(lines)
+        options = ExportOptions(log, name, rules or Rules(), split, redact_patterns=patterns)
+        report = options.report()
+        return list(export_rows(options, report)), report
 
 
 def sample() -> Log:

@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,15 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatcli.chat.message import Picture, user
-from chatcli.datasets.derivation import KINDS, Plan
-from chatcli.datasets.derivation_rules import Rules
-from chatcli.datasets.derivation_survey import Split
+from chatcli.datasets.export import ExportOptions, export
 from chatcli.datasets.formats.table import FORMATS
+from chatcli.datasets.rules import Rules
+from chatcli.datasets.splits import DatasetSplit
 from chatcli.errors import UsageError
 from chatcli.feedback.answers import PromptMessage, prompt_key
+from chatcli.feedback.codec import encode
 from chatcli.feedback.records import Target, answers_in
 
-from .export_logs import START, Log, answer, exported, logs, sample, surveyed
+from .export_logs import START, Log, answer, exported, logs, reported, sample
 
 ASK = [user("p")]
 PLAIN = ("dpo", "kto", "sft", "openai", "axolotl", "llama-factory", "hh-rlhf", "arena")
@@ -37,10 +39,8 @@ def labels(log: Log, **rules: Any) -> list[tuple[str, bool]]:
 
 def dropped(log: Log, unit: str = "dpo", **rules: Any) -> dict[str, int]:
     """What was left out, by rule."""
-    form = FORMATS[unit]
-    found, _ = surveyed(log.records, Rules(**rules), KINDS.get(form.unit), pictures=form.pictures)
-    Plan.of(found, form.unit, Rules(**rules))
-    return dict(found.funnel.dropped + found.funnel.refused)
+    _, report = reported(log.records, unit, Rules(**rules))
+    return dict(report.funnel.dropped + report.funnel.refused)
 
 
 def test_two_thumbs_on_one_prompt_make_a_pair() -> None:
@@ -167,7 +167,7 @@ def test_raw_keeps_pictures() -> None:
         *[[{"sha256": CAT.sha256, "name": CAT.name}]] * 5,
         None,
     ]
-    redacted = exported(log.records, "raw", rewrite=lambda text: text.replace("cat", "<REDACTED>"))
+    redacted = exported(log.records, "raw", patterns=("cat",))
     assert redacted[0][1]["prompt"][0]["pictures"] == [{"sha256": CAT.sha256, "name": "<REDACTED>.png"}]
 
 
@@ -176,7 +176,10 @@ def test_the_split_tells_pictures_apart() -> None:
     log = Log()
     for number in range(40):
         log.rate([user("p", Picture(f"{number:064}", "x"))], answer("a"), 1, f"c{number}")
-    assert {side for side, _ in exported(log.records, "raw", split=Split(0.5))} == {"train", "validation"}
+    assert {side for side, _ in exported(log.records, "raw", split=DatasetSplit(0.5))} == {
+        "train",
+        "validation",
+    }
 
 
 def test_reasoning_is_dropped_kept_or_wrapped() -> None:
@@ -248,11 +251,8 @@ def test_filters() -> None:
         Rules(sources=("thumb",))
 
 
-def test_a_damaged_line_costs_itself_only() -> None:
-    """It is counted; the rest is exported."""
-    from chatcli.datasets.derivation_survey import survey
-    from chatcli.feedback.codec import encode
-
+def test_a_damaged_line_costs_itself_only(tmp_path: Path) -> None:
+    """It is counted and located; the rest is exported. Empty lines are no events."""
     lines = [*map(encode, sample().records)]
     lines[3:3] = [
         b'{"kind":"comparison"',
@@ -260,9 +260,12 @@ def test_a_damaged_line_costs_itself_only() -> None:
         b'{"kind":"poll","id":"x","time":"2026-01-01T00:00:00Z"}',
         b"[" * 5000,
     ]
-    found = survey(reversed(list(enumerate([*lines, b"", None]))), Rules())
-    assert found.funnel.not_live["damaged, or of a newer version"] == 5
-    assert found.funnel.taken == 8
+    log = tmp_path / "feedback.jsonl"
+    log.write_bytes(b"\n".join([*lines, b"", b"  "]) + b"\n")
+    report = export(ExportOptions(log), None)
+    assert report.funnel.not_live["damaged, or of a newer version"] == 4
+    assert report.funnel.taken == 8
+    assert [fault.line for fault in report.faults] == [4, 5, 6, 7]
 
 
 @given(logs(), st.sampled_from(PLAIN), st.sampled_from(["majority", "drop", "keep"]), st.booleans())
@@ -304,14 +307,14 @@ def _texts(value: Any) -> set[str]:
 @settings(max_examples=40, deadline=None)
 def test_the_funnel_adds_up(log: Log, name: str) -> None:
     """Every event and every candidate is accounted for."""
-    form = FORMATS[name]
-    found, _ = surveyed(log.records, Rules(), KINDS.get(form.unit))
-    plan = Plan.of(found, form.unit, Rules())
-    assert found.funnel.events == len(log.records)
-    assert found.funnel.candidates - found.funnel.dropped.total() == len(plan) == len(list(plan))
+    rows, report = reported(log.records, name)
+    funnel = report.funnel
+    assert funnel.events == len(log.records)
+    assert funnel.candidates - funnel.dropped.total() == funnel.rows.total() == len(rows)
+    assert funnel.taken >= 0
 
 
-def sides(log: Log, split: Split, name: str = "kto") -> dict[str, set[str]]:
+def sides(log: Log, split: DatasetSplit, name: str = "kto") -> dict[str, set[str]]:
     """Prompt -> the splits it is in."""
     found: dict[str, set[str]] = defaultdict(set)
     for side, row in exported(log.records, name, Rules(judges="any", contradictions="keep"), split):
@@ -324,7 +327,7 @@ def sides(log: Log, split: Split, name: str = "kto") -> dict[str, set[str]]:
 @settings(max_examples=60, deadline=None)
 def test_no_prompt_is_on_both_sides(log: Log, share: float, seed: int, name: str) -> None:
     """Nor is a conversation."""
-    split = Split(share, seed)
+    split = DatasetSplit(share, seed)
     assert all(len(found) == 1 for found in sides(log, split, name).values())
     by_conversation: dict[str, set[str]] = defaultdict(set)
     for side, row in exported(log.records, "raw", Rules(judges="any"), split):
@@ -338,7 +341,7 @@ def test_no_prompt_is_on_both_sides(log: Log, share: float, seed: int, name: str
 @settings(max_examples=40, deadline=None)
 def test_growth_moves_nothing(log: Log, more: Log) -> None:
     """What comes later, retractions too, leaves every prompt on its side."""
-    split = Split(0.5, 1)
+    split = DatasetSplit(0.5, 1)
     before = sides(log, split)
     grown = Log()
     grown.records = [*log.records]
@@ -357,7 +360,9 @@ def test_the_share_is_kept(share: float) -> None:
     log = Log()
     for number in range(1000):
         log.rate([user(f"p{number}")], answer("a"), 1, f"c{number}")
-    drawn = [[side for side, _ in exported(log.records, "kto", split=Split(share, seed))] for seed in (0, 1)]
+    drawn = [
+        [side for side, _ in exported(log.records, "kto", split=DatasetSplit(share, seed))] for seed in (0, 1)
+    ]
     assert all(abs(found.count("train") / 1000 - share) < 0.05 for found in drawn)
     assert drawn[0] != drawn[1]
 

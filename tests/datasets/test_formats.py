@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from chatcli.chat.message import user
-from chatcli.datasets.derivation_rules import Rules
 from chatcli.datasets.formats.table import FORMATS, format_named
+from chatcli.datasets.rules import Rules
 from chatcli.errors import UsageError
 
 from .export_logs import Log, answer, exported, sample

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.llama.loading import LoadedModel, load_model
-from chatcli.engine.load_options import LoadOptions
 from tests.engine import tiny_models
 
 # A small batch makes even short prompts take several decodes; F32 weights never meet the repacking code.

@@ -1,8 +1,10 @@
-"""Loads model files, or projectors, each in a process of its own, and says how that process ended.
+"""Tries model files, or projectors, each in a process of its own, then uses what the trial lets pass.
 
 Importing the binding costs more than loading a tiny model, so one process imports it and forks for every
-file. It reads a path a line, hexadecimal, and writes a JSON line each: ``{"outcome": ..., "reason": ...}`` as
-``trial.finding`` says, or the outcome is ``crashed``, with the signal as the reason, ``hung`` or ``raised``.
+file. It reads a path a line, hexadecimal, and writes a JSON line each: ``{"outcome": ..., "reason": ...}``.
+The outcome is the trial's (``ok``, ``error``, ``nonsense``), or ``crashed`` or ``hung`` where the process
+that tried died of it. A file that passes is then used as a chat does, in another process; ``used`` starts
+the outcome where that ended badly.
 """
 
 import contextlib
@@ -12,9 +14,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chatcli.engine.llama.load_options import LoadOptions
 
 _PATIENCE = 60.0  # seconds a load may take; they take a hundredth of one
 _MEMORY = 16 << 30  # bytes a process may map; no header must cost that much
@@ -49,10 +56,14 @@ def _serve() -> None:
     from chatcli.engine.llama.native import load
 
     load()
-    attempt = _see_with(Path(sys.argv[1])) if len(sys.argv) > 1 else _read
+    text_model = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     for line in sys.stdin:
         path = Path(os.fsdecode(bytes.fromhex(line.strip())))
-        print(json.dumps(_in_child(partial(attempt, path))), flush=True)
+        outcome = _in_child(partial(_try, path, text_model))
+        if outcome["outcome"] == "ok":
+            used = _in_child(partial(_use, path, text_model))
+            outcome = outcome if used["outcome"] == "ok" else {**used, "outcome": f"used: {used['outcome']}"}
+        print(json.dumps(outcome), flush=True)
 
 
 def _in_child(attempt: Callable[[], dict[str, str]]) -> dict[str, str]:
@@ -92,27 +103,40 @@ def _attempt(attempt: Callable[[], dict[str, str]], writer: int) -> None:
     os._exit(0)
 
 
-def _read(path: Path) -> dict[str, str]:
-    """Load a model and read a prompt."""
-    from chatcli.engine.load_options import LoadOptions
+def _files(path: Path, text_model: Path | None) -> tuple[Path, "LoadOptions"]:
+    from chatcli.engine.llama.load_options import LoadOptions
+
+    options = LoadOptions(threads=1, use_extra_bufts=False)
+    return (path, options) if text_model is None else (text_model, replace(options, projector=path))
+
+
+def _try(path: Path, text_model: Path | None) -> dict[str, str]:
+    """What the trial child does."""
     from chatcli.engine.trial.child import finding
 
-    return finding(path, LoadOptions(threads=1, use_extra_bufts=False))
+    return finding(*_files(path, text_model))
 
 
-def _see_with(text_model: Path) -> Callable[[Path], dict[str, str]]:
-    """Open a projector for a model, which is loaded once, and encode a picture."""
-    from chatcli.engine.llama.loading import load_model
-    from chatcli.engine.load_options import LoadOptions
-    from tests.engine.projector_loading import open_projector, tokens
+def _use(path: Path, text_model: Path | None) -> dict[str, str]:
+    """A chat with the model, whose context is as large as a user gets it; with pictures of several shapes."""
+    from chatcli.chat.message import Message, Picture, Role
+    from chatcli.engine.llama.engine import LlamaEngine
+    from chatcli.errors import ChatcliError
+    from chatcli.sampling import SamplingParams
+    from tests.engine.seeing import picture
 
-    loaded = load_model(text_model, LoadOptions(threads=1, use_extra_bufts=False))
-
-    def see(path: Path) -> dict[str, str]:
-        context = open_projector(loaded, path)
-        return {"outcome": "ok" if context and tokens(context, 100, 80) else "error", "reason": ""}
-
-    return see
+    shapes = [(100, 80), (1000, 60), (60, 1000), (500, 500)]
+    pictures = [(picture(i, shape, plain=True),) for i, shape in enumerate(shapes)]
+    shown: Sequence[tuple[Picture, ...]] = pictures if text_model is not None else [()]
+    try:
+        with LlamaEngine.open(*_files(path, text_model)) as engine:
+            for some in shown:
+                told = Message(Role.USER, "What is to be said of it? " * 10, pictures=some)
+                for _ in engine.generate([told], SamplingParams(max_tokens=8, seed=1)):
+                    pass
+    except ChatcliError as error:
+        return {"outcome": "ok", "reason": str(error)}
+    return {"outcome": "ok", "reason": ""}
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.llama.loading import LoadedModel, load_model
 from chatcli.engine.llama.native import load
-from chatcli.engine.load_options import LoadOptions
 
 _OPTIONS = LoadOptions(threads=1, use_extra_bufts=False)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from chatcli.engine.gguf import Array, read_header
+from chatcli.engine.gguf import MetadataArray, read_header
 from tests.engine.gguf_files import ARRAY, STRING, File, Key, Tensor
 from tests.engine.mutations import Mutation, tensor_mutations, value_mutations
 
@@ -32,7 +32,7 @@ def file_of(path: Path) -> File:
 
 
 def _value(value: Any) -> Any:
-    if not isinstance(value, Array):
+    if not isinstance(value, MetadataArray):
         return value
     return (int(value.type), list(value.strings() if value.type == STRING else value))
 

@@ -11,7 +11,7 @@ from chatcli.chat.message import FinishReason, Message, assistant, user
 from chatcli.engine.base import TextDelta
 from chatcli.engine.llama.engine import LlamaEngine
 from chatcli.engine.llama.grammar import json_schema_to_grammar
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.sampling import SamplingParams
 from tests.engine.answers import ask
 

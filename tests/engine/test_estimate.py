@@ -8,7 +8,7 @@ import pytest
 from benchmarks.memory import measure
 from benchmarks.shapes import SHAPES, write
 from chatcli.engine.gguf import read_header, read_shards
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.memory.dimensions import dimensions
 from chatcli.engine.memory.estimate import estimate, largest_context
 from tests.engine.gguf_files import I32, U32, tiny_model

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from chatcli.engine.base import Cancellation
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.llama.loading import load_model, metadata
-from chatcli.engine.load_options import LoadOptions
 from chatcli.errors import ModelError, ModelNotFound, UsageError
 from tests.engine import tiny_models
 from tests.engine.conftest import OPTIONS

@@ -18,7 +18,7 @@ from chatcli.engine.machine import (
     library_report,
 )
 from chatcli.engine.memory.process import Memory, linux_memory, memory
-from chatcli.engine.trial.probe import child_environment
+from chatcli.engine.trial.process import child_environment
 
 GIB = 1 << 30
 

@@ -3,8 +3,8 @@
 import pytest
 
 from chatcli.engine.base import Cancellation
+from chatcli.engine.llama.load_options import ALL_LAYERS
 from chatcli.engine.llama.offload import MARGIN, fewer, layers_that_fit, on_gpu, stepping_down
-from chatcli.engine.load_options import ALL_LAYERS
 from chatcli.engine.memory.estimate import Estimate
 from chatcli.errors import InvalidModel, ModelError
 

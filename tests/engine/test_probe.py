@@ -16,14 +16,16 @@ from pathlib import Path
 import pytest
 
 from chatcli.engine.base import Cancellation
-from chatcli.engine.load_options import LoadOptions
-from chatcli.engine.trial.probe import child_environment, interpreter, known, probe, try_model
-from chatcli.engine.trial.verdict import Outcome, Verdict
+from chatcli.engine.llama.load_options import LoadOptions
+from chatcli.engine.trial.probe import probe, try_model
+from chatcli.engine.trial.process import child_environment, interpreter
+from chatcli.engine.trial.verdict import TrialOutcome, TrialVerdict
 from chatcli.engine.trial.verdict_cache import VerdictCache, file_identity, machine_identity
 from chatcli.errors import InvalidModel, ModelCrashed, ModelError, ModelNotFound
 from tests.engine import seeing
-from tests.engine.gguf_files import F32, U32, File, tiny_model
+from tests.engine.gguf_files import F32, STRING, U32, File, tiny_model
 from tests.engine.projector_files import write_projector
+from tests.engine.test_template_bounds import RUNAWAYS
 
 MODEL = tiny_model()
 PLAIN_OPTIONS = LoadOptions(use_extra_bufts=False)  # one trial is enough then, on any CPU
@@ -57,42 +59,45 @@ def test_the_verdict_is_one_this_machine_can_live_with(model: Path, cache: Path)
     """
     as_asked = try_model(model, LoadOptions(use_extra_bufts=True))
     verdict = probe(model, cache)
-    assert verdict.outcome is Outcome.OK
+    assert verdict.outcome is TrialOutcome.OK
     verdict.raise_for_failure()
-    assert verdict.use_extra_bufts is (as_asked.outcome is Outcome.OK)
-    assert try_model(model, LoadOptions(use_extra_bufts=verdict.use_extra_bufts)).outcome is Outcome.OK
+    assert verdict.use_extra_bufts is (as_asked.outcome is TrialOutcome.OK)
+    assert try_model(model, LoadOptions(use_extra_bufts=verdict.use_extra_bufts)).outcome is TrialOutcome.OK
     assert VerdictCache(cache).avoids_extra_bufts(machine_identity()) is as_asked.is_cpu_fault
 
 
 def test_a_known_model_is_not_tried_again(model: Path, cache: Path, tmp_path: Path) -> None:
     """The verdict follows the file, wherever it is moved; a file that was changed is tried again."""
-    assert known(model, cache, PLAIN_OPTIONS) is None
-    first = probe(model, cache, PLAIN_OPTIONS)
-    again = probe(model, cache, PLAIN_OPTIONS)
-    assert (first.remembered, again.remembered) == (False, True)
+    trials: list[Path] = []
+
+    def tried(path: Path, options: LoadOptions) -> TrialVerdict:
+        return probe(path, cache, options, on_trial=lambda: trials.append(path))
+
+    first, again = tried(model, PLAIN_OPTIONS), tried(model, PLAIN_OPTIONS)
+    assert (first.remembered, again.remembered, len(trials)) == (False, True, 1)
     assert (again.outcome, again.use_extra_bufts) == (first.outcome, first.use_extra_bufts)
-    moved = shutil.move(model, tmp_path / "moved.gguf")
-    found = known(moved, cache, PLAIN_OPTIONS)
-    assert found is not None
-    assert found.file == "moved.gguf"
-    assert known(moved, cache, LoadOptions(kv_type_k="q8_0")) is None, "another way of loading"
+    moved = Path(shutil.move(model, tmp_path / "moved.gguf"))
+    found = tried(moved, PLAIN_OPTIONS)
+    assert (found.remembered, found.file) == (True, "moved.gguf")
+    assert not tried(moved, replace(PLAIN_OPTIONS, kv_type_k="q8_0")).remembered, "another way of loading"
     os.utime(moved, ns=(1, 1))
-    assert known(moved, cache, PLAIN_OPTIONS) is None
+    assert not tried(moved, PLAIN_OPTIONS).remembered
+    assert len(trials) == 3
 
 
 def test_a_machine_that_faults_is_spared_the_second_time(model: Path, cache: Path) -> None:
     """Once repacked weights are known to fault here, no new model is tried with them."""
     VerdictCache(cache).remember(
-        "another model", Verdict(Outcome.OK, use_extra_bufts=False), machine_identity()
+        "another model", TrialVerdict(TrialOutcome.OK, use_extra_bufts=False), machine_identity()
     )
     verdict = probe(model, cache)
-    assert (verdict.outcome, verdict.use_extra_bufts, verdict.remembered) == (Outcome.OK, False, False)
+    assert (verdict.outcome, verdict.use_extra_bufts, verdict.remembered) == (TrialOutcome.OK, False, False)
 
 
 def test_a_crash_becomes_one_clear_line(tmp_path: Path) -> None:
     """A header that makes llama.cpp abort kills a child; the message has the signal and the assertion."""
     verdict = try_model(DEADLY.write(tmp_path / "deadly.gguf"), PLAIN_OPTIONS)
-    assert (verdict.outcome, verdict.signal, verdict.ok) == (Outcome.CRASHED, signal.SIGABRT, False)
+    assert (verdict.outcome, verdict.signal, verdict.ok) == (TrialOutcome.CRASHED, signal.SIGABRT, False)
     with pytest.raises(
         ModelCrashed, match=r"^deadly\.gguf: llama\.cpp crashed on a trial load \(SIGABRT: .*eps"
     ):
@@ -101,14 +106,31 @@ def test_a_crash_becomes_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_the_header_check_comes_first(tmp_path: Path, cache: Path) -> None:
-    """What the check refuses is not tried, and its reason is the verdict's."""
-    verdict = probe(DEADLY.write(tmp_path / "deadly.gguf"), cache)
-    assert verdict.outcome is Outcome.INVALID
-    with pytest.raises(InvalidModel, match="epsilon is nan"):
-        verdict.raise_for_failure()
+    """What the check refuses is not tried."""
+    whole = MODEL.encode()
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(whole[:-5000])
+    with pytest.raises(InvalidModel, match=r"cut\.gguf: .* incomplete"):
+        probe(cut, cache)
     with pytest.raises(ModelNotFound):
         probe(tmp_path / "none.gguf", cache)
     assert not cache.exists()
+
+
+@pytest.mark.parametrize("name", ["squares", "list of lists", "nested loops", "center", "hoard", "percent"])
+def test_a_template_that_runs_away_is_found(tmp_path: Path, cache: Path, name: str) -> None:
+    """Endless loops, endless computations, endless texts: in the child, and said in one line."""
+    path = MODEL.with_key("tokenizer.chat_template", STRING, RUNAWAYS[name]).write(tmp_path / "m.gguf")
+    verdict = probe(path, cache, PLAIN_OPTIONS)
+    with pytest.raises(ModelError, match="template") as told:
+        verdict.raise_for_failure()
+    assert str(told.value).isprintable()
+
+
+def test_a_template_that_only_fails_is_not_the_trials_business(tmp_path: Path, cache: Path) -> None:
+    """Opening such a model says what is wrong with the template."""
+    path = MODEL.with_key("tokenizer.chat_template", STRING, "{{ 1 / 0 }}{% if").write(tmp_path / "m.gguf")
+    assert probe(path, cache, PLAIN_OPTIONS).ok
 
 
 def test_a_clean_failure_has_llama_cpps_reason_and_is_not_remembered(tmp_path: Path, cache: Path) -> None:
@@ -116,7 +138,7 @@ def test_a_clean_failure_has_llama_cpps_reason_and_is_not_remembered(tmp_path: P
     path = BROKEN.write(tmp_path / "broken.gguf")
     for _ in range(2):
         verdict = probe(path, cache, PLAIN_OPTIONS)
-        assert (verdict.outcome, verdict.remembered) == (Outcome.ERROR, False)
+        assert (verdict.outcome, verdict.remembered) == (TrialOutcome.ERROR, False)
         with pytest.raises(ModelError, match=r"broken\.gguf.*blk\.1\.ffn_up\.weight"):
             verdict.raise_for_failure()
 
@@ -124,14 +146,14 @@ def test_a_clean_failure_has_llama_cpps_reason_and_is_not_remembered(tmp_path: P
 def test_weights_of_zeros_are_nonsense(tmp_path: Path, cache: Path) -> None:
     """Such a file loads, decodes and chats garbage; that all tokens are equally likely gives it away."""
     verdict = probe(empty_weights().write(tmp_path / "zeros.gguf"), cache, PLAIN_OPTIONS)
-    assert verdict.outcome is Outcome.NONSENSE
+    assert verdict.outcome is TrialOutcome.NONSENSE
     with pytest.raises(ModelError, match="equally likely"):
         verdict.raise_for_failure()
 
 
 def test_a_killed_child_is_blamed_on_memory() -> None:
     """The system kills what takes too much; nothing is wrong with the file then, nor is it remembered."""
-    verdict = Verdict(Outcome.CRASHED, signal=9, file="big.gguf")
+    verdict = TrialVerdict(TrialOutcome.CRASHED, signal=9, file="big.gguf")
     with pytest.raises(ModelCrashed, match="memory ran out"):
         verdict.raise_for_failure()
 
@@ -152,7 +174,7 @@ def test_a_damaged_cache_is_replaced(model: Path, cache: Path, damage: bytes) ->
     """It is only a memory: without it the model is tried again, and the file is good afterwards."""
     cache.parent.mkdir()
     cache.write_bytes(damage)
-    VerdictCache(cache).remember("model", Verdict(Outcome.OK))
+    VerdictCache(cache).remember("model", TrialVerdict(TrialOutcome.OK))
     found = VerdictCache(cache).find("model")
     assert found is not None
     assert found.remembered
@@ -162,7 +184,7 @@ def test_the_cache_is_private_and_replaced_whole(cache: Path) -> None:
     """Mode 0600 in a folder of 0700, whatever the umask, and no temporary file is left."""
     before = os.umask(0)
     try:
-        VerdictCache(cache).remember("model", Verdict(Outcome.OK))
+        VerdictCache(cache).remember("model", TrialVerdict(TrialOutcome.OK))
     finally:
         os.umask(before)
     assert stat.S_IMODE(cache.stat().st_mode) == 0o600
@@ -173,9 +195,9 @@ def test_the_cache_is_private_and_replaced_whole(cache: Path) -> None:
 def test_a_crash_is_remembered_for_a_day_and_a_kill_never(cache: Path) -> None:
     """A crash may have come from what has changed since; a kill says nothing of the model."""
     memory = VerdictCache(cache)
-    memory.remember("crashes", Verdict(Outcome.CRASHED, signal=6))
-    memory.remember("killed", Verdict(Outcome.CRASHED, signal=9))
-    memory.remember("fails", Verdict(Outcome.ERROR, reason="no"))
+    memory.remember("crashes", TrialVerdict(TrialOutcome.CRASHED, signal=6))
+    memory.remember("killed", TrialVerdict(TrialOutcome.CRASHED, signal=9))
+    memory.remember("fails", TrialVerdict(TrialOutcome.ERROR, reason="no"))
     assert memory.find("crashes") is not None
     assert memory.find("killed") is None
     assert memory.find("fails") is None
@@ -186,7 +208,7 @@ def test_a_crash_is_remembered_for_a_day_and_a_kill_never(cache: Path) -> None:
 def test_an_unwritable_cache_costs_only_the_memory(model: Path, tmp_path: Path) -> None:
     """The place of the folder is taken by a file: the verdict comes all the same."""
     (tmp_path / "cache").write_text("in the way")
-    assert probe(model, tmp_path / "cache" / "probe.json", PLAIN_OPTIONS).outcome is Outcome.OK
+    assert probe(model, tmp_path / "cache" / "probe.json", PLAIN_OPTIONS).outcome is TrialOutcome.OK
 
 
 def test_both_ends_and_all_parts_tell_files_apart(tmp_path: Path) -> None:
@@ -245,7 +267,7 @@ def prober(model: Path) -> Iterator[subprocess.Popen[bytes]]:
     script = (
         "import sys, pathlib\n"
         "from chatcli.engine.trial.probe import try_model\n"
-        "from chatcli.engine.load_options import LoadOptions\n"
+        "from chatcli.engine.llama.load_options import LoadOptions\n"
         "while True: try_model(pathlib.Path(sys.argv[1]), LoadOptions(use_extra_bufts=False))\n"
     )
     process = subprocess.Popen(
@@ -277,7 +299,7 @@ def test_the_child_is_undisturbed_by_its_surroundings(model: Path, tmp_path: Pat
     script = (
         "import json, sys, pathlib\n"  # the right json, before the working folder counts
         "from chatcli.engine.trial.probe import try_model\n"
-        "from chatcli.engine.load_options import LoadOptions\n"
+        "from chatcli.engine.llama.load_options import LoadOptions\n"
         "sys.path.insert(0, '')\n"
         "print(try_model(pathlib.Path(sys.argv[1]), LoadOptions(use_extra_bufts=False)).outcome)\n"
     )
@@ -301,7 +323,7 @@ def test_an_odd_executable_is_replaced(executable: str) -> None:
     """Embedded and wrapped Pythons do not always say who they are; one is found beside the library."""
     script = (
         f"import sys; sys.executable = {executable}\n"
-        "from chatcli.engine.trial.probe import interpreter; print(interpreter())"
+        "from chatcli.engine.trial.process import interpreter; print(interpreter())"
     )
     command, environment = [sys.executable, "-c", script], child_environment(os.environ)
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -316,13 +338,13 @@ def test_names_that_are_hard_to_pass_on(tmp_path: Path, cache: Path) -> None:
     """Blanks, quotes, newlines and bytes that are no UTF-8 reach the child as they are."""
     for name in (b"a b'\"\n$(x).gguf", b"\xff\xfe.gguf"):
         path = MODEL.write(Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)))
-        assert probe(path, cache, PLAIN_OPTIONS).outcome is Outcome.OK
+        assert probe(path, cache, PLAIN_OPTIONS).outcome is TrialOutcome.OK
 
 
 def test_a_model_with_numbers_of_its_own_is_tried_with_them(tmp_path: Path, cache: Path) -> None:
     """The trial's small context is no larger than it has to be: models trained on less load too."""
     path = MODEL.with_key("llama.context_length", U32, 16).write(tmp_path / "short.gguf")
-    assert probe(path, cache, PLAIN_OPTIONS).outcome is Outcome.OK
+    assert probe(path, cache, PLAIN_OPTIONS).outcome is TrialOutcome.OK
 
 
 def test_a_projector_is_tried_with_its_model(tmp_path: Path, cache: Path) -> None:
@@ -330,13 +352,12 @@ def test_a_projector_is_tried_with_its_model(tmp_path: Path, cache: Path) -> Non
     model, projector = seeing.files("plain")
     seen = replace(PLAIN_OPTIONS, projector=projector)
     assert probe(model, cache, PLAIN_OPTIONS).ok
-    assert known(model, cache, seen) is None
     verdict = probe(model, cache, seen)
-    assert verdict.outcome is Outcome.OK
-    assert known(model, cache, seen) == replace(verdict, remembered=True)
+    assert (verdict.outcome, verdict.remembered) == (TrialOutcome.OK, False)
+    assert probe(model, cache, seen) == replace(verdict, remembered=True)
     deadly = write_projector(tmp_path / "mmproj.gguf", width=64, heads=0)
-    assert try_model(model, replace(PLAIN_OPTIONS, projector=deadly)).outcome is Outcome.CRASHED
+    assert try_model(model, replace(PLAIN_OPTIONS, projector=deadly)).outcome is TrialOutcome.CRASHED
     wrong = write_projector(tmp_path / "mmproj-wrong.gguf", width=128)
     refused = probe(model, cache, replace(PLAIN_OPTIONS, projector=wrong))
-    assert refused.outcome is Outcome.ERROR
+    assert refused.outcome is TrialOutcome.ERROR
     assert "mmproj-wrong.gguf cannot be used: " in refused.reason

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.projectors import SHAPES, measure, write
 from chatcli.engine.gguf import read_header
-from chatcli.engine.memory.projector import projector_memory
+from chatcli.engine.memory.estimate import projector_memory
 from tests.engine.gguf_files import U32
 from tests.engine.projector_files import write_projector
 from tests.engine.projector_mutations import file_of

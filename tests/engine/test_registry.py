@@ -115,12 +115,12 @@ def test_a_chat(home: Path) -> None:
     with toy_terminal(home, "-m", "toy:anna") as t:
         for command, answer in (
             ("hello", "ANNA on hello"),
-            ("/context", "toy:anna cannot tell: this engine does not count tokens"),
+            ("/context", "the engine of toy:anna does not count tokens"),
             ("/stats", "not counted by this engine"),
-            ("/show info", "not seen: this engine reads text only"),
-            ("/show template", "has no template that could be shown"),
+            ("/show info", "no: this engine reads text only"),
+            ("/show template", "has no template to show"),
             (f"/read {ROOT}/LICENSE", "tokens; /read --drop"),
-            ("/read --drop", "no files in the next message"),
+            ("/read --drop", "no files are attached"),
             ("/regen", "ANNA on hello"),
             ("/model toy:carl", "there is no toy:carl; there are toy:anna, toy:bert"),
             ("/model", "> toy:anna"),

@@ -4,13 +4,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatcli.engine.llama.reuse import reuse
+from chatcli.engine.llama.vocabulary import Vocabulary
 
 CONTROL, DEFINED = 256, 257  # <c>, <d>; ids below are single bytes, above are words
 WORDS = [b"th", b"the", b"he", b" t", b"\n\n", b".\n", b"e ", b"hi", b"\xc3\xa9", b"h", b"<d>", b"<d"]
 
 
-class Miniature:
+class Miniature(Vocabulary):
     """A vocabulary of bytes, a few words, one control and one user-defined token."""
+
+    def __init__(self) -> None:
+        pass  # no model is loaded
 
     def piece(self, token: int) -> bytes:
         """The bytes of a token."""

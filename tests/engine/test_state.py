@@ -9,7 +9,7 @@ import pytest
 from chatcli.chat.message import assistant, user
 from chatcli.engine.gguf.header import split_files
 from chatcli.engine.llama.engine import LlamaEngine
-from chatcli.engine.llama.state import StateBlob, unpack
+from chatcli.engine.llama.state import pack, unpack
 from chatcli.engine.scripted.engine import ScriptedEngine
 from chatcli.sampling import SamplingParams
 from tests.engine.answers import ask
@@ -115,9 +115,13 @@ def test_a_blob_that_proves_itself_but_lies_is_refused_by_what_llama_says(engine
     data = bytes(state.data)
 
     def made(ids: list[int], data: bytes) -> memoryview:
-        lying = StateBlob(conditions, ids, range(len(ids)), [False] * len(ids), len(data))
-        lying.data[:] = data
-        return lying.seal()
+        def fill(room: memoryview) -> bool:
+            room[:] = data
+            return True
+
+        blob = pack(conditions, ids, range(len(ids)), [False] * len(ids), len(data), fill)
+        assert blob is not None
+        return blob
 
     count = len(state.ids)
     lies = [

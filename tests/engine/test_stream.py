@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.engine.base import ReasoningDelta, TextDelta
-from chatcli.engine.llama.stream import AnswerStream
+from chatcli.engine.llama.model_format import AnswerStream
 from chatcli.engine.reasoning import ReasoningSplitter, detect
 
 _BYTES = st.one_of(st.binary(max_size=24), st.text(max_size=12).map(str.encode))

@@ -9,20 +9,22 @@ import pytest
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, user
 from chatcli.feedback.answers import answer_of
 from chatcli.feedback.bradley_terry import (
-    Duel,
+    PairedResult,
     competitor,
-    duel_of,
     groups,
     leaderboard,
     position_bias,
+    result_of,
     strengths,
     win_matrix,
 )
-from chatcli.feedback.proportion import Proportion
 from chatcli.feedback.records import Winner, comparison
+from chatcli.feedback.statistics import Proportion
 
 
-def duels(names: list[str], truth: list[float], count: int, seed: int, ties: float = 0.1) -> list[Duel]:
+def duels(
+    names: list[str], truth: list[float], count: int, seed: int, ties: float = 0.1
+) -> list[PairedResult]:
     """Random duels between competitors of known strengths."""
     rng = random.Random(seed)
     found = []
@@ -30,12 +32,12 @@ def duels(names: list[str], truth: list[float], count: int, seed: int, ties: flo
         i, j = rng.sample(range(len(names)), 2)
         chance = 1 / (1 + math.exp(truth[j] - truth[i]))
         winner = "tie" if rng.random() < ties else "left" if rng.random() < chance else "right"
-        found.append(Duel(names[i], names[j], winner))  # type: ignore[arg-type]
+        found.append(PairedResult(names[i], names[j], winner))  # type: ignore[arg-type]
     return found
 
 
 def regression(
-    rows: list[Duel], names: list[str], penalty: float
+    rows: list[PairedResult], names: list[str], penalty: float
 ) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     """Logistic regression, one weighted row for each side of each duel, by reweighted least squares."""
     table = [
@@ -67,19 +69,21 @@ def test_it_is_penalised_logistic_regression(penalty: float, seed: int) -> None:
     assert abs(sum(mine)) < 1e-9
 
 
-def test_without_a_penalty_two_have_the_odds_they_played() -> None:
+def test_with_hardly_a_penalty_two_have_the_odds_they_played() -> None:
     """Thirty to ten are odds of 3; ties are half a win for each."""
-    first, second = strengths([[0, 30], [10, 0]], 0.0)
-    assert first - second == pytest.approx(math.log(3), abs=1e-9)
-    rows = [Duel("a", "b", "left")] * 25 + [Duel("b", "a", "tie")] * 10 + [Duel("b", "a", "left")] * 5
+    first, second = strengths([[0, 30], [10, 0]], 1e-9)
+    assert first - second == pytest.approx(math.log(3), abs=1e-8)
+    rows = (
+        [PairedResult("a", "b", "left")] * 25
+        + [PairedResult("b", "a", "tie")] * 10
+        + [PairedResult("b", "a", "left")] * 5
+    )
     assert win_matrix(rows, ["a", "b"]) == [[0, 30], [10, 0]]
 
 
 @pytest.mark.parametrize("wins", [[[0, 5], [0, 0]], [[0, 1, 0], [1, 0, 0], [0, 0, 0]], [[0, 0], [0, 0]]])
-def test_infinite_strengths_are_refused_without_a_penalty(wins: list[list[float]]) -> None:
-    """Somebody never lost, or never met the others."""
-    with pytest.raises(ValueError, match="infinite"):
-        strengths(wins, 0.0)
+def test_the_penalty_keeps_strengths_finite(wins: list[list[float]]) -> None:
+    """Of one who never lost, or never met the others."""
     assert all(map(math.isfinite, strengths(wins)))
 
 
@@ -94,7 +98,7 @@ def test_extreme_counts_converge() -> None:
 
 def test_groups_that_never_met_are_told_apart() -> None:
     """Strengths compare within a group only; the board says who is in which."""
-    rows = [Duel("a", "b", "left"), Duel("b", "a", "right"), Duel("x", "y", "left")]
+    rows = [PairedResult("a", "b", "left"), PairedResult("b", "a", "right"), PairedResult("x", "y", "left")]
     assert groups(win_matrix(rows, ["a", "b", "x", "y"])) == [0, 0, 1, 1]
     board = leaderboard(rows, rounds=20)
     assert [(s.name, s.group) for s in board] == [("a", 0), ("b", 0), ("x", 1), ("y", 1)]
@@ -139,15 +143,19 @@ def test_a_comparison_is_a_duel_as_it_was_shown(
     )
     slot = 1 if left else 0
     record = comparison([user("q")], (first, second), winner=winner, left=slot, blind=True)  # type: ignore[arg-type]
-    assert duel_of(record) == wanted
+    assert result_of(record) == wanted
     assert competitor(answer_of(Message(Role.ASSISTANT, "x"))) == "unknown"
     same = comparison([user("q")], (first, first), winner=winner, left=0, blind=True)
-    assert duel_of(same) is None
+    assert result_of(same) is None
 
 
 def test_position_bias_is_a_share_with_its_interval() -> None:
     """Of the decided duels only; 5 of 10 is 0.2366 to 0.7634 by Wilson's formula, computed by hand."""
-    rows = [Duel("a", "b", "left")] * 5 + [Duel("a", "b", "right")] * 5 + [Duel("a", "b", "tie")] * 7
+    rows = (
+        [PairedResult("a", "b", "left")] * 5
+        + [PairedResult("a", "b", "right")] * 5
+        + [PairedResult("a", "b", "tie")] * 7
+    )
     bias = position_bias(rows)
     assert bias == Proportion(5, 10)
     assert bias.interval == pytest.approx((0.2366, 0.7634), abs=1e-4)

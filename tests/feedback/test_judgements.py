@@ -1,14 +1,15 @@
 """Which judgements count: the last of the same, none that was retracted or edited."""
 
+import json
 import random
 
 import pytest
 
 from chatcli.chat.message import assistant, user
 from chatcli.feedback.answers import Model
-from chatcli.feedback.judgements import Fate, Succession, content_key, decode_trace, subject, trace_of
+from chatcli.feedback.codec import encode, from_plain
+from chatcli.feedback.judgements import Succession, content_key, live, subject, trace_of
 from chatcli.feedback.records import (
-    HUMAN,
     Judge,
     Rating,
     Record,
@@ -109,15 +110,20 @@ def test_content_keys_do_not_mind_the_order() -> None:
 
 
 def test_what_newer_versions_add_does_not_matter() -> None:
-    """Unknown fields and kinds neither hide an event nor end another."""
+    """Unknown fields change neither what was judged nor by whom."""
     for record in golden_records():
-        trace = trace_of(record)
-        assert trace.id == record.id
-        assert (trace.judge is None) == (record.judge == HUMAN)
-    line = b'{"kind":"vote","schema":2,"id":"x","target":{"transcript":"t","messages":[1],"z":1},"z":1}'
-    assert Succession().fate(decode_trace(line)) is Fate.LIVE
-    with pytest.raises(ValueError, match="no subject"):
-        subject(trace_of(retraction("x")))
+        fields = json.loads(encode(record)) | {"new": {"a": 1}}
+        assert trace_of(from_plain(fields)) == trace_of(record)
+    assert trace_of(retraction("x")).subject is None
+
+
+def test_live_gives_what_counts_in_order() -> None:
+    """Of a whole log, oldest first, without retractions."""
+    first, second = (rating(PROMPT, ANSWER, at(place), thumb=1) for place in (2, 3))
+    gone = rating(PROMPT, ANSWER, at(4), thumb=1)
+    again = rating(PROMPT, ANSWER, at(2), thumb=-1)
+    assert live([first, second, gone, again, retraction(gone.id)]) == [second, again]
+    assert live([]) == []
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -153,14 +159,13 @@ def test_it_agrees_with_the_rules_read_forwards(seed: int) -> None:
 
 def test_neighbouring_answers_are_not_taken_for_each_other() -> None:
     """Pairs of successive numbers, as an arena has them: one in 270 hashed like another as a frozenset."""
-    pairs = [at(2 * n, 2 * n + 1) for n in range(20_000)]
-    record = comparison(PROMPT, (ANSWER, assistant("b")), at(0, 1), winner="left", left=0, blind=True)
-    trace = trace_of(record)
-    assert trace.target is not None
-    seen = set()
-    for target in pairs:
-        trace.target.messages = target.messages
-        seen.add(subject(trace))
-    assert len(seen) == len(pairs)
-    trace.target.messages = (39_999, 39_998)
-    assert subject(trace) in seen
+
+    def about(*messages: int) -> int:
+        target = at(*messages)
+        return subject(
+            comparison(PROMPT, (ANSWER, assistant("b")), target, winner="left", left=0, blind=True)
+        )
+
+    seen = {about(2 * n, 2 * n + 1) for n in range(20_000)}
+    assert len(seen) == 20_000
+    assert about(39_999, 39_998) in seen

@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from chatcli.files.durable import AppendFile, end_line
+from chatcli.files.append import AppendFile, end_line
 
 RECORD_BYTES = (10_000, 1_000_000)
 

@@ -14,7 +14,9 @@ from typing import Any, BinaryIO
 import pytest
 
 from chatcli.errors import StorageError
-from chatcli.files.durable import AppendFile, Locked, atomic_write, end_line, remove_file
+from chatcli.files.append import AppendFile, Locked, end_line
+from chatcli.files.disk import read_regular, remove_file
+from chatcli.files.replace import atomic_write
 
 
 @contextlib.contextmanager
@@ -138,7 +140,7 @@ def test_a_name_with_control_characters_stays_on_one_line(tmp_path: Path) -> Non
 HOLDER = """
 import sys
 from pathlib import Path
-from chatcli.files.durable import AppendFile
+from chatcli.files.append import AppendFile
 log = AppendFile(Path(sys.argv[1]))
 log.hold()
 print("held", flush=True)
@@ -316,3 +318,19 @@ def test_removing_is_idempotent(tmp_path: Path) -> None:
     remove_file(path)
     remove_file(path)
     assert not path.exists()
+
+
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    """A pipe in place of a file would be waited for without end: reading and appending say what it is."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="a pipe"):
+        read_regular(pipe)
+    with pytest.raises(StorageError, match=r"cannot open .*pipe: it is a pipe"):
+        AppendFile(pipe).append(b"x\n")
+    with pytest.raises(IsADirectoryError):
+        read_regular(tmp_path)
+    with pytest.raises(OSError, match="not a regular file"):
+        read_regular(Path("/dev/zero"))
+    (tmp_path / "file").write_bytes(b"content")
+    assert read_regular(tmp_path / "file", 4) == b"cont"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.errors import StorageError, UsageError
-from chatcli.files.locked_update import update
+from chatcli.files.replace import update
 from chatcli.library.names.aliases import Registry, decode_registry, read_registry
 
 

@@ -79,12 +79,16 @@ class Repo:
         gated: its terms must be accepted.
         token: who does not show it does not see the repository.
         listed: entries of the listing that are not true.
+        xet: path -> hash of its content in the xet storage ``xet_storage``.
+        xet_storage: address of that storage.
     """
 
     files: dict[str, bytes]
     gated: bool = False
     token: str | None = None
     listed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    xet: dict[str, str] = field(default_factory=dict)
+    xet_storage: str = ""
 
     @property
     def commit(self) -> str:
@@ -165,10 +169,11 @@ class HubServer:
         """Let these go wrong, each once, in this order."""
         self.faults += faults
 
-    def take_fault(self, kind: str) -> Fault:
-        """The next fault of a kind of request."""
+    def take_fault(self, kind: str, method: str = "GET") -> Fault:
+        """The next fault of a kind of request; a HEAD takes only those that are an answer instead."""
         with self._lock:
-            found = next((fault for fault in self.faults if fault.at == kind), None)
+            fits = (fault for fault in self.faults if fault.at == kind and (fault.status or method == "GET"))
+            found = next(fits, None)
             if found is not None:
                 self.faults.remove(found)
         return found or Fault()
@@ -312,7 +317,7 @@ class _HubHandler(_Handler):
         else:
             request, name, rest = self.record("resolve"), "/".join(parts[:2]), parts[2:]
         hub = self.server.hub
-        fault = hub.take_fault(request.kind)
+        fault = hub.take_fault(request.kind, self.command)
         if self.failed(fault):
             return
         if name in hub.relative:
@@ -328,6 +333,8 @@ class _HubHandler(_Handler):
             self.answer(200, {}, fault.body)
         elif rest[:1] == ["tree"]:
             self._tree(repo, url)
+        elif rest[:1] == ["xet-read-token"]:
+            self.json({"casUrl": repo.xet_storage, "accessToken": "xet", "exp": int(time.time()) + 3600})
         elif rest and rest[1:] not in ([], ["main"], [repo.commit]):
             self.answer(404, {"X-Error-Code": "RevisionNotFound"})
         else:
@@ -373,6 +380,12 @@ class _HubHandler(_Handler):
             return
         where = f"{self.server.hub.content_host}/{etag}?signature=1"
         linked = {"X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(len(content)), "Location": where}
+        if path in repo.xet:
+            name = "/".join(self.path.split("/")[1:3])
+            linked["X-Xet-Hash"] = repo.xet[path]
+            linked["X-Xet-Refresh-Route"] = (
+                f"{self.server.hub.endpoint}/api/models/{name}/xet-read-token/main"
+            )
         self.answer(302, {**headers, **linked})
 
 

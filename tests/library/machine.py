@@ -4,12 +4,13 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chatcli.library.hub.cache import RepoCache
-from chatcli.library.hub.listing import RemoteFile
-from chatcli.library.hub.place import Place
+from chatcli.library.hub.client import RemoteFile
 from chatcli.library.hub.pull import Pulled, Puller
-from chatcli.library.hub.retrying import Patience
-from chatcli.library.names.hub_reference import parse_reference
+from chatcli.library.hub.retry import Patience
+from chatcli.library.hub.settings import HubSettings
+from chatcli.library.names.hub_reference import Reference, parse_reference
+from chatcli.library.stores.hub_cache import cached_files
+from chatcli.library.stores.repo_cache import RepoCache
 from tests.library.hub_server import HubServer, etag_of
 
 CONTENT = hashlib.shake_256(b"weights").digest(1_000_000)
@@ -57,7 +58,7 @@ class Machine:
 
     def puller(self, *, timeout: float = 5.0, retries: int = 3, projector: bool = True) -> Puller:
         """What fetches models here."""
-        place = Place(self.hub.endpoint, self.root, timeout=timeout, anonymous=True)
+        place = HubSettings(self.hub.endpoint, self.root, timeout=timeout, anonymous=True)
         return Puller(place, self.recorder, projector, Patience(retries, first_pause=0.01))
 
     def pull(self, name: str = "u/r", *, timeout: float = 5.0, retries: int = 3) -> Pulled:
@@ -74,3 +75,8 @@ class Machine:
     def starts(self) -> list[int]:
         """Where the requests for content began."""
         return [request.start for request in self.hub.requests("content")]
+
+
+def cached_file(reference: Reference, root: Path) -> Path | None:
+    """The file to load of a model in a cache, or None."""
+    return next(iter(cached_files(reference, root)), None)

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatcli.errors import ChatcliError, NetworkError, StorageError
-from chatcli.library.hub import cached_file, transfer
 from chatcli.library.hub.pull import Puller
 from chatcli.library.names.hub_reference import parse_reference
+from chatcli.library.stores import partial_blob
 from tests.library.hub_server import Fault, HubServer, etag_of
-from tests.library.machine import CONTENT, HALF, MODEL, Machine
+from tests.library.machine import CONTENT, HALF, MODEL, Machine, cached_file
 
 
 def test_a_file_arrives_whole(machine: Machine) -> None:
@@ -155,11 +155,11 @@ def test_damage_that_stays_is_an_error(machine: Machine) -> None:
     with pytest.raises(NetworkError, match=r"arrived damaged.*the second time"):
         machine.pull()
     assert cached_file(parse_reference("u/r"), machine.root) is None
-    assert [leftover for _, leftover in machine.cache.leftovers()] == [
+    assert [one.path for one in machine.cache.unfinished()] == [
         machine.cache.damaged(etag_of(MODEL, CONTENT))
     ]
     assert machine.pull().path.read_bytes() == CONTENT
-    assert not list(machine.cache.leftovers())
+    assert not list(machine.cache.unfinished())
 
 
 def test_a_damaged_partial_file_is_found_out(machine: Machine) -> None:
@@ -174,10 +174,21 @@ def test_a_tail_of_zeros_counts_as_lost(machine: Machine, tmp_path: Path) -> Non
     machine.leave_partial(CONTENT[:HALF] + bytes(8192))
     assert machine.pull().path.read_bytes() == CONTENT
     assert machine.starts() == [0]
-    path, size = tmp_path / "partial", transfer.SYNC_EVERY + 10_000
+    path, size = tmp_path / "partial", partial_blob.SYNC_EVERY + 10_000
     with path.open("wb") as file:
         file.truncate(size)
-    assert transfer.sound_size(path, size, 2 * size) == transfer.SYNC_EVERY
+    assert partial_blob.sound_size(path, size, 2 * size) == partial_blob.SYNC_EVERY
+
+
+def test_a_link_in_place_of_the_partial_file_is_not_followed(machine: Machine, tmp_path: Path) -> None:
+    """Somebody who may write into a shared cache cannot have another file of this user overwritten."""
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"mine")
+    partial = machine.leave_partial(b"")
+    partial.unlink()
+    partial.symlink_to(precious)
+    assert machine.pull().path.read_bytes() == CONTENT
+    assert precious.read_bytes() == b"mine"
 
 
 def test_a_partial_file_that_is_too_long_is_dropped(machine: Machine) -> None:
@@ -205,7 +216,7 @@ def test_a_file_that_changed_between_attempts_starts_over(machine: Machine) -> N
     machine.hub.repos["u/r"].files[MODEL] = other
     assert machine.pull().path.read_bytes() == other
     assert machine.starts() == [0]
-    assert not list(machine.cache.leftovers())
+    assert not list(machine.cache.unfinished())
     assert any("former version" in note for note in machine.recorder.notes)
 
 
@@ -325,14 +336,15 @@ def test_where_no_second_name_can_be_given_there_is_one_copy(machine: Machine) -
         puller.pull([parse_reference("u/r")])
         assert path.read_bytes() == CONTENT
         lfs = {"oid": "2" * 64, "size": 2**49, "pointerSize": 1}
-        machine.hub.repos["u/r"].listed["m-Q8_0.gguf"] = {"type": "file", "path": "m-Q8_0.gguf", "lfs": lfs}
+        entry = {"type": "file", "path": "m-Q8_0.gguf", "size": 2**49, "oid": "1" * 40, "lfs": lfs}
+        machine.hub.repos["u/r"].listed["m-Q8_0.gguf"] = entry
         with pytest.raises(StorageError, match=r"1125\.9 TB are needed"):
             puller.pull([parse_reference("u/r:Q8_0")])
 
 
 def _without_links(machine: Machine) -> Puller:
     puller = machine.puller()
-    puller.place = replace(puller.place, symlinks=False)
+    puller.settings = replace(puller.settings, symlinks=False)
     return puller
 
 

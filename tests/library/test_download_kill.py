@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from chatcli.library.hub import cached_file
-from chatcli.library.hub.cache import RepoCache
 from chatcli.library.names.hub_reference import parse_reference
+from chatcli.library.stores.repo_cache import RepoCache
 from tests.library.hub_server import HubServer, Repo, etag_of
+from tests.library.machine import cached_file
 from tests.library.pulling import PROGRAM, REPO, bundled_repo, environment, pull
 from tests.program import MODEL
 from tests.program import environment as program_environment
@@ -114,7 +114,7 @@ def test_an_interrupted_pull_says_that_it_goes_on(
     _, stderr = process.communicate(timeout=30)
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert "stopped; the same command goes on where it was" in stderr
+        assert "stopped; run the same command to continue" in stderr
         assert "Traceback" not in stderr
     hub.rate = 0
     kept = partial.stat().st_size
@@ -156,7 +156,7 @@ def test_a_pull_takes_over_from_one_that_died(hub: HubServer, fresh_home: Path) 
 
 def test_huggingface_hub_and_we_wait_for_each_other(hub: HubServer, fresh_home: Path) -> None:
     """The lock of a download is the one huggingface_hub takes (``filelock``, at the same path)."""
-    lock = RepoCache(fresh_home / "hub", REPO).lock(ETAG)
+    lock = RepoCache(fresh_home / "hub", REPO).lock_file(ETAG)
     lock.parent.mkdir(parents=True)
     with FileLock(lock):
         process = _start(hub, fresh_home, REPO)

@@ -7,9 +7,8 @@ import pytest
 
 from benchmarks.shapes import SHAPES, write
 from chatcli.engine.gguf import Header, read_header
-from chatcli.engine.memory.estimate import estimate
+from chatcli.engine.memory.estimate import estimate, projector_memory
 from chatcli.engine.memory.process import Memory
-from chatcli.engine.memory.projector import projector_memory
 from chatcli.errors import ModelError
 from chatcli.library.fit.plan import Machine, plan
 from chatcli.settings import AUTO_CONTEXT, Settings

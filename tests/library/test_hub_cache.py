@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from chatcli.errors import UsageError
-from chatcli.library.hub import cached_file
-from chatcli.library.hub.cache import PARTIAL, RepoCache, cached_files
-from chatcli.library.hub.place import Place, cache_root
+from chatcli.library.hub.settings import HubSettings
 from chatcli.library.names.hub_reference import parse_reference
+from chatcli.library.stores.hub_cache import cached_files
+from chatcli.library.stores.places import cache_root
+from chatcli.library.stores.repo_cache import PARTIAL, RepoCache
 from tests.library.disks import gguf
 from tests.library.hub_server import HubServer, Repo
+from tests.library.machine import cached_file
 from tests.library.pulling import environment, pull, pull_json
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -58,7 +60,8 @@ def test_the_cache_is_where_huggingface_hub_has_it(tmp_path: Path) -> None:
     ):
         theirs = _huggingface_hub("c.HF_HUB_CACHE", home | extra)
         code = (
-            "import os; from chatcli.library.hub import place; print(end=str(place.cache_root(os.environ)))"
+            "import os; from chatcli.library.stores.places import cache_root; "
+            "print(end=str(cache_root(os.environ)))"
         )
         variables = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "XDG_"))} | home | extra
         ours = subprocess.run(
@@ -176,12 +179,12 @@ def test_a_damaged_ref_leads_nowhere(tmp_path: Path) -> None:
 def test_variables_that_make_no_sense_are_refused(environ: dict[str, str]) -> None:
     """The variable is named."""
     with pytest.raises(UsageError, match=next(iter(environ))):
-        Place.of(environ)
+        HubSettings.of(environ)
 
 
 @pytest.mark.parametrize("name", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
 def test_offline_by_the_usual_variables(name: str) -> None:
     """As huggingface_hub reads them."""
-    assert Place.of({name: "1"}).offline
-    assert not Place.of({name: "0"}).offline
+    assert HubSettings.of({name: "1"}).offline
+    assert not HubSettings.of({name: "0"}).offline
     assert cache_root({"HF_HUB_CACHE": "/c"}) == Path("/c")

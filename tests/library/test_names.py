@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from chatcli.errors import ChatcliError, DataError, ModelNotFound
-from chatcli.library.bundled import bundled_model
-from chatcli.library.catalog import find
+from chatcli.library.catalog import bundled_model, find
 from chatcli.library.names.aliases import Registry
 from chatcli.library.names.finding import find_model, known_models, locate
 from tests.library.disks import gguf, in_hub_cache, in_ollama, places, put

@@ -10,7 +10,7 @@ from chatcli.errors import InvalidModel, ModelNotFound
 from chatcli.library.catalog import find
 from chatcli.library.names.aliases import Registry, decode_registry
 from chatcli.library.names.finding import find_model
-from chatcli.library.projector_lookup import projector_of
+from chatcli.library.projector_choice import projector_of
 from chatcli.library.stores import local_models
 from chatcli.library.stores.projectors import certain_projectors
 from chatcli.settings import Settings

@@ -8,13 +8,8 @@ from hypothesis import strategies as st
 
 from chatcli.errors import ChatcliError, ModelNotFound, UsageError
 from chatcli.library.catalog import CatalogEntry, entries
-from chatcli.library.names.hub_reference import (
-    Reference,
-    choose_file,
-    choose_files,
-    parse_reference,
-    quantization,
-)
+from chatcli.library.names.hub_reference import Reference, parse_reference
+from chatcli.library.names.repo_files import choose_file, choose_files, quantization
 
 NAMES = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,20}[A-Za-z0-9_]", fullmatch=True).filter(
     lambda name: ".." not in name and "--" not in name

@@ -10,7 +10,7 @@ import pytest
 from chatcli.chat.message import Message, assistant, system, user
 from chatcli.chat.transcript.writer import render_bare
 from chatcli.engine.llama.engine import LlamaEngine
-from chatcli.library.bundled import bundled_model
+from chatcli.library.catalog import bundled_model
 from models.lkjsxclm import corpus, evaluate
 
 CONTROL = ["<|endoftext|>", "<user>", "</user>", "<system>", "</system>", "<lkjsxclm>", "</lkjsxclm>"]

@@ -15,7 +15,7 @@ from chatcli.session.arena.answers import AnswerWriter, answers_file
 from chatcli.session.arena.arena import Arena, Pairing
 from chatcli.session.arena.contenders import Contender
 from chatcli.session.arena.prompts import read_prompts
-from chatcli.session.judging import Judge
+from chatcli.session.judging import AnswerJudging
 from chatcli.settings import Settings
 from chatcli.storage.feedback.log import FeedbackLog
 from tests.session.conftest import open_scripted
@@ -65,7 +65,7 @@ def test_sides_are_drawn() -> None:
 def test_the_state_is_what_the_log_says(tmp_path: Path) -> None:
     """Records of the run, undone ones left out, tell which duels are done and who was on the left."""
     log = FeedbackLog(tmp_path / "feedback.jsonl")
-    judge = Judge(log)
+    judge = AnswerJudging(log)
     arena = arena_of(4, 3)
     judged = []
     for pairing in arena.upcoming_after([], 7):
@@ -112,7 +112,7 @@ def test_another_plan_is_another_run() -> None:
     assert len(runs) == 5
 
 
-@pytest.mark.parametrize(("models", "said"), [(["a"], "two contenders"), (["a", "b", "a"], "the same, a")])
+@pytest.mark.parametrize(("models", "said"), [(["a"], "two contenders"), (["a", "b", "a"], "the same: a")])
 def test_contenders_are_at_least_two_and_different(models: list[str], said: str) -> None:
     """One line says what to change."""
     with pytest.raises(UsageError, match=said):
@@ -210,15 +210,15 @@ def test_a_system_prompt_is_for_those_without_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"prompt": "x"}\nplain', ":2: this is not a JSON object"),
+        ('{"prompt": "x"}\nplain', ":2: not a JSON object"),
         ('{"prompt": ""}', ":1: the prompt is empty"),
-        ('{"messages": [{"role": "assistant", "content": "a"}]}', ":1: has no message of the user's"),
+        ('{"messages": [{"role": "assistant", "content": "a"}]}', ":1: no user message"),
         ('{"other": 1}', ":1: "),
         ('{"prompt": "x"}\n' + "[" * 100_000, ":2: "),
-        ("<user>never closed", "has no message"),
+        ("<user>never closed", "no user message"),
         ("<user>a</user>\n<b>c</user>\n<user>d</user>", "prompts:3:1: <b> is not closed"),
         ("\xff", "UTF-8"),
-        (f'<user picture.1="{"0" * 64} cat.png">look</user>', "shows pictures"),
+        (f'<user picture.1="{"0" * 64} cat.png">look</user>', "has pictures"),
     ],
 )
 def test_damage_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:
@@ -232,6 +232,6 @@ def test_damage_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> 
 def test_an_empty_or_missing_file_is_a_wrong_call(tmp_path: Path) -> None:
     """One line says what is missing."""
     (tmp_path / "empty").write_text("\n \n")
-    for name, said in (("empty", "holds no prompt"), ("none", "cannot be read")):
+    for name, said in (("empty", "contains no prompt"), ("none", "cannot be read")):
         with pytest.raises(UsageError, match=said):
             read_prompts(tmp_path / name)

@@ -51,17 +51,17 @@ def test_encodings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda p: None, "there is no file"),
+        (lambda p: None, "no such file"),
         (lambda p: p.write_bytes(b"a\0b"), "binary"),
-        (lambda p: p.write_bytes(b"\xff\xfe\x00"), "binary, or not in UTF-8"),
-        (lambda p: p.write_bytes(b"x" * (MOST_BYTES + 1)), "more than 4 MiB"),
-        (lambda p: p.mkdir(), "there is no text file"),
+        (lambda p: p.write_bytes(b"\xff\xfe\x00"), "binary, or not UTF-8"),
+        (lambda p: p.write_bytes(b"x" * (MOST_BYTES + 1)), "exceed 4 MiB"),
+        (lambda p: p.mkdir(), "no text file found"),
         (
             lambda p: [p.mkdir(), *((p / str(i)).touch() for i in range(MOST_FILES + 1))],
             "more than 200 files",
         ),
         (lambda p: p.symlink_to("/dev/zero"), "is not a file"),
-        (lambda p: p.symlink_to(p), "there is no file"),
+        (lambda p: p.symlink_to(p), "no such file"),
     ],
 )
 def test_what_cannot_be_attached_is_named(tmp_path: Path, make: object, words: str) -> None:

@@ -68,7 +68,7 @@ def header(values: dict[str, str]) -> bytes:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["one", "two"], "one and two are two models"),
+        (["one", "two"], "one and two are both models"),
         (["temprature=1"], "did you mean temperature"),
         (["temperature=hot"], "must be a number"),
         (["temperature=-1"], "between 0 and 100"),
@@ -86,7 +86,7 @@ def test_nonsense_is_refused_in_one_line(words: list[str], said: str) -> None:
 
 def test_a_missing_adapter_is_named(tmp_path: Path) -> None:
     """Before anything is loaded."""
-    with pytest.raises(ModelNotFound, match=r"no adapter .*none\.gguf"):
+    with pytest.raises(ModelNotFound, match=r"no such adapter: .*none\.gguf"):
         parsed(f"adapter={tmp_path / 'none.gguf'}")
 
 

@@ -11,13 +11,13 @@ import pytest
 from chatcli.chat.message import FinishReason
 from chatcli.engine.base import Cancellation, Engine, Finished, Progress, TextDelta
 from chatcli.engine.llama.engine import LlamaEngine
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.errors import ModelError, ModelNotFound, UsageError
+from chatcli.session.answering import SessionOptions
 from chatcli.session.arena.contenders import Contender, Twin, open_contender, parse_contender
-from chatcli.session.arena.duel import Duel, Said
+from chatcli.session.arena.duel import Duel, DuelEvent
 from chatcli.session.background import Background
 from chatcli.session.engine_slot import EngineSlot
-from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
 from chatcli.settings import Settings
 from chatcli.storage.transcripts.store import TranscriptStore
@@ -27,7 +27,7 @@ from tests.session.conftest import open_scripted
 SCRIPTED = Contender(Settings(model="scripted:"))
 
 
-def finished(answers: Background[Said]) -> list[Said]:
+def finished(answers: Background[DuelEvent]) -> list[DuelEvent]:
     """All that happens."""
     return list(answers)
 
@@ -195,7 +195,7 @@ def test_without_room_for_a_twin_the_chats_own_engine_answers_twice(asked: Sessi
 
 def test_there_must_be_a_message_to_answer(session: Session) -> None:
     """One line says so."""
-    with pytest.raises(UsageError, match="no message yet"):
+    with pytest.raises(UsageError, match="no message to answer yet"):
         Duel(session, [(SCRIPTED, session.engine)])
 
 

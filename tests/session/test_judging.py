@@ -12,9 +12,9 @@ from chatcli.errors import StorageError, UsageError
 from chatcli.feedback.answers import generation_of, prompt_key
 from chatcli.feedback.records import Correction, Rating, Record
 from chatcli.files.record_log import DamagedLine
+from chatcli.session.answering import SessionOptions
 from chatcli.session.engine_slot import EngineSlot
-from chatcli.session.judging import Judge
-from chatcli.session.options import SessionOptions
+from chatcli.session.judging import AnswerJudging
 from chatcli.session.session import Session
 from chatcli.settings import Settings
 from chatcli.storage.feedback.log import FeedbackLog
@@ -48,7 +48,7 @@ def test_a_rating_holds_what_the_transcript_holds(
     session.options = SessionOptions(system="Be brief.")
     say(session, "one", "two")
     answer = session.conversation.path()[2]
-    Judge(FeedbackLog(file), lambda: "abc").rate(
+    AnswerJudging(FeedbackLog(file), lambda: "abc").rate(
         session.conversation, answer.id, thumb=-1, score=3, reasons=("too_verbose",), comment="long"
     )
     session.close()
@@ -73,7 +73,7 @@ def test_what_was_rated_is_known_after_resuming(
     session.conversation.started -= timedelta(days=days)
     say(session, "one", "two")
     first, second = (n.id for n in session.conversation.path() if n.message.generation)
-    judge = Judge(FeedbackLog(file))
+    judge = AnswerJudging(FeedbackLog(file))
     judge.rate(session.conversation, first, thumb=1)
     judge.rate(session.conversation, first, thumb=-1)
     judge.rate(session.conversation, second, thumb=1)
@@ -83,7 +83,7 @@ def test_what_was_rated_is_known_after_resuming(
     session.start_over()
     say(session, "other")
     judge.rate(session.conversation, 2, thumb=1)
-    again = Judge(FeedbackLog(file)) if days else judge
+    again = AnswerJudging(FeedbackLog(file)) if days else judge
     session.open(name)
     rating = again.rating(session.conversation, first)
     assert rating is not None
@@ -95,7 +95,7 @@ def test_what_was_rated_is_known_after_resuming(
 def test_opposite_ratings_of_the_same_question_pair(session: Session, file: Path) -> None:
     """One up and one down among the answers to a message make a pair; their prompts are one."""
     say(session, "one")
-    judge, conversation = Judge(FeedbackLog(file)), session.conversation
+    judge, conversation = AnswerJudging(FeedbackLog(file)), session.conversation
     first = conversation.path()[-1].id
     judge.rate(conversation, first, thumb=-1)
     list(session.regenerate())
@@ -115,7 +115,7 @@ def test_a_correction_names_both_texts(session: Session, file: Path) -> None:
     node = session.conversation.path()[-1]
     session.edit_answer(node.id, "better")
     edited = session.conversation.path()[-1]
-    judge = Judge(FeedbackLog(file))
+    judge = AnswerJudging(FeedbackLog(file))
     judge.correct(session.conversation, node.id, edited.id)
     (record,) = kept(file)
     assert isinstance(record, Correction)
@@ -128,11 +128,11 @@ def test_a_correction_names_both_texts(session: Session, file: Path) -> None:
 def test_only_answers_to_one_question_are_compared(session: Session, file: Path) -> None:
     """A message of the user's is no answer, and answers to different messages have no order."""
     say(session, "one", "two")
-    judge, conversation = Judge(FeedbackLog(file)), session.conversation
+    judge, conversation = AnswerJudging(FeedbackLog(file)), session.conversation
     asked, first, _, second = (n.id for n in conversation.path())
     with pytest.raises(UsageError, match="not an answer"):
         judge.rate(conversation, asked, thumb=1)
-    with pytest.raises(UsageError, match="same message"):
+    with pytest.raises(UsageError, match="different messages"):
         judge.compare(conversation, (first, second), winner="left", left=0, blind=True)
     list(session.regenerate())
     third = conversation.path()[-1].id
@@ -148,13 +148,13 @@ def test_what_cannot_be_written_is_kept_and_tried_again(session: Session, file: 
     conversation = session.conversation
     first, second = (n.id for n in conversation.path() if n.message.generation)
     file.mkdir()  # where the log should be
-    judge = Judge(FeedbackLog(file))
+    judge = AnswerJudging(FeedbackLog(file))
     with pytest.raises(StorageError):
         judge.rate(conversation, first, thumb=1)
     assert judge.unsaved == 1
     rating = judge.rating(conversation, first)
     assert rating is not None
-    with pytest.raises(StorageError, match="a judgement could not be saved"):
+    with pytest.raises(StorageError, match="1 judgement could not be saved"):
         judge.close()
     os.rmdir(file)  # noqa: PTH106
     judge.rate(conversation, second, thumb=-1)
@@ -167,7 +167,7 @@ def test_without_a_log_nothing_is_written(session: Session, file: Path) -> None:
     """Judgements last as long as the chat."""
     say(session, "one")
     node = session.conversation.path()[-1]
-    judge = Judge(None)
+    judge = AnswerJudging(None)
     judge.rate(session.conversation, node.id, thumb=1)
     assert judge.rating(session.conversation, node.id) is not None
     judge.close()
@@ -188,7 +188,7 @@ def test_a_record_holds_what_the_model_saw_of_a_long_chat(store: TranscriptStore
         session.close()
         conversation = store.read(session.conversation.id).conversation
         node = conversation.path()[-1]
-        Judge(FeedbackLog(file)).rate(conversation, node.id, thumb=1)
+        AnswerJudging(FeedbackLog(file)).rate(conversation, node.id, thumb=1)
     (record,) = kept(file)
     assert isinstance(record, Rating)
     whole = conversation.prompt_messages(node.parent)
@@ -203,7 +203,7 @@ def test_the_same_words_make_no_pair(store: TranscriptStore, file: Path) -> None
     asked = conversation.append(user("one"))
     one = conversation.append(assistant("the  same\n"), asked.id)
     two = conversation.append(assistant("the same"), asked.id)
-    judge = Judge(FeedbackLog(file))
+    judge = AnswerJudging(FeedbackLog(file))
     judge.rate(conversation, one.id, thumb=1)
     judge.rate(conversation, two.id, thumb=-1)
     assert judge.opposites(conversation, two.id) == []

@@ -28,10 +28,7 @@ from tests.pictures import bytes_of, picture, picture_bytes, picture_file
 class Blind(ScriptedEngine):
     """Reads text only."""
 
-    @property
-    def no_vision_reason(self) -> str:
-        """It has no eyes."""
-        return "it has no eyes"
+    no_vision_reason = "it has no eyes"
 
 
 def open_engine(settings: Settings, _cancel: Cancellation, _progress: Progress) -> Engine:
@@ -92,12 +89,12 @@ def test_a_fifo_and_standard_input_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda p: None, "there is no file"),
+        (lambda p: None, "no such file"),
         (lambda p: p.write_text("hello"), "no picture of a known format"),
         (lambda p: p.touch(), "no picture of a known format"),
         (lambda p: p.write_bytes(picture_bytes(size=(200, 200))[:200]), "damaged picture"),
         (lambda p: p.open("wb").truncate(MOST_BYTES + 1), "more than 64 MiB"),
-        (lambda p: p.mkdir(), "there is no picture"),
+        (lambda p: p.mkdir(), "no picture found"),
         (lambda p: p.symlink_to("/dev/zero"), "is not a file"),
         (
             lambda p: [picture_file(p / f"{n}.png") for n in range(MOST_PICTURES + 1)],
@@ -118,7 +115,7 @@ def test_what_cannot_be_attached_is_said_at_once(tmp_path: Path, make: object, w
 
 def test_a_picture_among_text_files_is_pointed_the_right_way(tmp_path: Path) -> None:
     """``/read cat.png`` says what takes pictures."""
-    with pytest.raises(UsageError, match=r"is a picture; /image attaches it"):
+    with pytest.raises(UsageError, match=r"is a picture; attach it with /image"):
         read_files([str(picture_file(tmp_path / "cat.png"))])
 
 
@@ -156,7 +153,7 @@ def test_a_model_that_does_not_see_is_shown_nothing_new(session: Session, store:
     """Neither sent nor previewed; why and what to do is said, and nothing was written."""
     session.switch(Settings(model="blind"))
     for gesture in (session.send, session.preview):
-        with pytest.raises(ModelError, match=r"blind cannot be shown cat\.png: it has no eyes; .*--mmproj"):
+        with pytest.raises(ModelError, match=r"blind cannot see cat\.png: it has no eyes; .*--mmproj"):
             gesture("look", [picture()])
     assert not len(session.conversation)
     assert not store.folder.exists()
@@ -205,7 +202,7 @@ def test_a_duel_needs_two_that_see(session: Session) -> None:
         list(Duel(session, entrants).start())
         list(session.send("look", [picture()]))
         before = list(session.conversation.nodes)
-        with pytest.raises(ModelError, match=r"blind cannot be shown cat\.png"):
+        with pytest.raises(ModelError, match=r"blind cannot see cat\.png"):
             list(Duel(session, entrants).start())
         assert list(session.conversation.nodes) == before
         session.undo()

@@ -10,10 +10,9 @@ from chatcli.chat.message import FinishReason, Role
 from chatcli.chat.transcript.reader import load
 from chatcli.engine.base import TextDelta
 from chatcli.errors import ModelError, StorageError, UsageError
-from chatcli.session.answering import CONTINUES, EDITS, FORK_OF
+from chatcli.session.answering import CONTINUES, EDITS, FORK_OF, SessionOptions
 from chatcli.session.background import BackgroundAnswer
 from chatcli.session.engine_slot import EngineSlot
-from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
 from chatcli.settings import Settings
 from chatcli.storage.state_cache import StateCache
@@ -99,7 +98,7 @@ def test_a_stopped_answer_can_go_on(session: Session) -> None:
     assert session.alternatives(whole.id) == [whole]
     assert begun in session.conversation.nodes
     on_disk(session)
-    with pytest.raises(UsageError, match="came to its end"):
+    with pytest.raises(UsageError, match="is complete"):
         session.proceed()
 
 
@@ -230,7 +229,7 @@ def test_a_conversation_is_gone_on_with(session: Session, store: TranscriptStore
     assert session.last is not None
     list(session.send("two"))
     assert on_disk(session) == ["A", "one", "I heard: one", "two", "You said: two"]
-    with pytest.raises(UsageError, match="is the one that is open"):
+    with pytest.raises(UsageError, match="is already open"):
         session.open(first)
     store.open(second).log.close()  # nobody holds it any more
 

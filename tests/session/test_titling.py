@@ -11,10 +11,10 @@ from chatcli.chat.message import Message, Usage, user
 from chatcli.chat.transcript.reader import load
 from chatcli.engine.base import Cancellation, Engine, Event, KeepsState, Progress
 from chatcli.engine.llama.engine import LlamaEngine
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.scripted.engine import ScriptedEngine
+from chatcli.session.answering import SessionOptions
 from chatcli.session.engine_slot import EngineSlot
-from chatcli.session.options import SessionOptions
 from chatcli.session.session import Session
 from chatcli.session.titling import Titler, title_of
 from chatcli.settings import Settings
@@ -73,7 +73,7 @@ def test_a_chat_about_a_picture_only_gets_a_title(store: TranscriptStore) -> Non
         ("  \n***\n", ""),
         ("", ""),
         ("«Привет»", "Привет"),
-        ("word " * 30, "word " * 10 + "word…"),
+        ("word " * 30, "word " * 11 + "word…"),
     ],
 )
 def test_what_models_say_becomes_a_title(answer: str, title: str) -> None:

@@ -14,8 +14,7 @@ from chatcli.errors import StorageError, UsageError
 from chatcli.feedback.codec import NewerRecord, decode, encode
 from chatcli.feedback.judgements import Fate
 from chatcli.feedback.records import Rating, Record, Target, rating, retraction
-from chatcli.files.backwards import lines_backwards
-from chatcli.files.record_log import DamagedLine
+from chatcli.files.record_log import DamagedLine, lines_backwards
 from chatcli.storage.feedback.log import FeedbackLog
 from tests.files.test_durable import file_size_limit, mode_of
 from tests.files.test_kill import Verdict, Writer, torture
@@ -67,7 +66,7 @@ def test_what_is_appended_is_read_from_both_ends(tmp_path: Path) -> None:
     for record in records:
         log.append(record)
     assert list(log.read()) == records
-    assert list(log.read_backwards(decode)) == records[::-1]
+    assert list(log.read_backwards()) == records[::-1]
     assert log.last(2) == records[-2:]
     assert log.last(0) == []
     assert log.last(99) == records
@@ -98,7 +97,7 @@ def test_damage_is_passed_over_reported_and_moved_aside(tmp_path: Path) -> None:
     checked = list(log.validate())
     assert [i.line for i in checked if isinstance(i, DamagedLine)] == [2, 5]
     assert [i.schema for i in checked if isinstance(i, NewerRecord)] == [2]
-    assert [r and r.id for r in log.read_backwards(decode)][::2] == [good(3).id, good(2).id, None]
+    assert [r and r.id for r in log.read_backwards()][::2] == [good(3).id, good(2).id, None]
     assert log.last(2) == [good(2), good(3)]
     assert list(log.live()) == [good(1), good(2), good(3)]
     assert log.repair() == 2
@@ -134,7 +133,7 @@ def test_judgements_are_found_by_what_people_type(tmp_path: Path) -> None:
     )
     assert log.find(good(2).id) == log.find("abc002") == log.find(good(2).id[:-1]) == good(2)
     assert log.find("last") == good(1)
-    with pytest.raises(UsageError, match=r"several ids.*abc003"):
+    with pytest.raises(UsageError, match=r"several judgements.*abc003"):
         log.find("2026")
     for nothing in ("nope", "", "answer"):
         with pytest.raises(UsageError, match=r"no judgement|empty"):

@@ -8,7 +8,7 @@ from chatcli.chat.message import assistant, user
 from chatcli.errors import StorageError
 from chatcli.feedback.codec import encode
 from chatcli.feedback.records import Record, Target, correction, rating, retraction
-from chatcli.files.durable import AppendFile
+from chatcli.files.append import AppendFile
 from chatcli.storage.feedback.log import FeedbackLog
 from chatcli.storage.feedback.removal import remove_judgements
 

@@ -13,7 +13,7 @@ from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, user
 from chatcli.sampling import SamplingParams
 from chatcli.storage.transcripts.log import TranscriptLog
-from chatcli.storage.transcripts.partial import PartialAnswer, journal_path, journals, read_part
+from chatcli.storage.transcripts.partial import AnswerJournal, journal_path, journals, read_part
 from chatcli.storage.transcripts.store import NoTranscripts, TranscriptStore
 from tests.files.test_durable import mode_of, umask
 
@@ -139,7 +139,7 @@ def test_a_transcript_that_was_edited_meanwhile_gets_the_words_all_the_same(stor
     assert [n.message.content for n in store.read(conversation.id).conversation.nodes][-1] == "1 2"
     conversation = left_behind(store, "1")
     store.path(conversation.id).write_text("<system>alone</system>\n")
-    partial = PartialAnswer(
+    partial = AnswerJournal(
         journal_path(store.folder, conversation.id), conversation.id, begun(9, 8, continues="8")
     )
     partial.add("late")
@@ -165,7 +165,7 @@ def test_removing_a_conversation_removes_its_part(store: TranscriptStore) -> Non
 def test_a_torn_journal_gives_what_is_whole(tmp_path: Path) -> None:
     """Cut at every byte: a beginning of the words, or nothing; never an error."""
     path = tmp_path / "journal"
-    partial = PartialAnswer(path, "chat", begun(content="It "))
+    partial = AnswerJournal(path, "chat", begun(content="It "))
     for word in ("été ", "\U0001f600", "\n</user>\0"):
         partial.add(word)
         partial._next_write = 0.0
@@ -221,7 +221,7 @@ def test_hostile_names_stay_in_the_folder(store: TranscriptStore, tmp_path: Path
     outside.write_text("<user>mine</user>\n")
     left_behind(store, "1")
     for number, name in enumerate(("../outside", "a\0b", "/etc/hostname", "", "x" * 5000)):
-        partial = PartialAnswer(store.folder / ".answering" / f"{number}.jsonl", name, begun())
+        partial = AnswerJournal(store.folder / ".answering" / f"{number}.jsonl", name, begun())
         partial.add("evil")
         partial.close()
     store.recover()

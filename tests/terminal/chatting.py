@@ -12,9 +12,9 @@ from prompt_toolkit.output import DummyOutput
 
 from chatcli.engine.base import Cancellation, Engine, Progress
 from chatcli.engine.scripted.engine import ScriptedEngine
+from chatcli.session.answering import SessionOptions
 from chatcli.session.engine_slot import EngineSlot
-from chatcli.session.judging import Judge
-from chatcli.session.options import SessionOptions
+from chatcli.session.judging import AnswerJudging
 from chatcli.session.session import Session
 from chatcli.settings import Paths, Settings, load_settings
 from chatcli.storage.feedback.guideline import GuidelineFile
@@ -24,7 +24,7 @@ from chatcli.terminal.chat import Chat, Surroundings
 from chatcli.terminal.commands.judging import judge_by_key
 from chatcli.terminal.loop import run
 from chatcli.terminal.prompt.completion import CommandCompleter
-from chatcli.terminal.prompt.line_editor import Prompt
+from chatcli.terminal.prompt.line_editor import LineEditor
 from chatcli.terminal.screen import Screen
 
 
@@ -40,7 +40,7 @@ class Chatting:
     """
 
     chat: Chat
-    prompt: Prompt
+    prompt: LineEditor
     keys: PipeInput
     paths: Paths
     out: io.StringIO
@@ -81,8 +81,10 @@ def chatting(home: Path, environ: Mapping[str, str] | None = None, *, vi: bool =
         session = Session(slot, TranscriptStore(paths.transcripts), SessionOptions())
         surroundings = Surroundings(variables, out, paths, lambda name: settings({"persona": name}))
         guideline = GuidelineFile(paths.guideline, paths.former_guidelines)
-        chat = Chat(session, screen, surroundings, Judge(FeedbackLog(paths.feedback_log), guideline.version))
-        prompt = Prompt(
+        chat = Chat(
+            session, screen, surroundings, AnswerJudging(FeedbackLog(paths.feedback_log), guideline.version)
+        )
+        prompt = LineEditor(
             paths.input_history,
             lambda: "",
             completer=CommandCompleter(chat),

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from chatcli.terminal.bars import BarView, end_of
+from chatcli.terminal.bars import BarView, Task, end_of
 from chatcli.terminal.live import Abilities, LiveArea
 from chatcli.terminal.prompt.keyboard import Keyboard
-from chatcli.terminal.work import Work
 from tests.terminal.window import Window
 
 PARTS = [f"Qwen3-235B-A22B-Instruct-Q8_0-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
@@ -113,17 +112,17 @@ def test_bars_that_do_not_stay() -> None:
 
 def test_a_rate_is_that_of_the_last_seconds() -> None:
     """It falls when nothing comes, what was here before does not count, and a new beginning is one."""
-    work = Work("m", 1000, 500, since=0.0)
-    assert work.rate(0.1) is None
-    work.grow(600, 1.0)
-    assert work.rate(1.0) == 100
-    assert work.rate(4.0) == 25
+    task = Task("m", 1000, 500, since=0.0)
+    assert task.rate(0.1) is None
+    task.grow(600, 1.0)
+    assert task.rate(1.0) == 100
+    assert task.rate(4.0) == 25
     for second in range(2, 12):
-        work.grow(600 + second, float(second))
-    assert work.rate(11.0) == 1
-    work.grow(0, 12.0)
-    work.grow(10, 13.0)
-    assert work.rate(13.0) == 10
+        task.grow(600 + second, float(second))
+    assert task.rate(11.0) == 1
+    task.grow(0, 12.0)
+    task.grow(10, 13.0)
+    assert task.rate(13.0) == 10
 
 
 def test_the_end_of_a_name_stays() -> None:

@@ -77,7 +77,7 @@ def test_ctrl_c_while_typing_clears_the_line(home: Path) -> None:
         t.send("\x03")
         t.wait_for(lambda shown: shown.endswith("\n>"))
         t.send("\x03")
-        t.wait_for("Ctrl-D or /exit leaves")
+        t.wait_for("(Ctrl-D, /exit or another Ctrl-C leaves)")
         t.send("\x03")
         assert t.wait_for_exit() == ExitCode.OK
 
@@ -258,7 +258,7 @@ def test_files_of_the_command_line_go_into_the_first_message(home: Path, tmp_pat
     assert done.stdout.endswith("what?\n\npiped\n\nFile notes.txt:\n```\nremember\n```\n")
     done = run(home, "ask", "-f", "nothing.txt", "what?", cwd=tmp_path)
     assert done.code == ExitCode.USAGE
-    assert "there is no file nothing.txt" in done.stderr
+    assert "no such file: nothing.txt" in done.stderr
 
 
 @pytest.mark.parametrize("size", [(20, 10), (40, 10)])
@@ -294,7 +294,7 @@ def test_a_dumb_terminal(home: Path) -> None:
         t.wait_for(lambda shown: shown.count("two") == 2)
         ready(t)
         t.send("\x03")
-        t.wait_for("Ctrl-D or /exit leaves")
+        t.wait_for("(Ctrl-D, /exit or another Ctrl-C leaves)")
         t.send("/help\r")
         t.wait_for("Ctrl-R")
         ready(t)

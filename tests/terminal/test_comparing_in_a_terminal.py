@@ -106,7 +106,7 @@ def test_skipping_records_nothing(home: Path, tmp_path: Path) -> None:
         t.send(f"/compare {script(tmp_path, 'two.txt', 'other words')}\r")
         t.wait_for("s skip")
         t.send("s")
-        t.wait_for("not judged; the chat is where it was")
+        t.wait_for("not judged; the chat goes on from before")
         ready(t)
         leave(t)
     assert kept_records(home) == []
@@ -161,7 +161,7 @@ def test_the_same_model_answers_twice_and_both_grow(home: Path) -> None:
         t.send("/compare\r")
         t.wait_for(lambda text: re.search(r"\n1 2 3 4[ \d]*│ 1 2 3 4", text) is not None)
         assert "40" not in t.text.rpartition("1 (left)")[2]
-        t.wait_for("the same words")
+        t.wait_for("both answers are the same")
         ready(t)
         leave(t)
     first, second, third = (n for n in conversation(home).nodes if n.message.role is Role.ASSISTANT)
@@ -178,7 +178,7 @@ def test_ctrl_c_while_they_are_written_keeps_what_came(home: Path) -> None:
         t.send("/compare temperature=1\r")
         t.wait_for("│ 1 2")
         t.send("\x03")
-        t.wait_for("stopped; the chat is where it was")
+        t.wait_for("stopped; the chat goes on from before")
         ready(t)
         assert "better?" not in t.scrollback
         t.send("hello\r")
@@ -235,7 +235,7 @@ def test_what_cannot_be_compared_or_ranked_is_one_line(home: Path) -> None:
             ("/compare no-such-model", "no model"),
             ("/compare temprature=1", "did you mean temperature"),
             ("/compare scripted:/no/such/script", "no script at"),
-            ("/compare '", "in quotes"),
+            ("/compare '", "into quotes"),
             ("/rank", "3 to 9"),
             ("/rank 2", "3 to 9"),
             ("/rank 10", "3 to 9"),
@@ -296,7 +296,7 @@ def test_without_a_log_the_choice_is_not_kept_and_that_is_said(home: Path, tmp_p
         t.send(f"/compare {script(tmp_path, 'two.txt', 'other words')}\r")
         t.wait_for("s skip")
         t.send("1")
-        t.wait_for("not kept, because of --no-log")
+        t.wait_for("not saved, because of --no-log")
         ready(t)
         leave(t)
     assert not (home / "feedback.jsonl").exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chatcli.terminal.prompt.dropped import dropped_pictures
+from chatcli.terminal.prompt.line import dropped_pictures
 from tests.pictures import picture_file
 
 NAMES = ["cat.png", "my cat.JPG", 'it\'s "a" cat.webp', "[a]*?.png", "café \u202e.gif", "50% $HOME.png"]

@@ -12,10 +12,10 @@ from chatcli.chat.conversation import Node
 from chatcli.chat.message import Role
 from chatcli.chat.transcript.reader import load
 from chatcli.feedback.answers import generation_of
-from chatcli.feedback.guideline import DEFAULT, version_of
 from chatcli.feedback.reasons import DOWN, UP
 from chatcli.feedback.records import Correction, Rating, Record, Retraction
 from chatcli.files.record_log import DamagedLine
+from chatcli.storage.feedback.guideline import DEFAULT, version_of
 from chatcli.storage.feedback.log import FeedbackLog
 from tests.feedback.json_schema import faults
 from tests.program import ROOT
@@ -113,8 +113,8 @@ def test_an_older_answer_is_rated_by_its_number(c: Chatting) -> None:
     c.type("one", "two", "/rate 2 bad", "/rate 2 9", "/unrate 2")
     first = answers(c)[0].id
     assert [r[0] for r in ratings(c)] == [first, first]
-    assert "message 1 is your own" in c.type("/rate 1 bad")
-    assert "there is no message 7" in c.type("/rate 7 bad")
+    assert "message 1 is not an answer" in c.type("/rate 1 bad")
+    assert "no message 7" in c.type("/rate 7 bad")
     assert "message 2 is not rated" in c.type("/unrate 2")
 
 
@@ -129,7 +129,7 @@ def test_without_an_answer_there_is_nothing_to_judge(c: Chatting, typed: str) ->
 def test_what_is_no_rating_is_refused(c: Chatting, typed: str) -> None:
     """And nothing is kept."""
     c.type("one")
-    assert "/rate takes" in c.type(typed)
+    assert "/rate needs" in c.type(typed)
     assert kept(c) == []
 
 
@@ -150,7 +150,7 @@ def test_the_same_again_adds_and_the_opposite_replaces(c: Chatting) -> None:
         (-1, None, ()),
         (-1, 2, ()),
     ]
-    assert "is rated good 9/10, thorough already" in shown
+    assert "is already rated good 9/10, thorough" in shown
 
 
 def test_unrate_takes_back(c: Chatting) -> None:
@@ -205,7 +205,7 @@ def test_fix_prefers_the_edited_text(home: Path, tmp_path: Path) -> None:
     editor = editor_that(tmp_path, 'printf "better $(wc -c < "$1")" > "$1"')
     with chatting(home, {"EDITOR": editor}) as c:
         shown = c.type("one", "/fix")
-        assert "your text is preferred" in shown
+        assert "(corrected; the chat goes on from your text" in shown
         c.type("/fix", "two")
         one, two = kept(c)
         assert isinstance(one, Correction)
@@ -215,7 +215,7 @@ def test_fix_prefers_the_edited_text(home: Path, tmp_path: Path) -> None:
         assert one.target.messages[0] == two.target.messages[0] == 2
         assert c.said[1] == two.edited != one.edited
         assert c.chat.rating_mark(2) == "corrected"
-        assert "this text is your own" in c.type("/rate 2 good")
+        assert "this text is yours" in c.type("/rate 2 good")
         assert "it was corrected" in c.type("/unrate 2")
         assert [type(record) for record in kept(c)] == [Correction, Correction, Retraction]
         assert c.chat.rating_mark(2) == ""
@@ -233,7 +233,7 @@ def test_foreign_attributes_do_no_harm(home: Path, tmp_path: Path, edits: str) -
         shown = c.type(
             "/load foreign", "/siblings", "/siblings 1", "/fix", "/siblings 1", "/rate 2 good", "/history"
         )
-        assert "your text is preferred" in shown
+        assert "(corrected; the chat goes on from your text" in shown
         assert c.chat.judge.unsaved == 0
         records = list(FeedbackLog(c.paths.feedback_log).read())
         assert not [record for record in records if isinstance(record, DamagedLine)]
@@ -244,7 +244,7 @@ def test_ratings_are_found_by_searching(c: Chatting) -> None:
     """``/search rated:bad`` finds what was called so a moment ago, and no longer what was taken back."""
     c.type("about llamas", "/bad")
     assert "about llamas" in c.type("/search rated:bad")
-    assert "nothing was found" in c.type("/search rated:good", "/unrate", "/search rated:bad")
+    assert "nothing found" in c.type("/search rated:good", "/unrate", "/search rated:bad")
 
 
 def test_a_greeting_answers_nothing(home: Path, tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_greeting_answers_nothing(home: Path, tmp_path: Path) -> None:
     (home / "transcripts" / "foreign.txt").write_text("<a>Hello, I am here.</a>")
     with chatting(home, {"EDITOR": editor_that(tmp_path, 'echo better > "$1"')}) as c:
         shown = c.type("/load foreign", "/good", "/fix", "/rate 1 3")
-        assert shown.count("this answers nothing") == 3
+        assert shown.count("no message comes before this answer") == 3
         assert c.said == ["Hello, I am here."]
         assert kept(c) == []
 

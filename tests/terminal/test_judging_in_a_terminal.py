@@ -120,7 +120,7 @@ def test_a_full_disk_does_not_stop_the_chat(home: Path) -> None:
         t.say("one")
         t.send(F3)
         t.wait_for("the disk is full")
-        t.wait_for("it waits in memory")
+        t.wait_for("waits in memory")
         t.say("two")
         (home / "feedback.jsonl").unlink()
         t.send(F2)
@@ -135,10 +135,10 @@ def test_what_cannot_be_saved_at_the_end_is_said(home: Path) -> None:
     with Chat(home, "-m", "scripted:") as t:
         t.say("one")
         t.send(F3)
-        t.wait_for("it waits in memory")
+        t.wait_for("waits in memory")
         t.send("\x04")
         assert t.wait_for_exit() == ExitCode.STORAGE
-        assert "chatcli: a judgement could not be saved" in " ".join(t.scrollback.split())
+        assert "chatcli: 1 judgement could not be saved" in " ".join(t.scrollback.split())
     assert len(list((home / "transcripts").rglob("*.txt"))) == 1
 
 
@@ -147,7 +147,7 @@ def test_without_a_log_no_judgement_is_kept(home: Path) -> None:
     with Chat(home, "-m", "scripted:", "--no-log") as t:
         t.say("one")
         t.send(F2)
-        t.wait_for("(message 2: good; not kept, because of --no-log)")
+        t.wait_for("(message 2: good; not saved, because of --no-log)")
         t.at_bottom("· good")
         leave(t)
     assert not (home / "feedback.jsonl").exists()

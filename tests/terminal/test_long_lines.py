@@ -7,7 +7,7 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.layout.controls import BufferControl
 from prompt_toolkit.layout.processors import Transformation, TransformationInput
 
-from chatcli.terminal.prompt.long_lines import ShowPartOfLongLines
+from chatcli.terminal.prompt.line_editor import ShowPartOfLongLines
 
 TEXT = "".join(chr(0x4E00 + n % 20_000) for n in range(100_000))
 

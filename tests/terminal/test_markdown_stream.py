@@ -52,7 +52,7 @@ def stream(text: str, sizes: list[int], width: int = 40, height: int = _TALL) ->
     return rows + markdown.finish(width)
 
 
-def _styled(rows: list[Row]) -> list[list[tuple[str, tuple[int, ...]]]]:
+def _styled(rows: list[Row]) -> list[list[tuple[str, str]]]:
     """Character by character, so that pieces may be cut anywhere."""
     return [[(character, style) for text, style in row.pieces for character in text] for row in rows]
 

@@ -32,8 +32,8 @@ def test_attached_shown_sent(home: Path, tmp_path: Path) -> None:
     with chatting(home) as c:
         c.chat.session.engine()
         shown = c.type(f"/image '{cat}'", f"/image {dog}", "/image", "look", "more")
-        assert "(in your next message: my cat.png 30x20: 64 tokens of 4096;" in shown
-        assert shown.count("my cat.png 30x20, dog.png 640x480: 128 tokens of 4096;") == 2
+        assert "(attached: my cat.png 30x20: 64 tokens of 4096;" in shown
+        assert shown.count("my cat.png 30x20 and dog.png 640x480: 128 tokens of 4096;") == 2
         assert "I see my cat.png, 30 x 20 pixels. I see dog.png, 640 x 480 pixels." in shown
         assert names(c) == [["my cat.png", "dog.png"], [], [], []]
 
@@ -49,7 +49,7 @@ def test_a_model_that_loads_is_waited_for(home: Path, tmp_path: Path) -> None:
     with chatting(home) as c:
         c.chat.session.engine.open_engine = open_slowly
         shown = c.type("/model scripted:context=3000", f"/image {cat}")
-        assert "(in your next message: cat.png 30x20; /image --drop" in shown
+        assert "(attached: cat.png 30x20; /image --drop" in shown
         threading.Timer(0.3, go_on.set).start()
         assert "I see cat.png" in c.type("look")
         assert names(c) == [["cat.png"], []]
@@ -81,9 +81,7 @@ def test_a_dropped_file_is_attached(home: Path, tmp_path: Path) -> None:
     """Its path alone on the line; with words it is a message."""
     cat = picture_file(tmp_path / "my cat.png")
     with chatting(home) as c:
-        assert "(in your next message: my cat.png" in c.type(
-            str(cat), f"'{cat}'", str(cat).replace(" ", "\\ ")
-        )
+        assert "(attached: my cat.png" in c.type(str(cat), f"'{cat}'", str(cat).replace(" ", "\\ "))
         c.type(f"What is in {cat}?")
         assert names(c) == [["my cat.png"], []]
 
@@ -112,7 +110,7 @@ def test_taken_back_and_edited(home: Path, tmp_path: Path) -> None:
         assert names(c) == [["cat.png"], []]
         c.chat.draft = ""
         shown = c.press(f"/image {dog}\r/undo\r!\r\x04")
-        assert "(taken back; 0 messages before it; with [picture: cat.png])" in shown
+        assert "(taken back; 0 messages left; with [picture: cat.png])" in shown
         assert c.said[0] == "look again!"
         assert names(c) == [["cat.png", "dog.png"], []]
 
@@ -163,7 +161,7 @@ def test_what_is_wrong_is_one_line(home: Path, tmp_path: Path) -> None:
             assert shown.count("\n") == 1, shown
             assert "\x1b" not in shown
             assert "\u202e" not in shown
-        assert "in your next message: cat.png 30x20" in c.type("/image")
+        assert "attached: cat.png 30x20" in c.type("/image")
         strange.write_bytes(picture_bytes())
         c.type(f"/image '{tmp_path}/*b.png'", "look")
         for keys in ("/history\r\x04", "/undo\r\x03\x04"):
@@ -194,7 +192,7 @@ def test_stopped_before_the_first_word_pictures_stay(home: Path, tmp_path: Path)
         t.send("\x03")
         t.wait_for(lambda text: text.rstrip().endswith(">"))
         t.send("/image\r")
-        t.wait_for("(in your next message: cat.png 30x20")
+        t.wait_for("(attached: cat.png 30x20")
 
 
 def test_a_model_that_does_not_see_is_refused_pictures(home: Path, tmp_path: Path) -> None:
@@ -204,12 +202,12 @@ def test_a_model_that_does_not_see_is_refused_pictures(home: Path, tmp_path: Pat
         t.wait_for("(in your first message: cat.png 30x20)")
         t.wait_for(lambda text: text.endswith("\n>") or "context" in text)
         t.send("look\r")
-        t.wait_for("lkjsxclm cannot be shown cat.png")
+        t.wait_for("lkjsxclm cannot see cat.png")
         t.wait_for(lambda text: text.count("> look") == 2)
         assert not list((home / "transcripts").rglob("*.*"))
         t.send("\x03")
         t.send(f"{cat}\r")
-        t.wait_for(lambda text: text.count("lkjsxclm cannot be shown") == 2)
+        t.wait_for(lambda text: text.count("lkjsxclm cannot see") == 2)
         t.send("/model scripted:\r")
         t.wait_for("goes on with scripted:")
         t.send("what is it?\r")

@@ -13,7 +13,7 @@ from prompt_toolkit.output import DummyOutput
 
 from chatcli.storage.input_history import LONGEST, InputHistory
 from chatcli.terminal.prompt.history import SuggestRecent, TypedHistory
-from chatcli.terminal.prompt.line_editor import Prompt
+from chatcli.terminal.prompt.line_editor import LineEditor
 from tests.terminal.chatting import Chatting, chatting
 
 PASTE = "\x1b[200~{}\x1b[201~"
@@ -54,7 +54,7 @@ def test_ctrl_c_twice_leaves(home: Path) -> None:
     """On an empty line the first one says how to leave."""
     with chatting(home) as c:
         shown = c.press("\x03\x03")
-        assert "Ctrl-D or /exit leaves" in shown
+        assert "(Ctrl-D, /exit or another Ctrl-C leaves)" in shown
 
 
 class Dreamer:
@@ -82,7 +82,9 @@ def test_idle_time_is_used_and_given_back() -> None:
     """Begun when no key was pressed for a while and the line is empty; stopped by any key, ended by Enter."""
     dreamer = Dreamer()
     with create_pipe_input() as keys:
-        prompt = Prompt(None, str, environ={}, idle=dreamer, patience=0.05, input=keys, output=DummyOutput())
+        prompt = LineEditor(
+            None, str, environ={}, idle=dreamer, patience=0.05, input=keys, output=DummyOutput()
+        )
 
         def type_later() -> None:
             dreamer.began.wait(60)
@@ -176,7 +178,7 @@ def test_a_history_that_cannot_be_written_is_said_once(home: Path) -> None:
     (home / "history").mkdir()
     with chatting(home) as c:
         shown = c.type("one", "two")
-        assert shown.count("is not remembered") == 1
+        assert shown.count("the input history is not saved") == 1
         assert len(c.said) == 4
 
 
@@ -210,11 +212,11 @@ def test_the_editor_has_the_text(home: Path, tmp_path: Path, keys: str) -> None:
 @pytest.mark.parametrize(
     ("choice", "words"),
     [
-        ("/no/such/editor", "there is no editor '/no/such/editor'"),
+        ("/no/such/editor", "no such editor: '/no/such/editor'"),
         ("false", "ended with code 1"),
         ("'unclosed", "the editor is set to"),
-        ("   ", "set EDITOR to one"),
-        ("rm", "left no file"),
+        ("   ", "set EDITOR to an editor"),
+        ("rm", "removed the file"),
         ("/", "cannot be used"),
     ],
 )

@@ -17,12 +17,11 @@ from chatcli.terminal.status import status_line, waiting_for
 
 
 class Adapted(ScriptedEngine):
-    """A scripted engine that says it has an adapter."""
+    """A scripted engine with an adapter and a name that would act on a terminal."""
 
-    @property
-    def model(self) -> ModelRef:
-        """With a name that would act on a terminal."""
-        return ModelRef("lk\x1bj", adapter="0123456789abcdef", context_size=4096)
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = ModelRef("lk\x1bj", adapter="0123456789abcdef", context_size=4096)
 
 
 def last() -> Generation:

@@ -1,6 +1,6 @@
-"""ChatGPT's export (``conversations.json``): each conversation is a ``mapping`` of nodes, a tree.
+"""Reads ChatGPT's export (``conversations.json``), in which each conversation is a tree of nodes.
 
-OpenAI documents no schema; this follows the files as they have been since 2023: ``mapping`` (node id ->
+OpenAI documents no schema; this follows the files seen since 2023: ``mapping`` (node id ->
 ``message``, ``parent``, ``children``), ``current_node``, ``title``, ``create_time``. A message has
 ``author.role`` (user, assistant, system, tool), ``recipient`` (``all``, or the tool that is called) and a
 ``content`` whose ``content_type`` says where its text is.
@@ -15,17 +15,13 @@ from chatcli.chat.message import Message, Role
 from chatcli.errors import DataError
 
 _ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT, "system": Role.SYSTEM}
-# Kinds of content that lead to an answer; reasoning_recap ("thought for 5 seconds") says nothing.
+# Kinds of content that lead to an answer. reasoning_recap ("thought for 5 seconds") adds nothing.
 _THOUGHTS = {"thoughts", "code", "execution_output", "tether_browsing_display", "tether_quote"}
 _NOTHING = {"reasoning_recap", "model_editable_context"}
 
 
 def read_chatgpt(record: Any, assistant: str) -> Conversation:
-    """One conversation of the export, branches kept.
-
-    Raises:
-        DataError: it is not of this form; says which node is wrong.
-    """
+    """Read one conversation of the export with all its branches; raises DataError."""
     mapping = record.get("mapping") if isinstance(record, dict) else None
     if not isinstance(mapping, dict):
         raise DataError("expected an object with mapping, an object of nodes")
@@ -66,14 +62,14 @@ def _entry(key: str, node: Any) -> Entry:
         entry.work = text
         return entry
     if not isinstance(name, str) or name not in _ROLES:
-        raise DataError(f"there is no role {name!r:.60}; expected user, assistant, system or tool")
+        raise DataError(f"unknown role {name!r:.60}; expected user, assistant, system or tool")
     entry.message = Message(_ROLES[name], text)
     entry.extra = about_message(message.get("create_time"), about.get("model_slug"))
     return entry
 
 
 def _text(content: Mapping[str, Any]) -> str:
-    """The text of a content, wherever its kind keeps it; parts that are not text are named."""
+    """The text of a message's content of any kind; parts that are not text are named."""
     if "parts" in content:
         return words_of(content["parts"])
     if isinstance(content.get("thoughts"), list):

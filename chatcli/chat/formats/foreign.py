@@ -1,8 +1,8 @@
-"""What the readers of other programs' chats share: values that may be anything, and trees put together.
+"""Shared by the readers of other programs' chats: values of any type, and building the tree of messages.
 
-Other programs know roles we do not: tools that are called and that answer. What an assistant did before
-it spoke (its calls, what came back, its thoughts) becomes the reasoning of the answer that follows: it is
-kept and shown, and is not sent to a model again as if it had been said.
+Other programs have roles that this one lacks: tools that are called, and their results. What an assistant
+did before it spoke (tool calls, results, thoughts) becomes the reasoning of the answer that follows. It is
+kept and shown, but not sent to a model as if it had been said.
 """
 
 import hashlib
@@ -33,14 +33,13 @@ _ATTACHED = {
 
 @dataclass(slots=True)
 class Entry:
-    """One place in a foreign tree.
+    """One place in the tree of another program.
 
     Attributes:
-        key: its name there.
-        parent: what it follows; None, or a key that does not exist: nothing.
-        message: what was said; None: nothing was.
-        work: what the assistant did or thought, or a tool answered; leads to the next answer.
-        extra: further attributes of the message.
+        parent: key of the entry it follows; None or an unknown key if it begins a conversation.
+        message: what was said, or None.
+        work: what the assistant did or thought, or what a tool returned, before the next answer.
+        extra: more attributes of the message.
     """
 
     key: str
@@ -51,16 +50,16 @@ class Entry:
 
 
 def new_conversation(title: Any, started: Any, assistant: str = DEFAULT_ASSISTANT) -> Conversation:
-    """An empty conversation with a foreign title and time, whatever these are."""
+    """An empty conversation with the title and time of another program, whatever their types."""
     return Conversation("", moment(started), one_line(title), assistant)
 
 
 def grow(conversation: Conversation, entries: Sequence[Entry], current: str | None) -> Conversation:
-    """Put entries into an empty conversation, branches and all.
+    """Put entries into an empty conversation, with all branches.
 
     Args:
-        entries: siblings in their order.
-        current: key of the entry the chat goes on after; None, or of none of them: the newest message.
+        entries: siblings in order.
+        current: key of the entry the chat goes on from; None or an unknown key for the newest message.
 
     Raises:
         DataError: entries follow each other in a circle, or two have the same key.
@@ -73,15 +72,15 @@ def grow(conversation: Conversation, entries: Sequence[Entry], current: str | No
         below.setdefault(entry.parent if entry.parent in known else None, []).append(entry)
     places: dict[str, int | None] = {}
     pending: list[tuple[Entry, int | None, list[str]]] = [
-        (entry, None, []) for entry in reversed(below.get(None, []))
+        (e, None, []) for e in reversed(below.get(None, []))
     ]
     while pending:
         entry, parent, work = pending.pop()
         following = below.get(entry.key, [])
-        at, work = _place(conversation, entry, parent, work, alone=len(following) == 1)
+        only = len(following) == 1
+        at, work = _place(conversation, entry, parent, work, only=only)
         places[entry.key] = at
-        handed_on = len(following) == 1
-        pending.extend((child, at, work if handed_on else []) for child in reversed(following))
+        pending.extend((child, at, work if only else []) for child in reversed(following))
     if len(places) != len(entries):
         raise DataError(f"{len(entries) - len(places)} messages follow each other in a circle")
     if current in places:
@@ -90,12 +89,12 @@ def grow(conversation: Conversation, entries: Sequence[Entry], current: str | No
 
 
 def _place(
-    conversation: Conversation, entry: Entry, parent: int | None, work: list[str], *, alone: bool
+    conversation: Conversation, entry: Entry, parent: int | None, work: list[str], *, only: bool
 ) -> tuple[int | None, list[str]]:
-    """Add what an entry says. Returns the message that the next ones follow, and the work not yet told.
+    """Add what an entry says; return the id that the next one follows, and the work still to be told.
 
-    Work is handed on to an only child. Before a branch or at an end it becomes an answer without words, so
-    that it stands in the conversation exactly once.
+    An only child inherits the work. Before a branch or at an end, the work becomes an answer without text,
+    so that the conversation has it exactly once.
     """
     message = entry.message
     if message is not None and message.role is Role.ASSISTANT:
@@ -104,7 +103,7 @@ def _place(
         return conversation.append(told, parent, entry.extra).id, []
     if entry.work:
         work.append(entry.work)
-    if work and (message is not None or not alone):
+    if work and (message is not None or not only):
         parent = conversation.append(Message(Role.ASSISTANT, "", "\n\n".join(work)), parent).id
         work = []
     if message is not None:
@@ -113,10 +112,10 @@ def _place(
 
 
 def in_order(entries: Sequence[Entry], lists: Iterable[Any]) -> list[Entry]:
-    """Siblings as their parents list them; where an export is a JSON object, it has no order to rely on.
+    """Sort siblings as their parents list them, because the order in a JSON object means nothing.
 
     Args:
-        lists: the children's keys of each parent, or anything else, which says nothing.
+        lists: each parent's list of its children's keys; anything else is ignored.
     """
     rank = {
         key: index
@@ -128,14 +127,14 @@ def in_order(entries: Sequence[Entry], lists: Iterable[Any]) -> list[Entry]:
 
 
 def chain(entries: Sequence[Entry]) -> Sequence[Entry]:
-    """Entries each of which follows the one before it."""
+    """Make each entry follow the one before it."""
     for index, entry in enumerate(entries):
         entry.key, entry.parent = str(index), str(index - 1) if index else None
     return entries
 
 
 def origin_of(conversation: Conversation, kind: str, source_id: Any = "") -> str:
-    """Where a conversation comes from: format, id there, hash of all that is said and shown, with colons."""
+    """Where a conversation came from: ``FORMAT:ID:HASH``, with a hash of everything said and shown."""
     digest = hashlib.sha256()
     for node in conversation.nodes:
         message = node.message
@@ -148,11 +147,7 @@ def origin_of(conversation: Conversation, kind: str, source_id: Any = "") -> str
 
 
 def words_of(value: Any) -> str:
-    """The text of a message's content: a string, or parts of which some are not text; these are named.
-
-    Raises:
-        DataError: it is neither.
-    """
+    """The text of a message's content, with names for parts that are not text; raises DataError."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -179,14 +174,14 @@ def _part(part: Any) -> str:
 
 
 def one_line(value: Any) -> str:
-    """A foreign title or name: text on one line, of bounded length; empty for anything else."""
+    """Text of another program on one line of bounded length; empty for any other type."""
     if not isinstance(value, str):
         return ""
     return excerpt(value, _LONGEST_TITLE)
 
 
 def moment(value: Any) -> datetime:
-    """A time: seconds or milliseconds since 1970, or ISO 8601; the epoch for what is none."""
+    """A time from seconds or milliseconds since 1970 or from ISO 8601; the epoch if it is none of these."""
     try:
         if isinstance(value, str):
             time = datetime.fromisoformat(value)
@@ -200,7 +195,7 @@ def moment(value: Any) -> datetime:
 
 
 def about_message(time: Any = None, model: Any = None) -> dict[str, str]:
-    """The attributes that a foreign message keeps: when it was sent, and which model it is from."""
+    """The attributes kept with a message of another program: when it was sent, and its model."""
     extra = {}
     if (sent := moment(time)) != EPOCH:
         extra["time"] = sent.isoformat().replace("+00:00", "Z")

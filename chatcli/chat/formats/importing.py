@@ -1,6 +1,6 @@
-"""A file of chats in JSON into conversations, one after the other; a damaged one does not cost the others.
+"""Reads the chats of a JSON file, one after the other; a damaged chat does not cost the others.
 
-The file may be one chat, an array of chats, one chat a line (JSONL), or a list of messages.
+The file may be one chat, an array of chats, one chat per line (JSONL), or a list of messages.
 """
 
 import json
@@ -15,7 +15,7 @@ from chatcli.chat.formats.message_lists import read_messages
 from chatcli.chat.formats.open_webui import read_open_webui
 from chatcli.errors import DataError
 
-#: The formats that are read; json, sharegpt and trl are told apart message by message.
+#: The formats that can be read. json, sharegpt and trl share a reader, which looks at each message.
 READERS: Mapping[str, Callable[[Any, str], Conversation]] = {
     "json": read_messages,
     "sharegpt": read_messages,
@@ -32,8 +32,8 @@ class Imported:
     """A chat that was read.
 
     Attributes:
-        place: where in the file; empty: all of it.
-        conversation: with its origin in ``extra``. It may hold no messages: some exports have such chats.
+        place: where in the file; empty for all of it.
+        conversation: with its origin in ``extra``. It may be empty: some exports contain empty chats.
     """
 
     place: str
@@ -47,24 +47,18 @@ class _NotJson(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A chat, or the rest of the file, that could not be read.
-
-    Attributes:
-        place: where in the file.
-        problem: what is wrong and what was expected.
-    """
+    """A chat, or the rest of the file, that could not be read: where, why and what was expected."""
 
     place: str
     problem: str
 
 
 def read_chats(text: str, *, assistant: str, kind: str | None = None) -> Iterator[Imported | Unreadable]:
-    """Every chat of a file.
+    """Read every chat of a file.
 
     Args:
-        text: the file.
         assistant: the assistant's name in the new conversations.
-        kind: one of ``READERS``; None: found out for each chat.
+        kind: one of ``READERS``, or None to detect it for each chat.
     """
     for item in _items(text):
         if isinstance(item, Unreadable):
@@ -87,7 +81,7 @@ def read_chats(text: str, *, assistant: str, kind: str | None = None) -> Iterato
 
 
 def kind_of(record: Any) -> str | None:
-    """Which of the formats a parsed chat is in; None: in none of them."""
+    """The format of a parsed chat, or None if it is none of them."""
     if isinstance(record, list):
         return "json"
     if not isinstance(record, dict):
@@ -108,7 +102,7 @@ def _id_of(record: Any) -> Any:
 
 
 def _items(text: str) -> Iterator[tuple[str, Any] | Unreadable]:
-    """The chats of a file, parsed, and where each stands."""
+    """The parsed chats of a file and their places."""
     start = _skip(text, 0)
     if text.startswith("[", start):
         yield from _array(text, start + 1)
@@ -122,11 +116,11 @@ def _items(text: str) -> Iterator[tuple[str, Any] | Unreadable]:
             return
         yield "", value
         if (end := _skip(text, end)) < len(text):
-            yield Unreadable(_position(text, end), "more after the end of the JSON text; expected one chat")
+            yield Unreadable(_position(text, end), "text after the end of the JSON value; expected one chat")
 
 
 def _array(text: str, at: int) -> Iterator[tuple[str, Any] | Unreadable]:
-    """The items of an array, one parsed at a time. What follows a syntax error cannot be found again."""
+    """The items of an array, parsed one at a time. Nothing after a syntax error can be read."""
     messages: list[Any] | None = None
     number, at = 0, _skip(text, at)
     while not text.startswith("]", at):
@@ -136,7 +130,7 @@ def _array(text: str, at: int) -> Iterator[tuple[str, Any] | Unreadable]:
             value, at = _decode(text, at)
         except _NotJson as error:
             problem = f"{_position(text, error.at)}: {error.problem}"
-            yield Unreadable(place, f"{problem}; neither it nor what follows can be read")
+            yield Unreadable(place, f"{problem}; this one and the rest of the file were not read")
             break
         if number == 1 and _is_message(value):
             messages = []
@@ -160,7 +154,7 @@ def _is_message(value: Any) -> bool:
 
 
 def _is_lines(text: str, start: int) -> bool:
-    """Whether this is JSONL: the first line is an object by itself, and there are more."""
+    """Whether the text is JSONL: its first line is an object, and there are more lines."""
     end = text.find("\n", start)
     return end >= 0 and text[start:end].rstrip(_SPACE).endswith("}") and bool(text[end:].strip(_SPACE))
 
@@ -177,7 +171,7 @@ def _lines(text: str) -> Iterator[tuple[str, Any] | Unreadable]:
         try:
             value, stop = _decode(line, 0)
             if stop < len(line):
-                raise _NotJson(stop, "more after the end of the JSON text")
+                raise _NotJson(stop, "text after the end of the JSON value")
         except _NotJson as error:
             yield Unreadable(f"line {number}", f"column {error.at + 1}: {error.problem}")
         else:
@@ -185,11 +179,7 @@ def _lines(text: str) -> Iterator[tuple[str, Any] | Unreadable]:
 
 
 def _decode(text: str, at: int) -> tuple[Any, int]:
-    """One JSON value and where it ends.
-
-    Raises:
-        _NotJson: there is none, or none that can be held.
-    """
+    """Parse one JSON value; return it and where it ends. Raises _NotJson."""
     try:
         return _DECODER.raw_decode(text, at)
     except json.JSONDecodeError as error:
@@ -197,8 +187,8 @@ def _decode(text: str, at: int) -> tuple[Any, int]:
         raise _NotJson(error.pos, f"not JSON: {what}") from None
     except RecursionError:
         raise _NotJson(at, "nested too deeply") from None
-    except ValueError:  # Python bounds the time it spends on them
-        raise _NotJson(at, "it holds a number of thousands of digits") from None
+    except ValueError:  # Python limits the digits of a number that it converts
+        raise _NotJson(at, "a number with thousands of digits") from None
 
 
 def _skip(text: str, at: int) -> int:
@@ -208,5 +198,5 @@ def _skip(text: str, at: int) -> int:
 
 
 def _position(text: str, at: int) -> str:
-    """A place as line:column, 1-based."""
+    """A place as line:column, from 1."""
     return f"{text.count(chr(10), 0, at) + 1}:{at - text.rfind(chr(10), 0, at)}"

@@ -1,11 +1,11 @@
-"""JSON that is harmless for a terminal and still says exactly the same."""
+"""JSON text that is safe to print on a terminal."""
 
 import json
 import re
 from typing import Any
 
-# What `json` leaves as it is and a terminal acts on or UTF-8 cannot hold: DEL and C1, invisible characters
-# that reorder, separate or hide text, lone surrogates. C0 it escapes itself.
+# What `json` does not escape although a terminal acts on it or UTF-8 cannot encode it: DEL and C1, invisible
+# characters that reorder, separate or hide text, lone surrogates.
 _UNSAFE = re.compile(
     "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
     "\U000e0000-\U000e007f]"
@@ -13,10 +13,10 @@ _UNSAFE = re.compile(
 
 
 def json_text(record: Any, *, indent: int | None = None) -> str:
-    """A value as JSON text that ends with a newline; on one line without ``indent``.
+    """A value as JSON text with a final newline; on one line unless ``indent`` is given.
 
-    Two lone surrogates that stand next to each other and make a pair are one character to any reader of
-    JSON (RFC 8259, section 7); everything else reads back exactly.
+    It reads back exactly, except that two adjacent lone surrogates that form a pair become one character
+    (RFC 8259, section 7).
     """
     return _UNSAFE.sub(_escaped, json.dumps(record, ensure_ascii=False, indent=indent)) + "\n"
 

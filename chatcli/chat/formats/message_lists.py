@@ -1,11 +1,14 @@
-"""Chats as lists of messages: OpenAI's and TRL's ``messages``, ShareGPT's ``conversations``, our own JSON."""
+"""Chats as JSON lists of messages, written and read: our own, OpenAI's and TRL's, and ShareGPT's.
+
+ShareGPT's and TRL's hold text only; our own also names the pictures of a message.
+"""
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from chatcli.chat.conversation import Conversation
+from chatcli.chat.conversation import EPOCH, Conversation
 from chatcli.chat.formats.foreign import Entry, about_message, chain, grow, new_conversation, words_of
 from chatcli.chat.message import Message, Picture, Role
 from chatcli.chat.pictures import in_words
@@ -17,25 +20,70 @@ _ROLES: Mapping[str, Role] = {
     **dict.fromkeys(("assistant", "gpt", "model", "bot", "chatgpt"), Role.ASSISTANT),
     **dict.fromkeys(("system", "developer"), Role.SYSTEM),
 }
+_SHAREGPT = {Role.USER: "human", Role.ASSISTANT: "gpt", Role.SYSTEM: "system"}
 _TOOLS = {"tool", "function", "function_call", "function_response", "observation"}
 _REASONING = ("reasoning", "reasoning_content", "thinking")
 
 
+def messages_record(conversation: Conversation) -> dict[str, Any]:
+    """Our own form: facts of the conversation, and the messages of its active path with their reasoning."""
+    about = {"id": conversation.id, "title": conversation.title, "assistant": conversation.assistant}
+    if conversation.started != EPOCH:
+        about["started"] = conversation.started.isoformat()
+    return {**about, "messages": [_record(message) for message in conversation.messages()]}
+
+
+def sharegpt_record(conversation: Conversation) -> dict[str, Any]:
+    """ShareGPT's form: ``{"conversations": [{"from": "human", "value": ...}, {"from": "gpt", ...}]}``."""
+    messages = conversation.messages()
+    return {"conversations": [{"from": _SHAREGPT[m.role], "value": m.content} for m in messages]}
+
+
+def trl_record(conversation: Conversation) -> dict[str, Any]:
+    """TRL's conversational language-modeling form: ``{"messages": [{"role", "content"}]}``."""
+    return {"messages": [{"role": m.role.value, "content": m.content} for m in conversation.messages()]}
+
+
+#: The formats whose files hold many conversations, one per line.
+RECORDS: Mapping[str, Callable[[Conversation], dict[str, Any]]] = {
+    "json": messages_record,
+    "sharegpt": sharegpt_record,
+    "trl": trl_record,
+}
+
+
+def picture_records(message: Message) -> list[dict[str, str]]:
+    """Which pictures a message has, without their contents."""
+    return [{"sha256": picture.sha256, "name": picture.name} for picture in message.pictures]
+
+
+def _record(message: Message) -> dict[str, Any]:
+    record: dict[str, Any] = {"role": message.role.value, "content": message.content}
+    if message.reasoning is not None:
+        record["reasoning"] = message.reasoning
+    if message.pictures:
+        record["pictures"] = picture_records(message)
+    if message.generation is not None:
+        record["model"] = message.generation.model.name
+        record["finish_reason"] = message.generation.finish_reason.value
+    return record
+
+
 def read_messages(record: Any, assistant: str) -> Conversation:
-    """A list of messages, or an object that has one as ``messages`` or ``conversations``.
+    """Read a list of messages, or an object with one as ``messages`` or ``conversations``.
 
     Args:
         record: parsed JSON.
-        assistant: the assistant's name, unless the record gives one.
+        assistant: the assistant's name, if the record gives none.
 
     Raises:
-        DataError: it is not that; says which message is wrong.
+        DataError: it is neither, or a message is wrong; says which.
     """
     about = record if isinstance(record, dict) else {}
     messages = record if isinstance(record, list) else _list_of(about)
     name = about.get("assistant")
     if isinstance(name, str):
-        with contextlib.suppress(UsageError):  # a name elsewhere need not be a tag
+        with contextlib.suppress(UsageError):  # names of other programs need not be valid tags
             assistant = markup.check_name(name)
     started = next((about[key] for key in ("started", "created_at", "create_time") if key in about), None)
     entries = []
@@ -65,7 +113,7 @@ def _entry(message: Any) -> Entry:
         return Entry("", None, work=content)
     role = _ROLES.get(name.lower()) if isinstance(name, str) else None
     if role is None:
-        raise DataError(f"there is no role {name!r:.60}; expected user, assistant, system or tool")
+        raise DataError(f"unknown role {name!r:.60}; expected user, assistant, system or tool")
     if role is not Role.ASSISTANT:
         return Entry("", None, Message(role, content), extra=extra)
     calls = message.get("tool_calls") or message.get("function_call")
@@ -76,7 +124,7 @@ def _entry(message: Any) -> Entry:
 
 
 def _pictures(value: Any) -> tuple[Picture, ...]:
-    """What our own JSON says of pictures. Their bytes are not in it, so their names become words."""
+    """The pictures named in our own JSON. It lacks their bytes, so their names become text."""
     listed = value if isinstance(value, list) else []
     names = (item.get("name") for item in listed if isinstance(item, dict))
     return tuple(Picture("", name) for name in names if isinstance(name, str))

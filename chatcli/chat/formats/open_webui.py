@@ -1,4 +1,4 @@
-"""Open WebUI's chat export: each chat has ``chat.history``, a tree with ``parentId`` and ``currentId``."""
+"""Reads Open WebUI's export, in which ``chat.history`` is a tree with ``parentId`` and ``currentId``."""
 
 import html
 import re
@@ -19,18 +19,14 @@ from chatcli.chat.message import Message, Role
 from chatcli.errors import DataError
 
 _ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT, "system": Role.SYSTEM}
-# How it writes reasoning into an answer: its lines quoted with "> ", and in later versions escaped for HTML.
+# Reasoning inside an answer: its lines are quoted with "> ", and later versions escape them for HTML.
 _OPENING = re.compile(r'<details type="reasoning"[^<>]*>\n?(?:<summary>[^<]*</summary>\n?)?')
 _CLOSING = "</details>"
 _QUOTED = re.compile(r"^> ?", re.MULTILINE)
 
 
 def read_open_webui(record: Any, assistant: str) -> Conversation:
-    """One chat of the export, branches kept.
-
-    Raises:
-        DataError: it is not of this form; says which message is wrong.
-    """
+    """Read one chat of the export with all its branches; raises DataError."""
     record = record if isinstance(record, dict) else {}
     chat = record.get("chat", record)
     history = chat.get("history") if isinstance(chat, dict) else None
@@ -55,7 +51,7 @@ def read_open_webui(record: Any, assistant: str) -> Conversation:
 
 
 def _below_system(entries: list[Entry], system: str) -> list[Entry]:
-    """The chat's system prompt, which is kept as a parameter, as the message everything else follows."""
+    """Make the system prompt, which Open WebUI keeps as a parameter, the first message."""
     known = {entry.key for entry in entries}
     for entry in entries:
         if entry.parent not in known:
@@ -68,7 +64,7 @@ def _entry(key: str, message: Any) -> Entry:
         raise DataError("expected an object with role and content")
     role, parent = message.get("role"), message.get("parentId")
     if not isinstance(role, str) or role not in _ROLES:
-        raise DataError(f"there is no role {role!r:.60}; expected user, assistant or system")
+        raise DataError(f"unknown role {role!r:.60}; expected user, assistant or system")
     content = words_of(message.get("content"))
     files = message.get("files")
     notes = [_file_note(file) for file in files if isinstance(file, dict)] if isinstance(files, list) else []
@@ -88,7 +84,7 @@ def _file_note(file: Mapping[str, Any]) -> str:
 
 
 def _without_reasoning(content: str) -> tuple[str, str | None]:
-    """An answer and the reasoning that stood in it."""
+    """Split an answer into its text and its reasoning."""
     words, thoughts, at = [], [], 0
     while found := _OPENING.search(content, at):
         end = content.find(_CLOSING, found.end())

@@ -1,9 +1,9 @@
-"""The syntax of a transcript's elements: tags, attributes and the escaping of content, both ways.
+"""Tags, attributes and escaping of a transcript's elements, written and read.
 
-docs/transcript-format.md is the specification. In short: attribute values are escaped as in XML.
-Content is left as it is, but for the few strings a reader would take for something else; the first
-character of such a string becomes an entity, and where content already looks like that entity, its
-``&`` becomes ``&amp;`` (the idea of mbox's ``>From`` quoting), so that reading undoes writing exactly.
+The format is specified in docs/transcript-format.md. Attribute values are escaped as in XML. Content stays
+as it is, except for the few strings that a reader would misread: their first character becomes an entity.
+Where content already looks like that entity, its ``&`` becomes ``&amp;`` (the idea of mbox's ``>From``
+quoting), so that reading undoes writing exactly.
 """
 
 import re
@@ -35,17 +35,13 @@ _REFERENCE = "#xD[89A-F][0-9A-F]{2};"
 _IN_VALUE = re.compile('[&<>"\ud800-\udfff]')
 _VALUE_ENTITY = re.compile(rf"&(?:(amp|lt|gt|quot|apos);|{_REFERENCE})")
 
-# How the lines begin on which the writer starts an element. They never occur inside one (`escape`), so
-# that a reader finds the next element after one that was cut.
+# The beginnings of lines on which the writer starts an element. `escape` keeps them out of content, so that
+# a reader finds the next element after a torn one.
 _LANDMARKS = '(?:(?:user|system|session|head{}) id="|model name="|title text=")'
 
 
 def check_name(name: str) -> str:
-    """The assistant's name, if it can be a tag.
-
-    Raises:
-        UsageError: it cannot; the message says what a name may be.
-    """
+    """Return the assistant's name if it can be a tag; raises UsageError if not."""
     if name in {"user", "system"} or not _NAMES.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot be the assistant's name: 1 to 64 characters without spaces and < > / = & \" ', "
@@ -61,42 +57,42 @@ def _landmarks(assistant: str | None) -> str:
 
 @lru_cache(maxsize=32)
 def landmark(assistant: str | None) -> re.Pattern[str]:
-    """Matches where a line begins with an element of ours, from the newline before it.
+    """Matches the newline and the beginning of a line that starts one of our elements.
 
     Args:
-        assistant: the assistant's name; None while it is not known.
+        assistant: the assistant's name, or None while unknown.
     """
     return re.compile(f"\n<{_landmarks(assistant)}")
 
 
 @lru_cache(maxsize=32)
 def _lines(tag: str, assistant: str | None, numbered: bool) -> str:
-    """How no line of an element's content begins, after the ``<``."""
+    """Matches, after ``<``, the beginnings of lines that an element's content never has."""
     again = re.escape(tag)
-    # A second tear in a row can leave "<user " in a numbered element; only a whole tag is damage there.
+    # Two tears in a row can leave "<user " in a numbered element; only a whole tag is damage there.
     return f"(?:{again}>|{_landmarks(assistant)})" if numbered else rf"{again}[\s>]"
 
 
 @lru_cache(maxsize=32)
 def content_end(tag: str, assistant: str | None, numbered: bool) -> re.Pattern[str]:
-    """Matches what ends an element's content: its close tag, or a line that shows that one is missing."""
+    """Matches the end of an element's content: its close tag, or a line that shows that it is missing."""
     return re.compile(f"</{re.escape(tag)}>|\n<{_lines(tag, assistant, numbered)}")
 
 
 @lru_cache(maxsize=32)
 def plausible_tag(assistant: str | None) -> re.Pattern[str]:
-    """Matches what looks like an element after damage."""
+    """Matches what looks like an element; used after damage."""
     name = re.escape(assistant) if assistant else r"[^\W\d][\w.:-]{0,63}"
     return re.compile(rf"<(?:user|system|{name}|session|model|head|title)[\s>]")
 
 
 @lru_cache(maxsize=32)
 def next_line_tag(assistant: str | None, guess: bool) -> re.Pattern[str]:
-    """Matches what stands before a tag of a message at the beginning of a line.
+    """Matches what stands before a message's tag at the beginning of a line.
 
     Args:
-        assistant: the assistant's name; None while it is not known.
-        guess: while it is not known, take any name for it.
+        assistant: the assistant's name, or None while unknown.
+        guess: while unknown, accept any name.
     """
     unknown = r"|[^\W\d][\w.:-]{0,63}" if guess else ""
     name = "|" + re.escape(assistant) if assistant else unknown
@@ -105,7 +101,7 @@ def next_line_tag(assistant: str | None, guess: bool) -> re.Pattern[str]:
 
 @lru_cache(maxsize=32)
 def _special(tag: str, assistant: str | None, numbered: bool) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """What to escape in an element's content, and what to unescape."""
+    """Patterns of what to escape in an element's content, and what to unescape."""
     close, line = f"/{re.escape(tag)}>", _lines(tag, assistant, numbered)
     quoted = f"(?=(?:amp;)*(?:lt;{close}|{_REFERENCE}))"
     quoted_line = f"(?=(?:amp;)*lt;{line})"
@@ -125,13 +121,12 @@ def _decode(found: re.Match[str]) -> str:
 
 
 def escape(text: str, tag: str, assistant: str | None = None, *, numbered: bool = False) -> str:
-    """Content as it stands in a file. ``unescape`` with the same arguments undoes it, for every string.
+    """Escape content; ``unescape`` with the same arguments undoes it for every string.
 
     Args:
-        text: any string.
-        tag: name of the element it is put into.
+        tag: name of the element that contains it.
         assistant: the assistant's name.
-        numbered: the element carries an id, so that no line of it may look like one of our elements.
+        numbered: the element has an id, so no line of the content may look like one of our elements.
     """
     if "<" not in text and "&" not in text and not SURROGATE.search(text):
         return text
@@ -139,18 +134,14 @@ def escape(text: str, tag: str, assistant: str | None = None, *, numbered: bool 
 
 
 def unescape(text: str, tag: str, assistant: str | None = None, *, numbered: bool = False) -> str:
-    """Content as it was, from content as it stands in a file; the arguments are ``escape``'s."""
+    """Undo ``escape`` with the same arguments."""
     if "&" not in text:
         return text
     return _special(tag, assistant, numbered)[1].sub(_decode, text)
 
 
 def attributes(values: Mapping[str, str]) -> str:
-    """The attributes of a tag, each with a space before it.
-
-    Raises:
-        ValueError: a key cannot be an attribute's name.
-    """
+    """The attributes of a tag, each after a space; raises ValueError for an invalid name."""
     parts = []
     for key, value in values.items():
         if not _KEYS.fullmatch(key):
@@ -160,7 +151,7 @@ def attributes(values: Mapping[str, str]) -> str:
 
 
 def parse_attributes(text: str) -> dict[str, str]:
-    """The values between a tag's name and its end; of two with the same name the first counts."""
+    """Parse the text between a tag's name and its end; of two equal names the first counts."""
     values: dict[str, str] = {}
     for key, double, single in _ATTRIBUTES.findall(text):
         values.setdefault(key, _VALUE_ENTITY.sub(_decode, double or single))

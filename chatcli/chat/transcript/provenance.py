@@ -1,8 +1,8 @@
-"""How an answer came to be, as attributes of a transcript's elements, both ways and without loss.
+"""How an answer was generated, to and from attributes of a transcript's elements, without loss.
 
-What rarely changes (the model, the sampling parameters, whether to reason, versions) stands in a ``<model/>``
-element before the first answer it holds for; what differs from answer to answer stands on the answer. Floats
-are written as ``repr`` does, which ``float`` reads back exactly.
+What rarely changes (model, sampling parameters, thinking, versions) stands in a ``<model/>`` element before
+the first answer it applies to; the rest stands on each answer. Floats are written with ``repr``, which
+``float`` reads back exactly.
 """
 
 import json
@@ -15,7 +15,7 @@ from chatcli.chat.message import FinishReason, Generation, ModelRef, Timings, Us
 from chatcli.errors import UsageError
 from chatcli.sampling import SamplingParams
 
-# The attribute that says how an answer ended; an answer without it has no provenance.
+# Attribute that says how an answer ended; an answer without it has no provenance.
 FINISH = "stop"
 _SEED, _THINKING, _VERSION = "seed", "thinking", "version."
 _BOOLS = {"true": True, "false": False}
@@ -42,13 +42,13 @@ _READ: Mapping[Any, Callable[[str], Any]] = {
 
 def _written(value: Any) -> str:
     if isinstance(value, tuple):
-        return json.dumps(value, ensure_ascii=False)  # escapes would join two lone surrogates
+        return json.dumps(value, ensure_ascii=False)  # escapes would merge two lone surrogates
     return value if isinstance(value, str) else repr(value)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What a ``<model/>`` element says."""
+    """The contents of a ``<model/>`` element."""
 
     model: ModelRef
     parameters: SamplingParams = field(default_factory=SamplingParams)
@@ -57,7 +57,7 @@ class ModelFacts:
 
 
 def model_attributes(generation: Generation) -> dict[str, str]:
-    """The attributes of ``<model/>``: all sampling parameters but the seed, so that none is guessed."""
+    """The attributes of ``<model/>``: everything but the seed, so that nothing has to be guessed."""
     model, default = generation.model, ModelRef("")
     values = {"name": model.name}
     for f in fields(ModelRef)[1:]:
@@ -75,7 +75,7 @@ def model_attributes(generation: Generation) -> dict[str, str]:
 
 
 def answer_attributes(generation: Generation) -> dict[str, str]:
-    """The answer element's attributes. Counts and times that are 0 are left out."""
+    """The attributes of an answer. Counts and times of 0 are left out."""
     values = {} if generation.parameters.seed is None else {_SEED: str(generation.parameters.seed)}
     values[FINISH] = generation.finish_reason.value
     values |= {name: str(count) for name in _USAGE if (count := getattr(generation.usage, name))}
@@ -86,7 +86,7 @@ def answer_attributes(generation: Generation) -> dict[str, str]:
 
 
 def model_facts(values: Mapping[str, str]) -> ModelFacts | None:
-    """What a ``<model/>`` element says; None if one of its values makes no sense."""
+    """Parse the attributes of ``<model/>``; None if a value is invalid."""
     try:
         model = {f.name: _READ[f.type](values[f.name]) for f in fields(ModelRef) if f.name in values}
         sampling = {
@@ -106,10 +106,10 @@ def model_facts(values: Mapping[str, str]) -> ModelFacts | None:
 
 
 def generation(facts: ModelFacts | None, values: dict[str, str]) -> Generation | None:
-    """How an answer came to be, from the ``<model/>`` before it and its own attributes.
+    """Parse the attributes of an answer, and remove from ``values`` those that were understood.
 
-    The attributes that were understood are taken out of ``values``. None, and nothing is taken, if the
-    answer does not say how it ended, no model stands before it, or a value makes no sense.
+    Returns None and changes nothing if the answer does not say how it ended, no model is known, or a value
+    is invalid.
     """
     if facts is None or FINISH not in values:
         return None

@@ -1,7 +1,7 @@
-"""Transcripts into conversations: a stream of events in bounded memory, or a whole ``Conversation``.
+"""Reads transcripts: as a stream of events in bounded memory, or as a whole ``Conversation``.
 
-docs/transcript-format.md is the specification; ``scanner`` finds the elements, here they get their meaning.
-A cut element (a tear) is never an error; damage is, unless it shall be repaired.
+The format is specified in docs/transcript-format.md. ``scanner`` finds the elements; this module interprets
+them. A torn (cut) element is never an error. Other damage is, unless it shall be repaired.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,16 +16,20 @@ from chatcli.chat.transcript.scanner import Damage, Element, Scanner, Torn, numb
 from chatcli.chat.transcript.writer import Position
 from chatcli.errors import UsageError
 
-# Far below what `number` reads, so that the messages that follow have ids that can be read too.
+# Far below the largest number that can be read, so that later messages have room for their ids.
 _LARGEST_ID = 10**12
 
 
 @dataclass(frozen=True, slots=True)
-class SessionRead:
-    """The ``<session/>`` element. What it does not say is empty or None."""
-
+class _Placed:
     line: int
     column: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRead(_Placed):
+    """The ``<session/>`` element; missing attributes are empty or None."""
+
     id: str
     started: datetime | None
     title: str
@@ -33,52 +37,44 @@ class SessionRead:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageRead:
-    """A message in its place.
+class MessageRead(_Placed):
+    """A message and where its element begins.
 
     Attributes:
-        line, column: where its element begins.
-        node: the message.
-        partial: the element was cut and this is the part that came (only with ``repair``).
+        partial: the element was torn and this is what was left of it (only with ``repair``).
     """
 
-    line: int
-    column: int
     node: Node
     partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class HeadMoved:
-    """The chat goes on after this message; None: from the beginning."""
+class HeadMoved(_Placed):
+    """The chat goes on after this message; None means from the beginning."""
 
-    line: int
-    column: int
     head: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Renamed:
-    """The conversation has another title."""
+class Renamed(_Placed):
+    """The conversation got another title."""
 
-    line: int
-    column: int
     title: str
 
 
-Event = SessionRead | MessageRead | HeadMoved | Renamed | Torn | Damage
+TranscriptEvent = SessionRead | MessageRead | HeadMoved | Renamed | Torn | Damage
 
 
-class Reader:
-    """Iterate over it to get the events of one transcript; it holds one element at a time.
+class TranscriptReader:
+    """Iterates over the events of one transcript, holding one element at a time.
 
     Args:
-        chunks: the file in pieces of any size, UTF-8 bytes or text. Tears are events, never errors.
-        repair: yield ``Damage`` and go on after it; messages that were cut are read as far as they came.
+        chunks: the file in pieces of any size, UTF-8 bytes or text.
+        repair: yield ``Damage`` and go on, and read torn messages as far as they go.
 
     Attributes:
-        appendable: whether elements may be appended to the file as it is (after ``mend``). If not, its
-            beginning or its end is not ours or it was repaired: it is to be written anew with ``render``.
+        appendable: whether elements may be appended to the file (after ``mend``). If not, its beginning or
+            end was damaged or written by others: write it anew with ``render``.
 
     Raises:
         TranscriptError: while iterating, at damage, unless ``repair``.
@@ -100,10 +96,10 @@ class Reader:
 
     @property
     def position(self) -> Position:
-        """What is known so far; at the end, what new elements are to be written against."""
+        """What is known so far; at the end, the position to write new elements from."""
         return Position(self._assistant, self._previous, self._model)
 
-    def __iter__(self) -> Iterator[Event]:
+    def __iter__(self) -> Iterator[TranscriptEvent]:
         for item in self._scanner:
             if isinstance(item, Torn):
                 yield from self._torn(item)
@@ -117,7 +113,7 @@ class Reader:
         if self._partial:
             yield self._partial
 
-    def _torn(self, torn: Torn) -> Iterator[Event]:
+    def _torn(self, torn: Torn) -> Iterator[TranscriptEvent]:
         if torn.at_end and torn.text is not None and number(torn.attributes.get("id")) is None:
             self.appendable = False
         yield torn
@@ -132,7 +128,7 @@ class Reader:
         self.appendable = False
         return damage
 
-    def _void(self, element: Element) -> Iterator[Event]:
+    def _void(self, element: Element) -> Iterator[TranscriptEvent]:
         values = dict(element.attributes)
         if element.name == "session" and self._begun:
             yield self._bad(element, "a second <session/>; expected one at the beginning of the file")
@@ -146,12 +142,12 @@ class Reader:
             if head != "0" and number(head) is None:
                 yield self._bad(element, f"id={head!r} is not a message's id; expected a number")
             else:
-                self._partial = None  # the writer did not know of it
+                self._partial = None  # whoever wrote this did not know of the torn message
                 yield HeadMoved(element.line, element.column, number(head))
         elif element.name == "title" and "text" in values:
             yield Renamed(element.line, element.column, values["text"])
 
-    def _session(self, element: Element, values: dict[str, str]) -> Iterator[Event]:
+    def _session(self, element: Element, values: dict[str, str]) -> Iterator[TranscriptEvent]:
         self._begun = True
         name = values.pop("assistant", None)
         if name is not None:
@@ -173,7 +169,7 @@ class Reader:
         session_id, title = values.pop("id", ""), values.pop("title", "")
         yield SessionRead(element.line, element.column, session_id, moment, title, values)
 
-    def _message(self, element: Element | Torn, text: str) -> Iterator[Event]:
+    def _message(self, element: Element | Torn, text: str) -> Iterator[TranscriptEvent]:
         values = dict(element.attributes)
         if element.name in {"user", "system"}:
             role = Role(element.name)
@@ -187,7 +183,7 @@ class Reader:
                 )
             self._assistant = known or element.name
         if self._partial and self._partial.node.id != number(values.get("id")):
-            # What follows a cut element and is numbered after it was written by someone who knew of it.
+            # A message numbered after a torn one was written by a program that knew of it.
             yield self._partial
             self._previous = self._partial.node.id
         self._partial = None
@@ -197,18 +193,17 @@ class Reader:
         generation = provenance.generation(self._facts, values)
         reasoning, shown = values.pop("reasoning", None), pictures.taken_from(values)
         self._last_id = max(self._last_id, node_id)
+        if isinstance(element, Torn) and generation is not None:
+            generation = replace(generation, finish_reason=FinishReason.INTERRUPTED)
+        node = Node(node_id, parent, Message(role, text, reasoning, generation, shown), values)
         if isinstance(element, Torn):
-            if generation is not None:
-                generation = replace(generation, finish_reason=FinishReason.INTERRUPTED)
-            node = Node(node_id, parent, Message(role, text, reasoning, generation, shown), values)
             self._partial = MessageRead(element.line, element.column, node, partial=True)
             return
-        node = Node(node_id, parent, Message(role, text, reasoning, generation, shown), values)
         self._previous = node_id
         yield MessageRead(element.line, element.column, node)
 
     def _place(self, values: dict[str, str]) -> tuple[int, int | None, str]:
-        """The id and the parent of a message, and what is wrong with them if anything is."""
+        """Return a message's id, its parent and what is wrong with them (empty: nothing)."""
         given, above = values.pop("id", None), values.pop("parent", None)
         node_id, parent, problem = number(given), number(above), ""
         if given is not None and (node_id is None or node_id > _LARGEST_ID):
@@ -221,15 +216,14 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """A transcript that was read whole.
+class ReadTranscript:
+    """A transcript that was read as a whole.
 
     Attributes:
-        conversation: what it holds.
-        torn: elements that were cut; their messages are not in the conversation, unless repaired.
-        problems: what was wrong and passed over, with ``repair``.
-        position: to be given to ``render_message`` for the next message.
-        appendable: see ``Reader``.
+        torn: elements that were cut; without ``repair``, their messages are not in the conversation.
+        problems: the damage that ``repair`` passed over.
+        position: where ``render_message`` goes on.
+        appendable: as in ``TranscriptReader``.
     """
 
     conversation: Conversation
@@ -246,30 +240,30 @@ def load(
     id: str = "",
     started: datetime = EPOCH,
     assistant: str = DEFAULT_ASSISTANT,
-) -> Loaded:
-    """Read a conversation.
+) -> ReadTranscript:
+    """Read a whole conversation.
 
     Args:
         chunks: the file in pieces of any size, UTF-8 bytes or text.
-        repair: save what can be saved and list the problems, instead of raising.
-        id, started, assistant: for files that do not say.
+        repair: keep what can be saved and list the problems, instead of raising.
+        id, started, assistant: used if the file does not say.
 
     Raises:
-        TranscriptError: the file is damaged; its line, its column and what was expected there.
+        TranscriptError: the file is damaged.
     """
-    reader = Reader(chunks, repair=repair, assistant=assistant)
+    reader = TranscriptReader(chunks, repair=repair, assistant=assistant)
     builder = _Builder(Conversation(id, started), repair)
     for event in reader:
         builder.take(event)
     builder.conversation.assistant = reader.position.assistant
     appendable = reader.appendable and not builder.problems
-    return Loaded(
+    return ReadTranscript(
         builder.conversation, tuple(builder.torn), tuple(builder.problems), reader.position, appendable
     )
 
 
 class _Builder:
-    """A conversation out of events."""
+    """Builds a conversation from events."""
 
     def __init__(self, conversation: Conversation, repair: bool) -> None:
         self.conversation = conversation
@@ -278,7 +272,7 @@ class _Builder:
         self._repair = repair
         self._renumbered: dict[int, int] = {}
 
-    def take(self, event: Event) -> None:
+    def take(self, event: TranscriptEvent) -> None:
         conversation = self.conversation
         if isinstance(event, Torn):
             self.torn.append(event)
@@ -308,7 +302,7 @@ class _Builder:
         self.problems.append(damage)
 
     def _add(self, event: MessageRead) -> None:
-        """A message: without its parent it follows the one before it, with a taken id it gets another."""
+        """Add a message; one without a known parent follows the last, one with a taken id gets a new one."""
         node, conversation = event.node, self.conversation
         parent = self._actual(node.parent)
         if parent is not None and parent not in conversation:

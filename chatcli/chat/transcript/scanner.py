@@ -1,8 +1,7 @@
-"""A stream of bytes or text into a transcript's elements, with one element in memory at a time.
+"""Splits a transcript into elements, with one element in memory at a time.
 
-What the elements mean is ``transcript``'s affair; only the assistant's name has to be known here, because
-it decides which lines begin an element. Every step consumes what it looked at, so that hostile input
-costs no more than linear time.
+``transcript_reader`` interprets the elements. Only the assistant's name matters here, because it decides
+which lines begin an element. Every step consumes what it looked at, so hostile input costs linear time.
 """
 
 import codecs
@@ -16,12 +15,12 @@ from chatcli.errors import TranscriptError
 
 _SPACE = re.compile(r"[\s\ufeff]*")
 _NUMBER = re.compile(r"[1-9][0-9]{0,15}")
-# Byte order marks of UTF-16, and what no byte becomes, as `_decoded` gives them.
+# UTF-16 byte order marks as `_decoded` returns them, and the surrogates that stand for no byte.
 _UTF_16_MARKS = tuple(
     mark.decode("utf-8", "surrogateescape") for mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 )
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
-# No close tag and no beginning of a line that matters is longer.
+# No close tag and no relevant beginning of a line is longer.
 _MARK_LENGTH = 80
 
 
@@ -30,10 +29,9 @@ class Element:
     """One whole element.
 
     Attributes:
-        line, column: where it begins, 1-based, in characters.
-        name: of its tag.
+        line, column: where it begins, from 1, in characters.
         attributes: unescaped.
-        content: unescaped; None: the element is void (``<name/>``).
+        content: unescaped; None for a void element (``<name/>``).
     """
 
     line: int
@@ -45,26 +43,25 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Something that is not in the format, at a place; what was expected is part of ``problem``."""
+    """A place that is not in the format; ``problem`` also says what was expected."""
 
     line: int
     column: int
     problem: str
 
     def error(self, source: str = "transcript") -> TranscriptError:
-        """The same as an exception."""
+        """The damage as an exception."""
         return TranscriptError(self.line, self.column, self.problem, source)
 
 
 @dataclass(frozen=True, slots=True)
 class Torn(Damage):
-    """An element that was cut: by the end of the file, or by the next element after a crash.
+    """An element that was cut by the end of the file, or by the next element after a crash.
 
     Attributes:
-        name: of its tag; empty when the tag itself is cut.
-        attributes: of its tag.
-        text: its content as far as it came; None: it was cut before its content began.
-        at_end: the file ends with it.
+        name: of its tag; empty if the tag itself was cut.
+        text: its content as far as it goes; None if it was cut before its content.
+        at_end: whether the file ends with it.
     """
 
     name: str = ""
@@ -74,19 +71,19 @@ class Torn(Damage):
 
 
 def number(text: str | None) -> int | None:
-    """A message id, if this is one."""
+    """A message id, or None if the text is none."""
     return int(text) if text is not None and _NUMBER.fullmatch(text) else None
 
 
 class Scanner:
-    """Iterate over it to get the elements, tears and, with ``repair``, the damage of one transcript.
+    """Iterates over the elements and tears of one transcript, and with ``repair`` its damage.
 
     Args:
         chunks: the file in pieces of any size, UTF-8 bytes or text.
-        repair: yield damage and go on after it, instead of raising ``TranscriptError``.
+        repair: yield damage and go on, instead of raising ``TranscriptError``.
 
     Attributes:
-        assistant: its name, as soon as the file has told it; a reader of the elements may set it.
+        assistant: the assistant's name once the file has told it; the reader of the elements may set it.
     """
 
     def __init__(self, chunks: Iterable[bytes | str], *, repair: bool = False) -> None:
@@ -121,9 +118,9 @@ class Scanner:
     # -- the buffer -------------------------------------------------------------------------------------
 
     def _more(self) -> bool:
-        """Read at least as much again as is still unread, so that long elements are not copied often.
+        """Read at least as much again as is unread, so that long elements are rarely copied.
 
-        False: the file has ended, and the buffer is what it was. Otherwise what is unread begins at 0.
+        Returns False at the end of the file. Otherwise the unread text now begins at 0.
         """
         unread = len(self._buffer) - self._at
         pieces, size = [self._buffer[self._at :]], 0
@@ -139,7 +136,7 @@ class Scanner:
         return size > 0
 
     def _place(self, at: int) -> tuple[int, int]:
-        """Line and column of a place that is still unread."""
+        """Line and column of an unread place."""
         newlines = self._buffer.count("\n", self._at, at)
         if newlines:
             return self._line + newlines, at - self._buffer.rfind("\n", self._at, at)
@@ -150,7 +147,7 @@ class Scanner:
         self._at = to
 
     def _skip_space(self) -> bool:
-        """Go to the next thing that is not white space; False at the end."""
+        """Skip white space; returns False at the end."""
         while True:
             found = _SPACE.match(self._buffer, self._at)
             self._advance(found.end() if found else self._at)
@@ -165,7 +162,7 @@ class Scanner:
         return f"<user>, <system> or <{self.assistant or 'the name of the assistant'}>"
 
     def _bad(self, problem: str, at: int | None = None) -> Damage:
-        """The damage at a place in the buffer (left out: here); raised unless it is to be repaired."""
+        """The damage at a place in the buffer (by default here); raises it unless repairing."""
         line, column = self._place(self._at if at is None else at)
         damage = Damage(line, column, problem)
         if not self._repair:
@@ -195,7 +192,7 @@ class Scanner:
         self._resume()
 
     def _resume(self) -> None:
-        """After damage: go to what looks most like the next element."""
+        """After damage, skip to what looks most like the next element."""
         tag = markup.plausible_tag(self.assistant)
         while True:
             found = tag.search(self._buffer, self._at)
@@ -219,13 +216,13 @@ class Scanner:
             reach = begun.end() if begun else self._at + 1
             if reach + _MARK_LENGTH <= len(self._buffer) or not self._more():
                 break
-        # A quote that a tear left open reaches into the next element: look for that element first.
+        # A quote left open by a tear reaches into the next element, so look for that element first.
         cut = markup.landmark(self.assistant).search(
             self._buffer, self._at, reach if tag else reach + _MARK_LENGTH
         )
         ends = [cut.start() if cut else len(self._buffer)]
         if self._buffer[reach - 1 : reach + 1] == "\n<":
-            ends.append(reach - 1)  # the next element was cut too, and is shorter than a landmark
+            ends.append(reach - 1)  # the next element is torn too, and shorter than a landmark
         if tag and not cut:
             yield from self._whole_tag(tag)
         elif end := next((end for end in ends if markup.TAG_START.fullmatch(self._buffer, self._at, end)), 0):
@@ -250,7 +247,7 @@ class Scanner:
             yield from self._content(name, markup.parse_attributes(values), tag.end() - tag.start())
 
     def _content(self, name: str, values: Mapping[str, str], begin: int) -> Iterator[Element | Torn | Damage]:
-        """The rest of an element; ``begin`` is the length of its tag."""
+        """Read the rest of an element whose tag has the length ``begin``."""
         if self.assistant is None and name not in {"user", "system"}:
             self.assistant = name
         numbered = number(values.get("id")) is not None
@@ -276,16 +273,16 @@ class Scanner:
             self._advance(end)
 
     def _missed(self, begin: int, end: int, numbered: bool) -> re.Match[str] | None:
-        """A tag that should have come after the close tag of this element; None if a tear explains all."""
+        """The tag that shows that a close tag is missing; None if a tear explains it."""
         tag = markup.next_line_tag(self.assistant, guess=self._repair)
-        if not numbered:  # text up to the end of the file may have swallowed messages
+        if not numbered:  # such an element may have swallowed messages up to the end of the file
             return tag.search(self._buffer, self._at + begin)
         if markup.landmark(self.assistant).match(self._buffer, end):
             return None
         return tag.match(self._buffer, end)
 
     def _find_end(self, name: str, begin: int, numbered: bool) -> int:
-        """Where content ends: at its close tag, before a line that cannot be in it, or at the file's end."""
+        """Where content ends: at its close tag, at a line that cannot be part of it, or at the file's end."""
         mark = markup.content_end(name, self.assistant if numbered else None, numbered)
         seen = begin
         while True:
@@ -298,7 +295,7 @@ class Scanner:
 
 
 def _decoded(chunks: Iterable[bytes | str]) -> Iterator[str]:
-    """Text; bytes that are not UTF-8 become lone surrogates, which a transcript never holds as they are."""
+    """Decode UTF-8; other bytes become lone surrogates, which a transcript never contains."""
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     for chunk in chunks:
         text = chunk if isinstance(chunk, str) else decoder.decode(chunk)
@@ -310,7 +307,7 @@ def _decoded(chunks: Iterable[bytes | str]) -> Iterator[str]:
 
 
 def _decoded_again(texts: Iterable[str]) -> Iterator[str]:
-    """Text out of UTF-16 that ``_decoded`` took for UTF-8; it is reversible."""
+    """Decode as UTF-16 what ``_decoded`` read as UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-16")("replace")
     for text in texts:
         data = _NO_BYTE.sub("\ufffd", text).encode("utf-8", "surrogateescape")

@@ -1,7 +1,7 @@
-"""Conversations into transcripts, one element at a time, because storage makes each durable on its own.
+"""Writes conversations as transcripts, one element at a time, so that storage can make each durable.
 
-docs/transcript-format.md is the specification. ``Position`` is what a reader of the file so far knows; the
-writer leaves out what goes without saying against it, and a resumed chat gets it from ``transcript_reader``.
+The format is specified in docs/transcript-format.md. The writer leaves out what a reader of the file so far
+already knows (``Position``); a resumed chat gets its position from ``transcript_reader``.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,11 +16,10 @@ from chatcli.chat.transcript import markup, provenance
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What a reader knows at the end of a file; new elements are written against it.
+    """What a reader knows at the end of a file, and the next element need not repeat.
 
     Attributes:
-        assistant: the assistant's name.
-        previous: id of the last message in the file; the next one follows it unless it says otherwise.
+        previous: id of the last message; the next one follows it unless it names another parent.
         model: attributes of the last ``<model/>`` element.
     """
 
@@ -30,12 +29,12 @@ class Position:
 
 
 def tag_of(role: Role, assistant: str) -> str:
-    """The tag of what this role says."""
+    """The tag of a role's messages."""
     return assistant if role is Role.ASSISTANT else role.value
 
 
 def render_session(conversation: Conversation) -> str:
-    """The element a file begins with."""
+    """The ``<session/>`` element that begins a file."""
     started = conversation.started.astimezone(UTC).isoformat().replace("+00:00", "Z")
     values = {"id": conversation.id, "started": started, "title": conversation.title}
     values["assistant"] = markup.check_name(conversation.assistant)
@@ -45,10 +44,10 @@ def render_session(conversation: Conversation) -> str:
 
 
 def render_message(node: Node, position: Position) -> tuple[str, Position]:
-    """A message as one element, after a ``<model/>`` element if the file does not name its model yet.
+    """A message as one element, preceded by ``<model/>`` if its model differs from the last one named.
 
     Returns:
-        The text, to be written in one piece, and the position once it is written.
+        The text, to be written in one piece, and the position after it.
     """
     message, text, model = node.message, "", position.model
     values = {"id": str(node.id)}
@@ -59,7 +58,7 @@ def render_message(node: Node, position: Position) -> tuple[str, Position]:
             text, model = markup.void("model", facts), facts
         values |= provenance.answer_attributes(message.generation)
     elif model and provenance.FINISH in node.extra:
-        # Attributes that were not understood must not be taken for an answer of the last model named.
+        # Attributes that were not understood must not look like an answer of the last model named.
         text, model = markup.void("model", {}), {}
     if message.reasoning is not None:
         values["reasoning"] = message.reasoning
@@ -72,17 +71,17 @@ def render_message(node: Node, position: Position) -> tuple[str, Position]:
 
 
 def render_head(head: int | None) -> str:
-    """Says that the chat goes on from another message than the last one written (0: from the beginning)."""
+    """The element that moves the head to another message (None: before the first)."""
     return markup.void("head", {"id": str(head or 0)})
 
 
 def render_title(title: str) -> str:
-    """Gives the conversation another title."""
+    """The element that renames the conversation."""
     return markup.void("title", {"text": title})
 
 
 def render(conversation: Conversation) -> Iterator[str]:
-    """A whole conversation, element by element."""
+    """A whole conversation, one element at a time."""
     yield render_session(conversation)
     position = Position(conversation.assistant)
     for node in conversation.nodes:
@@ -93,7 +92,7 @@ def render(conversation: Conversation) -> Iterator[str]:
 
 
 def render_bare(messages: Iterable[Message], assistant: str = DEFAULT_ASSISTANT) -> Iterator[str]:
-    """The bare form, message by message: tags and words only."""
+    """The bare form, one message at a time: tags and text only."""
     markup.check_name(assistant)
     for message in messages:
         tag = tag_of(message.role, assistant)
@@ -101,14 +100,14 @@ def render_bare(messages: Iterable[Message], assistant: str = DEFAULT_ASSISTANT)
 
 
 def stop_string(assistant: str = DEFAULT_ASSISTANT) -> str:
-    """What ends an answer of a model that continues a transcript."""
+    """The string that ends an answer of a model that continues a transcript."""
     return f"</{assistant}>"
 
 
 def render_prompt(messages: Sequence[Message], assistant: str = DEFAULT_ASSISTANT) -> str:
-    """The prompt of a model without a chat template: a bare transcript that breaks off where it shall go on.
+    """The prompt of a model without a chat template: a bare transcript up to where the model goes on.
 
-    If the last message is an answer, its element is left open, so that the model continues it.
+    If the last message is an answer, its element is left open for the model to continue.
     """
     going_on = messages[-1] if messages and messages[-1].role is Role.ASSISTANT else None
     before = messages[:-1] if going_on else messages
@@ -117,9 +116,9 @@ def render_prompt(messages: Sequence[Message], assistant: str = DEFAULT_ASSISTAN
 
 
 def mend(end: bytes) -> bytes:
-    """What to append to a file before the next element, so that a torn tail cannot swallow it.
+    """The bytes to append before the next element, so that a torn tail cannot swallow it.
 
     Args:
-        end: the file's last byte or more; empty for an empty file.
+        end: at least the last byte of the file; empty for an empty file.
     """
     return b"" if not end or end.endswith(b"\n") else b"\n"

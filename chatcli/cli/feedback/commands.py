@@ -1,26 +1,38 @@
-"""``chatcli feedback``: list, show, edit, retract, count and check what was judged."""
+"""``chatcli feedback``: list, show, edit, retract, count and check judgements."""
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from chatcli.cli.feedback.context import Journal, kind_of, models_of, record_json, short_id, verdict_of
+from chatcli.chat.pictures import in_words
+from chatcli.cli.feedback.context import (
+    FeedbackContext,
+    JudgementId,
+    models_of,
+    record_json,
+    short_id,
+    verdict_of,
+)
 from chatcli.cli.feedback.edit import edit
 from chatcli.cli.feedback.export import export
 from chatcli.cli.feedback.imports import import_
 from chatcli.cli.feedback.show import show
 from chatcli.cli.feedback.stats import stats
 from chatcli.cli.transcripts.context import local_time
+from chatcli.cli.transcripts.page import Page
 from chatcli.errors import DataError, UsageError
+from chatcli.feedback.codec import NewerRecord
+from chatcli.feedback.judgements import Fate
+from chatcli.feedback.reasons import label
+from chatcli.feedback.records import Judgement, Rating, Record, Retraction, kind_of, retraction
+from chatcli.files.record_log import DamagedLine
+from chatcli.storage.feedback.log import FeedbackLog
+from chatcli.terminal.theme import BOLD, DIM, PLAIN, RED
 from chatcli.words import counted
-
-if TYPE_CHECKING:
-    from chatcli.cli.transcripts.page import Page
-    from chatcli.feedback.judgements import Fate
-    from chatcli.feedback.records import Record
 
 app = typer.Typer(
     help="Judgements: list, show, edit, retract, count, check, export, import.", no_args_is_help=True
@@ -28,62 +40,51 @@ app = typer.Typer(
 
 KINDS = ("rating", "comparison", "ranking", "correction", "retraction")
 
-Ref = Annotated[
-    str,
-    typer.Argument(metavar="ID", help="A judgement: its id, the beginning or the last part of it, or last."),
-]
-
 
 @app.command("list")
 def list_(
     context: typer.Context,
-    last: Annotated[int, typer.Option("--last", metavar="N", min=0, help="How many; 0: all.")] = 20,
+    last: Annotated[int, typer.Option("--last", metavar="N", min=0, help="How many; 0 for all.")] = 20,
     good: Annotated[bool, typer.Option("--good", help="Only good ratings.")] = False,
     bad: Annotated[bool, typer.Option("--bad", help="Only bad ratings.")] = False,
     model: Annotated[
-        str | None, typer.Option("--model", metavar="NAME", help="Only of answers of this model.")
+        str | None, typer.Option("--model", metavar="NAME", help="Only judgements of answers of this model.")
     ] = None,
     kind: Annotated[
         str | None, typer.Option("--kind", metavar="KIND", help=f"Only this kind: {', '.join(KINDS)}.")
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also those that do not count any more, and retractions.")
+        bool, typer.Option("--all", help="Also judgements that do not count any more, and retractions.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: the whole records.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole records as JSON.")] = False,
 ) -> None:
-    """List judgements, the newest first: id, date, verdict, models, reasons, the question."""
-    from itertools import islice
-
+    """List judgements, newest first: id, date, verdict, models, reasons, question."""
     if kind is not None and kind not in KINDS:
-        raise UsageError(f"there is no kind {kind!r}; known are {', '.join(KINDS)}")
-    journal = Journal.of(context)
+        raise UsageError(f"no kind {kind!r}; known are {', '.join(KINDS)}")
+    feedback = FeedbackContext.of(context)
     everything = everything or kind == "retraction"
     thumbs = {True} if good and not bad else {False} if bad and not good else set()
     if good and bad:
         thumbs = {True, False}
-    found = islice(_chosen(journal, thumbs, model, kind, everything=everything), last or None)
+    found = islice(_chosen(feedback, thumbs, model, kind, everything=everything), last or None)
     if as_json:
-        journal.invocation.write_json([record_json(record, fate) for record, fate in found])
+        feedback.invocation.write_json([record_json(record, fate) for record, fate in found])
         return
-    from chatcli.cli.transcripts.page import Page
 
-    page = Page(journal.invocation, journal.settings)
+    page = Page(feedback.invocation, feedback.settings)
     count = 0
     for record, fate in found:
         _line(page, record, fate)
         count += 1
     page.show()
     if not count:
-        journal.invocation.note(f"chatcli: nothing like that is in {journal.log.path}")
+        feedback.invocation.note(f"chatcli: no such judgements in {feedback.log.path}")
 
 
 def _chosen(
-    journal: Journal, thumbs: set[bool], model: str | None, kind: str | None, *, everything: bool
-) -> "Iterator[tuple[Record, Fate]]":
-    from chatcli.feedback.judgements import Fate
-    from chatcli.feedback.records import Rating
-
-    for record, fate in journal.log.events():
+    feedback: FeedbackContext, thumbs: set[bool], model: str | None, kind: str | None, *, everything: bool
+) -> Iterator[tuple[Record, Fate]]:
+    for record, fate in feedback.log.events():
         if (
             (everything or fate is Fate.LIVE)
             and (kind is None or kind_of(record) == kind)
@@ -93,13 +94,7 @@ def _chosen(
             yield record, fate
 
 
-def _line(page: "Page", record: "Record", fate: "Fate") -> None:
-    from chatcli.chat.pictures import in_words
-    from chatcli.feedback.judgements import Fate
-    from chatcli.feedback.reasons import label
-    from chatcli.feedback.records import Judgement, Retraction
-    from chatcli.terminal.rows import BOLD, DIM, PLAIN, RED
-
+def _line(page: Page, record: Record, fate: Fate) -> None:
     why = [record.comment] if record.comment else []
     asked = ""
     if isinstance(record, Judgement):
@@ -130,23 +125,22 @@ app.command("import")(import_)
 @app.command("retract")
 def retract(
     context: typer.Context,
-    ref: Ref,
-    comment: Annotated[str | None, typer.Option("--comment", metavar="TEXT", help="Why.")] = None,
+    ref: JudgementId,
+    comment: Annotated[
+        str | None, typer.Option("--comment", metavar="TEXT", help="Reason for the retraction.")
+    ] = None,
 ) -> None:
-    """Take a judgement back: it stays in the log and does not count any more."""
-    from chatcli.feedback.judgements import Fate
-    from chatcli.feedback.records import retraction
-
-    journal = Journal.of(context)
-    record = journal.log.find(ref)
-    fate = journal.log.fate(record.id)
+    """Retract a judgement: it stays in the log and does not count any more."""
+    feedback = FeedbackContext.of(context)
+    record = feedback.log.find(ref)
+    fate = feedback.log.fate(record.id)
     if fate is not Fate.LIVE:
         raise UsageError(f"{record.id} does not count any more: it is {_words(fate)}")
-    journal.log.append(retraction(record.id, comment=comment))
-    journal.invocation.note(f"chatcli: {record.id} ({verdict_of(record)}) does not count any more")
+    feedback.log.append(retraction(record.id, comment=comment))
+    feedback.invocation.note(f"chatcli: {record.id} ({verdict_of(record)}) does not count any more")
 
 
-def _words(fate: "Fate") -> str:
+def _words(fate: Fate) -> str:
     return "a retraction" if fate == "mark" else fate.value
 
 
@@ -154,34 +148,31 @@ def _words(fate: "Fate") -> str:
 def validate(
     context: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Another log than your own.", dir_okay=False)
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="Check this log instead of your own.", dir_okay=False),
     ] = None,
     repair: Annotated[
         bool,
         typer.Option("--repair", help="Move damaged lines to FILE.damaged; nothing is deleted."),
     ] = False,
 ) -> None:
-    """Check every line of the log; name file, line and fault of those that are no records."""
-    from chatcli.feedback.codec import NewerRecord
-    from chatcli.files.record_log import DamagedLine
-    from chatcli.storage.feedback.log import FeedbackLog
-
-    journal = Journal.of(context)
-    log = journal.log if file is None else FeedbackLog(file)
+    """Check every line of the log; report file, line and fault of damaged ones."""
+    feedback = FeedbackContext.of(context)
+    log = feedback.log if file is None else FeedbackLog(file)
     if file is not None and not file.exists():
-        raise UsageError(f"there is no file {file}")
+        raise UsageError(f"no file {file}")
     counts: Counter[str] = Counter()
     for item in log.validate():
         if isinstance(item, DamagedLine):
             counts["damaged"] += 1
-            journal.invocation.write(f"{item.error(log.path)}\n")
+            feedback.invocation.write(f"{item.error(log.path)}\n")
         else:
             counts["newer" if isinstance(item, NewerRecord) else "sound"] += 1
     newer = f", {counts['newer']:,} of a newer version" if counts["newer"] else ""
-    journal.invocation.note(f"chatcli: {log.path}: {counted(counts['sound'], 'record')}{newer}")
+    feedback.invocation.note(f"chatcli: {log.path}: {counted(counts['sound'], 'record')}{newer}")
     if counts["damaged"] and repair:
         moved = log.repair()
-        journal.invocation.note(f"chatcli: moved {counted(moved, 'damaged line')} to {log.damaged_path}")
+        feedback.invocation.note(f"chatcli: moved {counted(moved, 'damaged line')} to {log.damaged_path}")
     elif counts["damaged"]:
         raise DataError(
             f"{log.path}: {counted(counts['damaged'], 'damaged line')}; --repair moves them aside"
@@ -190,6 +181,6 @@ def validate(
 
 @app.command("path")
 def path(context: typer.Context) -> None:
-    """Print where the log is."""
-    journal = Journal.of(context)
-    journal.invocation.write(f"{journal.log.path}\n")
+    """Print the path of the log."""
+    feedback = FeedbackContext.of(context)
+    feedback.invocation.write(f"{feedback.log.path}\n")

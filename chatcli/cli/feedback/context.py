@@ -1,57 +1,53 @@
-"""The feedback log as the commands of ``chatcli feedback`` use it, and a judgement in a few words."""
+"""What the commands of ``chatcli feedback`` share: the log, and a judgement in a few words."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from chatcli.cli.invocation import Invocation
 from chatcli.cli.options import ChatOptions
+from chatcli.feedback.codec import encode
+from chatcli.feedback.judgements import Fate
+from chatcli.feedback.records import Comparison, Correction, Ranking, Rating, Record, answers_in
 from chatcli.settings import Settings
+from chatcli.storage.feedback.log import FeedbackLog
 
-if TYPE_CHECKING:
-    from chatcli.feedback.judgements import Fate
-    from chatcli.feedback.records import Record
-    from chatcli.storage.feedback.log import FeedbackLog
+#: The argument that names a judgement.
+JudgementId = Annotated[
+    str, typer.Argument(metavar="ID", help="Id of a judgement, its beginning or last part; or last.")
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Journal:
-    """What one command works on."""
+class FeedbackContext:
+    """Invocation, settings and log of one command."""
 
     invocation: Invocation
     settings: Settings
-    log: "FeedbackLog"
+    log: FeedbackLog
 
     @classmethod
-    def of(cls, context: typer.Context) -> "Journal":
-        """That of this run.
+    def of(cls, context: typer.Context) -> "FeedbackContext":
+        """Built from the context of the command line.
 
         Raises:
-            ChatcliError: a setting makes no sense.
+            ChatcliError: a setting is invalid.
         """
-        from chatcli.storage.feedback.log import FeedbackLog
-
         invocation = Invocation.from_process()
         options = context.find_root().obj or ChatOptions()
         settings = options.settings(invocation.environ, invocation.paths)
         return cls(invocation, settings, FeedbackLog(invocation.paths.feedback_log))
 
 
-def kind_of(record: "Record") -> str:
-    """The kind of a record, as it stands in the file."""
-    return str(type(record).__struct_config__.tag)
-
-
 def short_id(record_id: str) -> str:
-    """The part of an id that is enough to type."""
+    """The last part of an id, which is enough to type."""
     return record_id.rpartition("-")[2]
 
 
-def verdict_of(record: "Record") -> str:
-    """What a record says, in a few words."""
-    from chatcli.feedback.records import Comparison, Correction, Ranking, Rating
-
+def verdict_of(record: Record) -> str:
+    """The verdict of a record in a few words."""
     if isinstance(record, Rating):
         score = f" {record.score}/10" if record.score is not None else ""
         return ("good" if record.good else "bad") + score
@@ -64,18 +60,12 @@ def verdict_of(record: "Record") -> str:
     return "corrected" if isinstance(record, Correction) else "retracted"
 
 
-def models_of(record: "Record") -> list[str]:
-    """The models whose answers a record judges."""
-    from chatcli.feedback.records import answers_in
-
+def models_of(record: Record) -> list[str]:
+    """Names of the models whose answers a record judges."""
     return [answer.model_name or "unknown" for answer in answers_in(record)]
 
 
-def record_json(record: "Record", fate: "Fate") -> dict[str, Any]:
-    """A record as it stands in the file, and what became of it."""
-    import msgspec
-
-    from chatcli.feedback.codec import encode
-
+def record_json(record: Record, fate: Fate) -> dict[str, Any]:
+    """A record as in the file, with its fate."""
     fields: dict[str, Any] = msgspec.json.decode(encode(record))
     return {"fate": fate.value, **fields}

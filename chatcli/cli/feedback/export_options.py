@@ -1,213 +1,178 @@
-"""The options of ``chatcli feedback export``."""
+"""The command-line options of ``chatcli feedback export``."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from chatcli.datasets.formats.table import FORMATS
 from chatcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from chatcli.datasets.derivation_rules import Rules
-    from chatcli.datasets.derivation_survey import Split
+    from chatcli.datasets.export import ExportOptions
 
-_OUTPUT, _WHICH, _HOW, _PRIVATE = "Output", "Which judgements", "How rows are made", "Privacy"
+_Several = list[str] | None
+
+
+def _option(panel: str, text: str, *names: str, metavar: str | None = None) -> Any:
+    return typer.Option(*names, metavar=metavar, rich_help_panel=panel, help=text)
+
+
+_output, _which = partial(_option, "Output"), partial(_option, "Which judgements")
+_how, _private = partial(_option, "How rows are made"), partial(_option, "Privacy")
 
 
 @dataclass(frozen=True, slots=True)
-class ExportOptions:
-    """What the command line said."""
+class ExportArguments:
+    """Options of the command line."""
 
     format: Annotated[
-        str,
-        typer.Option(
-            "-f", "--format", metavar="NAME", rich_help_panel=_OUTPUT,
-            help="What for: dpo, kto, reward, sft, openai, axolotl, llama-factory, openrlhf, hh-rlhf, arena, "
-            "openwebui or raw.",
-        ),
-    ] = "dpo"  # fmt: skip
+        str, _output(f"Format of the rows: {', '.join(FORMATS)}.", "-f", "--format", metavar="NAME")
+    ] = "dpo"
     out: Annotated[
         str | None,
-        typer.Option(
-            "-o", "--out", metavar="FOLDER|FILE|-", rich_help_panel=_OUTPUT,
-            help="A folder for data, card, manifest (default: feedback-FORMAT); one file, if it ends with "
-            ".jsonl, .json or .parquet; - is stdout.",
+        _output(
+            "Folder for data, card and manifest (default: feedback-FORMAT), or one file that ends with "
+            ".jsonl, .json or .parquet, or - for stdout.",
+            "-o",
+            "--out",
+            metavar="FOLDER|FILE|-",
         ),
-    ] = None  # fmt: skip
-    parquet: Annotated[
-        bool, typer.Option("--parquet", rich_help_panel=_OUTPUT, help="Parquet in place of JSON lines.")
-    ] = False
+    ] = None
+    parquet: Annotated[bool, _output("Write Parquet instead of JSON lines.", "--parquet")] = False
     split: Annotated[
         float | None,
-        typer.Option(
-            "--split", metavar="SHARE", rich_help_panel=_OUTPUT,
-            help="Share of the rows to train on; the others go to validation. By conversation, and no prompt "
-            "is on both sides.",
+        _output(
+            "Share of the rows for training; the others are for validation. Divided by conversation; no "
+            "prompt is on both sides.",
+            "--split",
+            metavar="SHARE",
         ),
-    ] = None  # fmt: skip
-    seed: Annotated[
-        int, typer.Option("--seed", metavar="N", rich_help_panel=_OUTPUT, help="Of the split.")
-    ] = 0
-    force: Annotated[
-        bool, typer.Option("--force", rich_help_panel=_OUTPUT, help="Replace an earlier export.")
-    ] = False
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", rich_help_panel=_OUTPUT, help="Write nothing; print the counts of every step."
-        ),
-    ] = False
-    show_formats: Annotated[
-        bool,
-        typer.Option(
-            "--list", rich_help_panel=_OUTPUT, help="Describe the formats, each with an example row."
-        ),
-    ] = False
-    log: Annotated[
-        str | None,
-        typer.Option("--log", metavar="FILE", rich_help_panel=_WHICH, help="Another log than your own."),
     ] = None
+    seed: Annotated[int, _output("Seed of the split.", "--seed", metavar="N")] = 0
+    force: Annotated[bool, _output("Replace an earlier export.", "--force")] = False
+    dry_run: Annotated[bool, _output("Write nothing; print the counts of each step.", "--dry-run")] = False
+    show_formats: Annotated[bool, _output("Describe the formats, each with an example row.", "--list")] = (
+        False
+    )
+    log: Annotated[str | None, _which("Read this log instead of your own.", "--log", metavar="FILE")] = None
     sources: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--source", metavar="NAME", rich_help_panel=_WHICH,
-            help="Only these: thumbs, comparison, ranking, edit. Repeatable.",
+        _Several,
+        _which(
+            "Only this source: thumbs, comparison, ranking or edit. Repeatable.",
+            "--source",
+            metavar="NAME",
         ),
-    ] = None  # fmt: skip
-    judges: Annotated[
-        str,
-        typer.Option("--judges", metavar="human|ai|any", rich_help_panel=_WHICH, help="Whose judgements."),
-    ] = "human"
+    ] = None
+    judges: Annotated[str, _which("Whose judgements count.", "--judges", metavar="human|ai|any")] = "human"
     models: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model", metavar="NAME", rich_help_panel=_WHICH, help="Only answers of this model. Repeatable."
-        ),
+        _Several, _which("Only answers of this model. Repeatable.", "--model", metavar="NAME")
     ] = None
     adapters: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--adapter", metavar="SHA256|none", rich_help_panel=_WHICH,
-            help="Only with this adapter (its sha256 or the beginning), or none. Repeatable.",
+        _Several,
+        _which(
+            "Only answers with this adapter (beginning of its SHA-256), or without one. Repeatable.",
+            "--adapter",
+            metavar="SHA256|none",
         ),
-    ] = None  # fmt: skip
+    ] = None
     since: Annotated[
-        str | None,
-        typer.Option("--since", metavar="DATE", rich_help_panel=_WHICH, help="Judged then or later (UTC)."),
+        str | None, _which("Only judgements from this date on (UTC).", "--since", metavar="DATE")
     ] = None
     until: Annotated[
-        str | None,
-        typer.Option("--until", metavar="DATE", rich_help_panel=_WHICH, help="Judged before then (UTC)."),
+        str | None, _which("Only judgements before this date (UTC).", "--until", metavar="DATE")
     ] = None
     reasons: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--reason", metavar="WORD", rich_help_panel=_WHICH, help="Only with this reason. Repeatable."
-        ),
+        _Several, _which("Only judgements with this reason. Repeatable.", "--reason", metavar="WORD")
     ] = None
     tags: Annotated[
-        list[str] | None,
-        typer.Option("--tag", metavar="WORD", rich_help_panel=_WHICH, help="Only with this tag. Repeatable."),
+        _Several, _which("Only judgements with this tag. Repeatable.", "--tag", metavar="WORD")
     ] = None
     conversations: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--conversation", metavar="ID", rich_help_panel=_WHICH,
-            help="Only of this conversation. Repeatable.",
-        ),
-    ] = None  # fmt: skip
+        _Several, _which("Only judgements of this conversation. Repeatable.", "--conversation", metavar="ID")
+    ] = None
     min_rating: Annotated[
-        int | None,
-        typer.Option(
-            "--min-rating", metavar="1-10", rich_help_panel=_WHICH,
-            help="Good ratings count only with a score of at least so much.",
-        ),
-    ] = None  # fmt: skip
+        int | None, _which("Good ratings count only from this score on.", "--min-rating", metavar="1-10")
+    ] = None
     include_cut: Annotated[
-        bool,
-        typer.Option(
-            "--include-cut", rich_help_panel=_HOW, help="Also answers that were truncated, stopped or failed."
-        ),
+        bool, _how("Also take answers that were truncated, stopped or failed.", "--include-cut")
     ] = False
     reasoning: Annotated[
         str,
-        typer.Option(
-            "--reasoning", metavar="drop|keep|wrap", rich_help_panel=_HOW,
-            help="Of answers: left out, in a field of its own, or in <think> tags before the answer.",
+        _how(
+            "Drop the reasoning of answers, keep it in its own field, or wrap it in <think> tags.",
+            "--reasoning",
+            metavar="drop|keep|wrap",
         ),
-    ] = "drop"  # fmt: skip
+    ] = "drop"
     ties: Annotated[
         str,
-        typer.Option(
-            "--ties", metavar="label|skip", rich_help_panel=_HOW,
-            help="Where single answers are labelled: a tie labels both good (both bad: bad), or nothing.",
+        _how(
+            "In formats with labels: label both answers of a tie good (or both bad), or skip them.",
+            "--ties",
+            metavar="label|skip",
         ),
-    ] = "label"  # fmt: skip
+    ] = "label"
     contradictions: Annotated[
         str,
-        typer.Option(
-            "--contradictions", metavar="majority|drop|keep", rich_help_panel=_HOW,
-            help="Answers that were judged both ways: as the majority says, not at all, or both.",
+        _how(
+            "For answers that were judged both ways: take the majority, drop them, or keep both.",
+            "--contradictions",
+            metavar="majority|drop|keep",
         ),
-    ] = "majority"  # fmt: skip
-    keep_duplicates: Annotated[
-        bool, typer.Option("--keep-duplicates", rich_help_panel=_HOW, help="Also rows that are equal.")
-    ] = False
+    ] = "majority"
+    keep_duplicates: Annotated[bool, _how("Also keep rows that are equal.", "--keep-duplicates")] = False
     max_per_prompt: Annotated[
-        int,
-        typer.Option(
-            "--max-per-prompt", metavar="N", rich_help_panel=_HOW, help="Most rows of one prompt; 0: all."
-        ),
+        int, _how("Most rows of one prompt; 0 for all.", "--max-per-prompt", metavar="N")
     ] = 36
     no_marks: Annotated[
-        bool,
-        typer.Option(
-            "--no-marks", rich_help_panel=_HOW, help="Only the trainer's columns: no source, group, weight."
-        ),
+        bool, _how("Only the columns of the trainer: no source, group or weight.", "--no-marks")
     ] = False
     redact: Annotated[
         bool,
-        typer.Option(
-            "--redact", rich_help_panel=_PRIVATE,
-            help="Put placeholders for e-mail addresses, phone numbers, keys, user names in paths, "
-            "credentials in URLs, and show what changes.",
+        _private(
+            "Replace e-mail addresses, phone numbers, keys, user names in paths and credentials in URLs "
+            "by placeholders, and show the changes.",
+            "--redact",
         ),
-    ] = False  # fmt: skip
-    redact_patterns: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--redact-pattern", metavar="REGEX", rich_help_panel=_PRIVATE,
-            help="Also what matches this; implies --redact. Repeatable.",
-        ),
-    ] = None  # fmt: skip
-    review: Annotated[
-        bool,
-        typer.Option("--review", rich_help_panel=_PRIVATE, help="Look at each row, and keep or drop it."),
     ] = False
+    redact_patterns: Annotated[
+        _Several,
+        _private(
+            "Also redact what matches this; implies --redact. Repeatable.",
+            "--redact-pattern",
+            metavar="REGEX",
+        ),
+    ] = None
+    review: Annotated[bool, _private("Show each row and ask whether to keep it.", "--review")] = False
     push_to_hub: Annotated[
         str | None,
-        typer.Option(
-            "--push-to-hub", metavar="OWNER/NAME", rich_help_panel=_PRIVATE,
-            help="Upload the folder to the Hugging Face Hub, after asking; private unless --public.",
+        _private(
+            "Ask, then upload the folder to the Hugging Face Hub; private unless --public.",
+            "--push-to-hub",
+            metavar="OWNER/NAME",
         ),
-    ] = None  # fmt: skip
-    public: Annotated[
-        bool, typer.Option("--public", rich_help_panel=_PRIVATE, help="Let everybody see the upload.")
-    ] = False
-    yes: Annotated[
-        bool, typer.Option("--yes", rich_help_panel=_PRIVATE, help="Upload without asking, for scripts.")
-    ] = False
+    ] = None
+    public: Annotated[bool, _private("Make the upload public.", "--public")] = False
+    yes: Annotated[bool, _private("Upload without asking, for scripts.", "--yes")] = False
 
-    def rules(self) -> "Rules":
-        """The rules of derivation.
+    def options(self, log: Path) -> "ExportOptions":
+        """The options of the export.
+
+        Args:
+            log: the log of the user, unless another one is given.
 
         Raises:
-            UsageError: an option makes no sense.
+            UsageError: options do not go together, or have impossible values.
         """
-        from chatcli.datasets.derivation_rules import SOURCES, Rules
+        from chatcli.datasets.export import ExportOptions
+        from chatcli.datasets.rules import SOURCES, Rules
+        from chatcli.datasets.splits import DatasetSplit
 
-        return Rules(
+        rules = Rules(
             sources=tuple(self.sources) if self.sources else SOURCES,
             judges=self.judges,  # type: ignore[arg-type]  # Rules checks it
             cut=self.include_cut,
@@ -226,20 +191,16 @@ class ExportOptions:
             until=_date(self.until, "--until"),
             marks=not self.no_marks,
         )
-
-    def division(self) -> "Split | None":
-        """How rows are divided.
-
-        Raises:
-            UsageError: the share is none.
-        """
-        from chatcli.datasets.derivation_survey import Split
-
-        if self.split is None:
-            return None
-        if not 0 < self.split < 1:
-            raise UsageError(f"--split is a share between 0 and 1, such as 0.9, not {self.split:g}")
-        return Split(self.split, self.seed)
+        return ExportOptions(
+            log=Path(self.log) if self.log else log,
+            format=self.format,
+            rules=rules,
+            split=None if self.split is None else DatasetSplit(self.split, self.seed),
+            redact=self.redact,
+            redact_patterns=tuple(self.redact_patterns or ()),
+            parquet=self.parquet or (self.out or "").endswith(".parquet"),
+            force=self.force,
+        )
 
 
 def _date(text: str | None, option: str) -> datetime | None:

@@ -1,66 +1,59 @@
-"""``chatcli feedback show``: one judgement, whole."""
+"""``chatcli feedback show``: all of one judgement."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from chatcli.cli.feedback.context import Journal, kind_of, record_json, verdict_of
+from chatcli.chat.pictures import in_words
+from chatcli.cli.feedback.context import FeedbackContext, JudgementId, record_json, verdict_of
 from chatcli.cli.transcripts.context import local_time
+from chatcli.cli.transcripts.page import Page
+from chatcli.feedback.answers import Answer
+from chatcli.feedback.judgements import Fate
+from chatcli.feedback.records import (
+    Comparison,
+    Correction,
+    Judgement,
+    Ranking,
+    Record,
+    Retraction,
+    answers_in,
+    kind_of,
+)
+from chatcli.storage.feedback.guideline import short
+from chatcli.terminal.theme import BOLD, DIM, PLAIN
 from chatcli.words import counted
 
-if TYPE_CHECKING:
-    from chatcli.cli.transcripts.page import Page
-    from chatcli.feedback.answers import Answer
-    from chatcli.feedback.judgements import Fate
-    from chatcli.feedback.records import Judgement, Record
-
-# Of the sampling parameters, those people ask for; --json has them all.
+# The sampling parameters that are shown; --json has all.
 _SHOWN = ("temperature", "top_k", "top_p", "min_p", "seed")
 
 
 def show(
     context: typer.Context,
-    ref: Annotated[
-        str,
-        typer.Argument(
-            metavar="ID", help="A judgement: its id, the beginning or the last part of it, or last."
-        ),
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: the whole record.")] = False,
+    ref: JudgementId,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole record as JSON.")] = False,
     pager: Annotated[
-        bool, typer.Option("--pager/--no-pager", help="On a terminal, page what is long ($PAGER), or not.")
+        bool, typer.Option("--pager/--no-pager", help="On a terminal, show long output in $PAGER.")
     ] = True,
 ) -> None:
-    """Show a judgement: the verdict, who judged, what was asked, the answers and how they came to be."""
-    journal = Journal.of(context)
-    record = journal.log.find(ref)
-    fate = journal.log.fate(record.id)
+    """Show a judgement: verdict, judge, prompt, answers and their provenance."""
+    feedback = FeedbackContext.of(context)
+    record = feedback.log.find(ref)
+    fate = feedback.log.fate(record.id)
     if as_json:
-        journal.invocation.write_json(record_json(record, fate))
+        feedback.invocation.write_json(record_json(record, fate))
         return
-    from chatcli.cli.transcripts.page import Page
-    from chatcli.feedback.records import Judgement, Retraction
 
-    page = Page(journal.invocation, journal.settings)
+    page = Page(feedback.invocation, feedback.settings)
     _head(page, record, fate)
     if isinstance(record, Retraction):
-        page.line(("retracts  ", _dim()), (record.retracts, ()))
+        page.line(("retracts  ", DIM), (record.retracts, ""))
     elif isinstance(record, Judgement):
         _body(page, record)
     page.show(pager=pager)
 
 
-def _dim() -> tuple[int, ...]:
-    from chatcli.terminal.rows import DIM
-
-    return DIM
-
-
-def _head(page: "Page", record: "Record", fate: "Fate") -> None:
-    from chatcli.feedback.guideline import short
-    from chatcli.feedback.records import Judgement
-    from chatcli.terminal.rows import BOLD, DIM, PLAIN
-
+def _head(page: Page, record: Record, fate: Fate) -> None:
     judge = record.judge
     who = judge.name or judge.by
     if judge.model is not None:
@@ -86,11 +79,7 @@ def _head(page: "Page", record: "Record", fate: "Fate") -> None:
         page.text(record.comment)
 
 
-def _body(page: "Page", record: "Judgement") -> None:
-    from chatcli.chat.pictures import in_words
-    from chatcli.feedback.records import Comparison, Correction, Ranking, answers_in
-    from chatcli.terminal.rows import BOLD, DIM
-
+def _body(page: Page, record: Judgement) -> None:
     for message in record.prompt:
         page.line()
         page.line((message.role, DIM))
@@ -111,12 +100,12 @@ def _body(page: "Page", record: "Judgement") -> None:
         page.text(answer.content)
     if isinstance(record, Correction):
         page.line()
-        page.line(("as it should be", BOLD))
+        page.line(("corrected", BOLD))
         page.text(record.edited)
 
 
-def _origin(answer: "Answer") -> str:
-    """How an answer came to be, in a line."""
+def _origin(answer: Answer) -> str:
+    """Provenance of an answer, in one line."""
     provenance = answer.provenance
     if provenance is None:
         return ""

@@ -1,60 +1,47 @@
-"""``chatcli feedback stats``: what the judgements come to, on the terminal, as JSON or as a page."""
+"""``chatcli feedback stats``: statistics of the judgements, on the terminal, as JSON or as a page."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from chatcli.cli.feedback.context import Journal
-
-if TYPE_CHECKING:
-    from chatcli.cli.transcripts.page import Page
-    from chatcli.feedback.statistics import Statistics
+from chatcli.cli.feedback.context import FeedbackContext
+from chatcli.cli.transcripts.page import Page
+from chatcli.feedback.statistics import Statistics, statistics_of
+from chatcli.feedback.statistics_page import charts, findings, statistics_page
+from chatcli.files.replace import atomic_write
+from chatcli.terminal.live import bar
+from chatcli.terminal.theme import BOLD, DIM, PLAIN
+from chatcli.words import counted
 
 _BAR = 30  # cells
 
 
 def stats(
     context: typer.Context,
-    html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write a page, complete in itself.")
-    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write one HTML file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Count the judgements: kinds, balance, models, reasons, time; agreement, and biases to know of."""
-    from chatcli.feedback.statistics import Counting, decode_outline
-
-    journal = Journal.of(context)
-    counting = Counting()
-    for event in journal.log.read_backwards(decode_outline):
-        counting.add(event)
-    found = counting.finish()
+    """Show statistics of the judgements: kinds, balance, models, reasons, time, agreement, known biases."""
+    feedback = FeedbackContext.of(context)
+    found = statistics_of(feedback.log.read_backwards())
     if html is not None:
-        from chatcli.feedback.statistics_page import statistics_page
-        from chatcli.files.durable import atomic_write
-
         atomic_write(html, [statistics_page(found).encode()])
-        journal.invocation.note(f"chatcli: wrote {html}")
+        feedback.invocation.note(f"chatcli: wrote {html}")
     if as_json:
-        journal.invocation.write_json(found.as_dict())
+        feedback.invocation.write_json(found.as_dict())
     elif html is None:
-        from chatcli.cli.transcripts.page import Page
-
-        page = Page(journal.invocation, journal.settings)
+        page = Page(feedback.invocation, feedback.settings)
         _show(page, found)
         page.show()
         if found.damaged:
-            journal.invocation.note(
-                f"chatcli: {found.damaged:,} lines cannot be read and are not counted; "
-                "chatcli feedback validate names them"
+            feedback.invocation.note(
+                f"chatcli: {counted(found.damaged, 'unreadable line')} not counted; "
+                "chatcli feedback validate shows them"
             )
 
 
-def _show(page: "Page", found: "Statistics") -> None:
-    from chatcli.feedback.statistics_words import charts, findings
-    from chatcli.terminal.live import bar
-    from chatcli.terminal.rows import BOLD, DIM, PLAIN
-
+def _show(page: Page, found: Statistics) -> None:
     for name, value in findings(found):
         page.line((f"{name:<22}", DIM), (value, PLAIN))
     if found.models:

@@ -1,4 +1,4 @@
-"""``chatcli models``: what is on this machine, what would suit it, and what to call it."""
+"""``chatcli models``: the models on this machine and their names."""
 
 from collections import Counter
 from pathlib import Path
@@ -6,52 +6,49 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chatcli.chat.formats.json_text import json_text
 from chatcli.cli import completion as completing
-from chatcli.cli.models.context import AsJson, Shelf, table, tokens
+from chatcli.cli.models.context import ModelsContext, tokens
 from chatcli.cli.models.make import import_, quantize
 from chatcli.cli.models.recommend import recommend
 from chatcli.cli.models.rm import rm
 from chatcli.cli.models.show import show
 from chatcli.cli.models.verify import verify
+from chatcli.cli.options import AsJson
 from chatcli.cli.pull import pull
 from chatcli.errors import ChatcliError, UsageError
-from chatcli.library.bundled import NAME as BUNDLED
-from chatcli.library.bundled import bundled_model
+from chatcli.library.catalog import BUNDLED, bundled_model
 from chatcli.words import byte_size
 
 if TYPE_CHECKING:
     from chatcli.library.stores import LocalModel
 
-app = typer.Typer(
-    help="Models: list, show, recommend, verify, remove, name, import, quantize.", no_args_is_help=True
-)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the models on this machine, other programs' too: size, kind, context, store, and which see."""
-    from chatcli.library.hub.leftovers import leftovers_in
+    """List the models on this machine, of other programs too: size, kind, context, store, pictures."""
     from chatcli.library.names.aliases import read_registry
     from chatcli.library.stores import LocalModel, Store, local_models
+    from chatcli.library.stores.repo_cache import unfinished_in
 
-    shelf = Shelf.of(context)
+    models = ModelsContext.of(context)
     file = bundled_model()
     own = LocalModel(BUNDLED, (file,), file.stat().st_size, Store.CHATCLI)
-    default = shelf.default_path()
-    records = [_record(m, default) for m in (own, *local_models(shelf.places))]
-    aliases = read_registry(shelf.places.registry).aliases
-    unfinished = [
+    default = models.default_path()
+    records = [_record(m, default) for m in (own, *local_models(models.places))]
+    aliases = read_registry(models.places.registry).aliases
+    unfinished: list[dict[str, Any]] = [
         {"repo": one.cache.repo, "path": str(one.path), "size": one.size}
-        for cache in shelf.places.hub
-        for one in leftovers_in(cache)
+        for cache in models.places.hub
+        for one in unfinished_in(cache)
         if one.size
     ]
     if as_json:
         content = {"models": records, "aliases": dict(aliases), "unfinished": unfinished}
-        shelf.invocation.write_bytes(json_text(content, indent=2).encode())
+        models.invocation.write_json(content)
         return
-    page = shelf.page()
+    page = models.page()
     rows = [
         (
             f"{'*' if r['default'] else ' '} {r['name']}",
@@ -64,31 +61,31 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
         )
         for r in records
     ]
-    table(page, rows, numbers=(1, 4))
+    page.table(rows, numbers=(1, 4))
     for alias, target in aliases.items():
-        page.line((f"  {alias} is {target}", ()))
-    for repo, size in _by_repository(unfinished).items():
-        page.line((f"  {repo}: {byte_size(size)} of unfinished downloads", ()))
-    page.show()
-    if unfinished:
-        shelf.note("chatcli pull goes on with a download; chatcli models rm --unfinished frees its space")
-    if default is None:
-        shelf.note(f"the default model, {shelf.settings.model}, is not on this machine")
-    if len(records) == 1:
-        shelf.note("there is no other model yet; chatcli models recommend names some that suit this machine")
-
-
-def _by_repository(unfinished: list[dict[str, Any]]) -> Counter[str]:
+        page.line((f"  {alias} is {target}", ""))
     sizes: Counter[str] = Counter()
     for one in unfinished:
         sizes[one["repo"]] += one["size"]
-    return sizes
+    for repo, size in sizes.items():
+        page.line((f"  {repo}: {byte_size(size)} of unfinished downloads", ""))
+    page.show()
+    if unfinished:
+        models.invocation.say(
+            "chatcli pull continues a download; chatcli models rm --unfinished frees its space"
+        )
+    if default is None:
+        models.invocation.say(f"the default model, {models.settings.model}, is not on this machine")
+    if len(records) == 1:
+        models.invocation.say(
+            "there is no other model yet; chatcli models recommend suggests some for this machine"
+        )
 
 
 def _record(model: "LocalModel", default: Path | None) -> dict[str, Any]:
-    """What is known of a model, its header's facts included; a header that cannot be read is a problem."""
+    """Return what is known of a model and its header; an unreadable header is its ``problem``."""
     from chatcli.engine.gguf import read_header
-    from chatcli.library.projector_lookup import sane_projector
+    from chatcli.library.projector_choice import sane_projector
 
     record: dict[str, Any] = {
         "name": model.name,
@@ -132,27 +129,27 @@ def default(
         str | None,
         typer.Argument(
             metavar="[NAME]",
-            help="The model to chat with from now on; without it: print the present one.",
+            help="The new default model; without it, the present one is printed.",
             autocompletion=completing.models,
         ),
     ] = None,
 ) -> None:
-    """Print or set the model that is used where none is named (the setting model in config.toml)."""
-    shelf = Shelf.of(context)
+    """Print or set the default model, the setting ``model`` of config.toml."""
+    models = ModelsContext.of(context)
     if name is None:
-        shelf.invocation.write(f"{shelf.settings.model}\n")
+        models.invocation.write(f"{models.settings.model}\n")
         return
-    from chatcli.library.names.finding import files_at
+    from chatcli.library.stores.local_model import files_at
     from chatcli.storage.config_file import set_value
 
-    found = shelf.find(name)
+    found = models.find(name)
     is_path = found.path != bundled_model() and files_at(name) is not None
     lasting = str(found.path.absolute()) if is_path else name
-    set_value(shelf.invocation.paths.config_file, "model", lasting)
-    shelf.note(f"the model is {lasting} from now on ({shelf.invocation.paths.config_file})")
-    origin = shelf.settings.origins.get("model", "")
+    set_value(models.invocation.paths.config_file, "model", lasting)
+    models.invocation.say(f"the default model is now {lasting} ({models.invocation.paths.config_file})")
+    origin = models.settings.origins.get("model", "")
     if origin.startswith(("CHATCLI_", "persona")):
-        shelf.note(f"here {origin} says otherwise, and goes before it")
+        models.invocation.say(f"{origin} overrides this setting")
 
 
 @app.command("alias")
@@ -161,44 +158,40 @@ def alias(
     name: Annotated[str | None, typer.Argument(metavar="[ALIAS]", help="The new name.")] = None,
     target: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[NAME]", help="The model it shall stand for.", autocompletion=completing.models
-        ),
+        typer.Argument(metavar="[NAME]", help="The model that it names.", autocompletion=completing.models),
     ] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Forget the alias.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the alias.")] = False,
 ) -> None:
-    """Give a model another name; without arguments: list those names."""
-    from chatcli.files.locked_update import update
-    from chatcli.library.names.aliases import decode_registry, read_registry
-    from chatcli.library.names.finding import files_at
+    """Give a model another name; without arguments, list the aliases."""
+    from chatcli.library.names.aliases import read_registry
     from chatcli.library.names.new_names import free_name
+    from chatcli.library.stores.local_model import files_at
 
-    shelf = Shelf.of(context)
-    file = shelf.places.registry
-    registry = read_registry(file)
+    models = ModelsContext.of(context)
+    registry = read_registry(models.places.registry)
     present = registry.aliases
     if name is None or (target is None and not remove):
         if name is not None and name not in present:
-            raise UsageError(f"there is no alias {name!r}; chatcli models alias {name} NAME makes one")
+            raise UsageError(f"there is no alias {name!r}; chatcli models alias {name} NAME creates it")
         shown = present if name is None else {name: present[name]}
-        shelf.invocation.write("".join(f"{a} = {t}\n" for a, t in shown.items()))
+        models.invocation.write("".join(f"{a} = {t}\n" for a, t in shown.items()))
         return
     if remove:
         if name not in present:
             raise UsageError(f"there is no alias {name!r}")
-        update(file, lambda data: decode_registry(data, str(file)).without(name).encode())
-        shelf.note(f"{name} is no alias any more")
+        models.change_registry(lambda registry: registry.without(name))
+        models.invocation.say(f"removed the alias {name}")
         return
     assert target is not None
-    free_name(name, shelf.places)
-    found = shelf.find(target)
-    meant = registry.meaning(target)  # not the other alias, which may come to stand for something else
+    free_name(name, models.places)
+    found = models.find(target)
+    meant = registry.meaning(target)  # not another alias, whose meaning may change
     if found.path == bundled_model():
         meant = BUNDLED
     elif files_at(meant) is not None:
         meant = str(found.path.absolute())
-    update(file, lambda data: decode_registry(data, str(file)).with_alias(name, meant).encode())
-    shelf.note(f"{name} is {meant} from now on")
+    models.change_registry(lambda registry: registry.with_alias(name, meant))
+    models.invocation.say(f"{name} now means {meant}")
 
 
 app.command("pull")(pull)

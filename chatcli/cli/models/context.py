@@ -1,6 +1,6 @@
-"""The models of this machine, as the commands of ``chatcli models`` use them."""
+"""What the commands of ``chatcli models`` share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,100 +9,110 @@ import typer
 
 from chatcli.cli import completion as completing
 from chatcli.cli.invocation import Invocation
-from chatcli.cli.options import ChatOptions
+from chatcli.cli.options import invoked
 from chatcli.errors import ChatcliError
-from chatcli.library.names.finding import Located, find_model
-from chatcli.library.stores import Places
 from chatcli.settings import Settings
 
 if TYPE_CHECKING:
     from chatcli.cli.transcripts.page import Page
-    from chatcli.terminal.progress import ProgressView
+    from chatcli.library.names.aliases import Registry
+    from chatcli.library.names.finding import Located
+    from chatcli.library.stores import Places
+    from chatcli.terminal.bars import ProgressView
 
 Name = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
-        help="A model: a path, a name of `models list`, user/repo:QUANT, an alias, a name of the catalogue.",
+        help="A model: a file, a name of `models list`, user/repo:QUANT, an alias or a catalogue name.",
         autocompletion=completing.models,
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
-    """What one command works on."""
+class ModelsContext:
+    """The streams, the settings and the model folders of one command."""
 
     invocation: Invocation
     settings: Settings
-    places: Places
+    places: "Places"
 
     @classmethod
-    def of(cls, context: typer.Context) -> "Shelf":
-        """That of this run.
+    def of(cls, context: typer.Context) -> "ModelsContext":
+        """Build it from the CLI context.
 
         Raises:
-            ChatcliError: a setting makes no sense.
+            ChatcliError: a setting is invalid.
         """
-        invocation = Invocation.from_process()
-        options = context.find_root().obj or ChatOptions()
-        settings = options.settings(invocation.environ, invocation.paths)
+        from chatcli.library.stores import Places
+
+        invocation, settings = invoked(context)
         return cls(invocation, settings, Places.of(invocation.environ, invocation.paths))
 
-    def find(self, name: str) -> Located:
-        """The model of a name.
+    def find(self, name: str) -> "Located":
+        """Return the model with a name.
 
         Raises:
-            ModelNotFound: there is none.
+            ModelNotFound: no model has it.
         """
+        from chatcli.library.names.finding import find_model
+
         return find_model(name, self.places)
 
     def default_path(self) -> Path | None:
-        """The file of the model that is used where none is named; None: it is not here."""
+        """Return the file of the default model, or None if it is not on this machine."""
         try:
             return self.find(self.settings.model).path
         except ChatcliError:
             return None
 
+    def change_registry(self, change: "Callable[[Registry], Registry]") -> None:
+        """Change the names that the user gave to models.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
+        from chatcli.files.replace import update
+        from chatcli.library.names.aliases import decode_registry
+
+        file = self.places.registry
+        update(file, lambda data: change(decode_registry(data, str(file))).encode())
+
+    def try_model(self, found: "Located", settings: Settings, *, quiet: bool = False) -> list[str]:
+        """Try a model in a child process, as its first chat would, unless it is known.
+
+        Returns:
+            Why it cannot see pictures with its projector; empty if it can, or has none.
+
+        Raises:
+            ModelError: it cannot be used, or not with the projector of the settings.
+        """
+        from chatcli.library.opening import try_files
+        from chatcli.library.projector_choice import NO_PICTURES
+
+        def show() -> None:
+            if self.invocation.stderr.isatty() and not quiet:
+                self.invocation.say(f"trying {found.path.name} in a child process")
+
+        reasons: list[str] = []
+        try_files(found, settings, self.invocation.paths, reasons.append, show)
+        return [reason.removeprefix(NO_PICTURES) for reason in reasons]
+
     def page(self) -> "Page":
-        """A page to fill and show."""
+        """Return an empty page of output."""
         from chatcli.cli.transcripts.page import Page
 
         return Page(self.invocation, self.settings)
 
     def progress(self, *, quiet: bool = False) -> "ProgressView":
-        """Shows how files are read or written, on stderr, and leaves nothing of it."""
+        """Return progress bars on stderr, which disappear at the end."""
         from chatcli.terminal.progress import progress_view
 
-        invocation, color = self.invocation, self.settings.color
-        return progress_view(
-            *(invocation.stderr, invocation.environ, invocation.stdin), color=color, quiet=quiet
-        )
-
-    def note(self, text: str) -> None:
-        """Say something on stderr."""
-        self.invocation.note(f"chatcli: {text}")
-
-
-def table(page: "Page", rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> None:
-    """Columns as wide as they must be; those of ``numbers`` are aligned to the right."""
-    from chatcli.terminal.rows import BOLD, PLAIN, cells
-    from chatcli.terminal.sanitize import sanitize_line
-
-    if not rows:
-        return
-    rows = [[sanitize_line(text) for text in row] for row in rows]  # as they will be shown, or nothing aligns
-    widths = [max(cells(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        pieces = []
-        for i, text in enumerate(row):
-            gap, last = " " * (widths[i] - cells(text)), i == len(row) - 1
-            shown = f"{gap}{text}" if i in numbers else text if last else f"{text}{gap}"
-            pieces.append((shown if last else f"{shown}  ", BOLD if i == 0 else PLAIN))
-        page.line(*pieces, clip=True)
+        out, environ, keys = self.invocation.stderr, self.invocation.environ, self.invocation.stdin
+        return progress_view(out, environ, keys, color=self.settings.color, quiet=quiet)
 
 
 def tokens(count: int) -> str:
-    """A context for people: ``512``, ``8k``, ``128k``."""
+    """A context size for people: ``512``, ``8k``, ``128k``."""
     return f"{count // 1024}k" if count >= 1024 else str(count)

@@ -1,152 +1,140 @@
-"""``chatcli models import`` and ``quantize``: models of one's own."""
+"""``chatcli models import`` and ``quantize``: register your own models, and make smaller ones."""
 
 import os
 import shlex
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chatcli.cli.models.context import Name, Shelf
+from chatcli.cli.models.context import ModelsContext, Name
 from chatcli.errors import ModelNotFound, StorageError, UsageError
 from chatcli.library.stores.local_model import size_of
 from chatcli.words import byte_size
 
 if TYPE_CHECKING:
     from chatcli.engine.gguf import Header
-    from chatcli.library.stores import LocalModel
-    from chatcli.terminal.progress import Reading
 
-_PIECE = 1 << 22  # bytes copied at once
+_PIECE = 1 << 22  # bytes
 
 
 def import_(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A GGUF file; of a split model any part.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A GGUF file; any part of a split model.")],
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="What to call it; default: the file's name.")
+        str | None, typer.Option("--name", metavar="NAME", help="The name; default: the name of the file.")
     ] = None,
-    copy: Annotated[
-        bool, typer.Option("--copy", help="Copy it into chatcli's folder; default: it stays where it is.")
-    ] = False,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy the file into the folder of chatcli.")] = False,
     projector: Annotated[
         str | None,
         typer.Option(
             "--projector",
             metavar="MMPROJ",
-            help="The file that lets it see; default: the one beside it, if that is certain.",
+            help="Projector for pictures; default: the only one next to the model.",
         ),
     ] = None,
 ) -> None:
-    """Make a model known by a name, where it lies or as a copy."""
+    """Give a model file a name, in its place or as a copy."""
     from chatcli.engine.gguf import check, check_projector, read_header
-    from chatcli.files.locked_update import update
-    from chatcli.library.names.aliases import decode_registry
-    from chatcli.library.names.finding import files_at
-    from chatcli.library.projector_lookup import named_projector
+    from chatcli.library.names.finding import Located
+    from chatcli.library.projector_choice import named_projector
+    from chatcli.library.stores.local_model import files_at
 
-    shelf = Shelf.of(context)
+    models = ModelsContext.of(context)
     files = files_at(str(file))
     if files is None:
         raise ModelNotFound(f"no model file at {file}")
-    header = read_header(files[0])
-    check(header)
-    called, place = _called(shelf, files[0], name), files[0].absolute()
-    said = named_projector(projector).absolute() if projector is not None else None
-    if said is not None:
-        check_projector(read_header(said), header)
-    seen_by = said or _projector_beside(shelf, place, header)
+    header = check(read_header(files[0]))[0]
+    chosen, place = _free_name(models, files[0], name), files[0].absolute()
+    given = named_projector(projector).absolute() if projector is not None else None
+    if given is not None:
+        check_projector(read_header(given), header)
+    used = given or _projector_beside(models, place, header)
+    settings = replace(models.settings, projector=str(given)) if given is not None else models.settings
+    for reason in models.try_model(Located(chosen, files, projector=used), settings):
+        used = None
+        models.invocation.say(f"no pictures: {reason}")
     if copy:
-        _copied(shelf, files, called, seen_by)
+        _copy_all(models, files, chosen, used)
     else:
-        kept = shelf.places.registry
-        update(kept, lambda data: decode_registry(data, str(kept)).with_file(called, place, said).encode())
-    sees = f", sees pictures with {seen_by.name}" if seen_by is not None else ""
-    shelf.note(f"{called}: {header.describe()}{sees}; chatcli -m {shlex.quote(called)}")
+        models.change_registry(lambda registry: registry.with_file(chosen, place, given))
+    sees = f", sees pictures with {used.name}" if used is not None else ""
+    models.invocation.say(f"{chosen}: {header.describe()}{sees}; chatcli -m {shlex.quote(chosen)}")
 
 
-def _called(shelf: Shelf, file: Path, name: str | None) -> str:
-    """The name it gets.
+def _free_name(models: ModelsContext, file: Path, name: str | None) -> str:
+    """Return the name for an imported file.
 
     Raises:
-        UsageError: it cannot be one, or another model goes by it.
+        UsageError: the name is invalid, or another model has it.
     """
     from chatcli.library.names.aliases import read_registry
     from chatcli.library.names.new_names import free_name
+    from chatcli.library.stores import Store, local_models
     from chatcli.library.stores.local_model import split_stem
 
-    called = split_stem(file.name) if name is None else name
-    registry = read_registry(shelf.places.registry)
-    if registry.meaning(called) != called:
+    wanted = split_stem(file.name) if name is None else name
+    meaning = read_registry(models.places.registry).meaning(wanted)
+    if meaning != wanted:
         raise UsageError(
-            f"{called} is an alias of {registry.meaning(called)}; choose another --name, or remove it: "
-            f"chatcli models alias {shlex.quote(called)} --remove"
+            f"{wanted} is an alias of {meaning}; choose another --name, or remove it: "
+            f"chatcli models alias {shlex.quote(wanted)} --remove"
         )
-    free_name(called, shelf.places, mine=_again(shelf, called, file))
-    return called
+    former = [m for m in local_models(models.places) if m.name == wanted and m.store is Store.REGISTERED]
+    same = [m for m in former if not m.path.is_file() or m.path.samefile(file)]
+    free_name(wanted, models.places, mine=same[0] if same else None)
+    return wanted
 
 
-def _again(shelf: Shelf, called: str, file: Path) -> "LocalModel | None":
-    """The model that goes by the name already if it is this file, or was registered and is gone."""
-    from chatcli.library.stores import Store, local_models
-
-    for model in local_models(shelf.places):
-        if model.name == called and model.store is Store.REGISTERED:
-            same = not model.path.is_file() or model.path.samefile(file)
-            return model if same else None
-    return None
-
-
-def _projector_beside(shelf: Shelf, file: Path, header: "Header") -> Path | None:
-    """The projector that lies with a model, if it is one for it; why not is said."""
-    from chatcli.library.projector_lookup import sane_projector
+def _projector_beside(models: ModelsContext, file: Path, header: "Header") -> Path | None:
+    """Return the projector next to a model if it fits; say why it does not."""
+    from chatcli.library.projector_choice import sane_projector
     from chatcli.library.stores.projectors import projector_beside
 
     found = projector_beside(file)
-    return (
-        found
-        if found is not None
-        and sane_projector(found, header, lambda reason: shelf.note(f"no pictures: {reason}")) is not None
-        else None
-    )
+    if found is None:
+        return None
+    fits = sane_projector(found, header, lambda reason: models.invocation.say(f"no pictures: {reason}"))
+    return found if fits is not None else None
 
 
-def _copied(shelf: Shelf, files: tuple[Path, ...], called: str, projector: Path | None) -> None:
-    """Copy the files under their new name; each appears when it is complete, the projector first."""
-    from chatcli.files.durable import FILE_MODE, make_private_folder, storage_error
-    from chatcli.files.part_file import part_of
+def _copy_all(models: ModelsContext, files: tuple[Path, ...], name: str, projector: Path | None) -> None:
+    """Copy the files under a new name. Each appears when it is complete, the first part of the model last."""
+    from chatcli.files.disk import FILE_MODE, make_private_folder, storage_error
+    from chatcli.files.replace import part_of
     from chatcli.library.stores.local_model import renamed
-    from chatcli.terminal.progress import Reading
+    from chatcli.terminal.progress import file_progress
 
-    folder = shelf.places.models
-    if Path(called).name != called:
-        raise UsageError(f"{called!r} cannot be the name of a file")
-    targets = [folder / renamed(file.name, called) for file in files]
-    if projector is not None:  # under a name that ties it to the model (library.stores.beside)
-        files, targets = (*files, projector), [*targets, folder / f"mmproj-{called}.gguf"]
+    folder = models.places.models
+    if Path(name).name != name:
+        raise UsageError(f"{name!r} cannot be the name of a file")
+    targets = [folder / renamed(file.name, name) for file in files]
+    if projector is not None:  # this name ties it to the model (library.stores.beside)
+        files, targets = (*files, projector), [*targets, folder / f"mmproj-{name}.gguf"]
     taken = [target for target in targets if target.exists()]
     if taken:
-        raise UsageError(f"{taken[0]} is there already; choose another --name")
+        raise UsageError(f"{taken[0]} exists; choose another --name")
     size = sum(file.stat().st_size for file in files)
     nearest = next(p for p in (folder, *folder.parents) if p.exists())
     free = shutil.disk_usage(nearest).free
     if size > free:
-        raise StorageError(f"{byte_size(size)} do not fit the {byte_size(free)} that are free in {folder}")
+        raise StorageError(f"{byte_size(size)} do not fit into the {byte_size(free)} free in {folder}")
     try:
         make_private_folder(folder)
-        with shelf.progress() as view:
-            # The one to load comes last.
+        with models.progress() as view:
             for file, target in reversed(list(zip(files, targets, strict=True))):
-                with part_of(target) as part, Reading.of(view, file) as reading:
+                with part_of(target) as part, file_progress(view, file) as reading:
                     part.chmod(FILE_MODE)
                     _copy(file, part, reading)
     except OSError as error:
         raise storage_error("write", folder, error) from error
 
 
-def _copy(source: Path, target: Path, tell: "Reading") -> None:
-    """Copy the bytes, onto the disk."""
+def _copy(source: Path, target: Path, tell: Callable[[int], None]) -> None:
+    """Copy a file and flush it to the disk."""
     with source.open("rb") as reading, target.open("wb") as writing:
         while piece := reading.read(_PIECE):
             writing.write(piece)
@@ -164,18 +152,18 @@ def quantize(
     ] = "Q4_K_M",
     requantize: Annotated[
         bool,
-        typer.Option("--requantize", help="Take a source that is quantized already; loses quality twice."),
+        typer.Option("--requantize", help="Accept a quantized model; the quality drops twice."),
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Make a smaller model of a model with llama.cpp's quantizer."""
+    """Write a smaller version of a model with the quantizer of llama.cpp."""
     from chatcli.engine.llama.quantize import quantize as run
-    from chatcli.terminal.progress import Reading
+    from chatcli.terminal.progress import file_progress
 
-    shelf = Shelf.of(context)
-    found = shelf.find(source)
+    models = ModelsContext.of(context)
+    found = models.find(source)
     before = size_of(found.files)
-    with shelf.progress() as view, Reading.of(view, found.path, before) as reading:
+    with models.progress() as view, file_progress(view, found.path, before) as reading:
         header = run(found.path, target, kind, requantize=requantize, overwrite=force, on_progress=reading)
     smaller = f"{byte_size(before)} became {byte_size(header.file_size)}"
-    shelf.note(f"{target}: {header.describe()}, {smaller}; chatcli -m {shlex.quote(str(target))}")
+    models.invocation.say(f"{target}: {header.describe()}, {smaller}; chatcli -m {shlex.quote(str(target))}")

@@ -1,12 +1,12 @@
 """``chatcli models recommend``: models that suit this machine."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chatcli.chat.formats.json_text import json_text
-from chatcli.cli.models.context import AsJson, Shelf, table, tokens
+from chatcli.cli.models.context import ModelsContext, tokens
+from chatcli.cli.options import AsJson
 from chatcli.errors import ExitCode
 from chatcli.words import byte_size
 
@@ -18,101 +18,80 @@ if TYPE_CHECKING:
 def recommend(
     context: typer.Context,
     every: Annotated[
-        bool, typer.Option("--all", help="List the whole catalogue, embedding models too, and what fits.")
+        bool, typer.Option("--all", help="List the whole catalogue with embedding models, and what fits.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look at memory, GPU and free disk, and name up to three models that suit them, with the reason."""
+    """Recommend up to three models for the memory, GPU and free disk space of this machine."""
     from chatcli.library import catalog
     from chatcli.library.fit.recommend import measured
     from chatcli.library.fit.recommend import recommend as choose
     from chatcli.library.names.finding import is_here
     from chatcli.library.stores import local_models
 
-    shelf = Shelf.of(context)
-    facts = measured(shelf.places)
-    models = local_models(shelf.places)
-    present = [entry.name for entry in catalog.entries() if is_here(entry, models)]
+    models = ModelsContext.of(context)
+    facts, local, entries = measured(models.places), local_models(models.places), catalog.entries()
+    present = [entry.name for entry in entries if is_here(entry, local)]
     if every:
-        _list_all(shelf, facts, present, as_json=as_json)
+        _list_all(models, facts, present, as_json=as_json)
         return
-    proposals = choose(facts, catalog.entries(), present)
+    proposals = choose(facts, entries, present)
     if as_json:
-        record = {
-            "machine": asdict(facts),
-            "models": [
-                {
-                    "name": p.entry.name,
-                    "reference": p.entry.reference,
-                    "size": p.entry.size,
-                    "memory": p.entry.memory,
-                    "license": p.entry.license,
-                    "vision": p.entry.vision,
-                    "where": p.where,
-                    "present": p.present,
-                    "reason": p.reason,
-                }
-                for p in proposals
-            ],
-        }
-        shelf.invocation.write_bytes(json_text(record, indent=2).encode())
+        found = [
+            _record(p.entry) | {"where": p.where, "present": p.present, "reason": p.reason} for p in proposals
+        ]
+        models.invocation.write_json({"machine": asdict(facts), "models": found})
         return
-    gpu = f", {byte_size(facts.gpu)} on the GPU" if facts.gpu else ", no GPU llama.cpp could use"
-    shelf.note(
-        f"{byte_size(facts.available)} of memory are free{gpu}, {byte_size(facts.disk)} of disk, "
-        f"{facts.cores} cores"
-    )
-    page = shelf.page()
-    for p in proposals:
-        from chatcli.terminal.rows import BOLD, DIM, PLAIN
+    gpu = f"{byte_size(facts.gpu)} of GPU memory" if facts.gpu else "no GPU for llama.cpp"
+    free = f"{byte_size(facts.available)} of memory, {gpu}, {byte_size(facts.disk)} of disk space"
+    models.invocation.say(f"free here: {free}; {facts.cores} cores")
+    if not proposals:
+        models.invocation.say("no model of the catalogue fits; free memory or disk space, or use lkjsxclm")
+        raise typer.Exit(ExitCode.FAILED)
+    from chatcli.terminal.theme import BOLD, DIM, PLAIN
 
-        size = "on this machine" if p.present else f"{byte_size(p.entry.size)} to fetch"
+    page = models.page()
+    for p in proposals:
+        size = "on this machine" if p.present else f"{byte_size(p.entry.size)} to download"
         sees = ", sees pictures" if p.entry.vision else ""
         page.line((p.entry.name, BOLD), (f"  {p.entry.title}, {size}, {p.entry.license}{sees}", DIM))
         page.line((f"  {p.reason}", PLAIN))
         page.line((f"  {'chatcli -m' if p.present else 'chatcli pull'} {p.entry.name}", PLAIN))
     page.show()
-    if not proposals:
-        shelf.note("no model of the catalogue fits; free some memory or disk, or use the bundled lkjsxclm")
-        raise typer.Exit(ExitCode.FAILED)
 
 
-def _good_for(entry: "CatalogEntry") -> str:
-    return f"{entry.good_for}; sees pictures" if entry.vision else entry.good_for
-
-
-def _list_all(shelf: Shelf, facts: "Facts", present: list[str], *, as_json: bool) -> None:
-    """The catalogue: name, size, context, licence, whether it is here or fits, what it is good for."""
+def _list_all(models: ModelsContext, facts: "Facts", present: list[str], *, as_json: bool) -> None:
+    """Print the catalogue; the state of an entry says whether it is on this machine or fits."""
     from chatcli.library import catalog
     from chatcli.library.fit.recommend import fits
 
+    def state(entry: "CatalogEntry") -> str:
+        return "here" if entry.name in present else "fits" if fits(entry, facts, present) else "too big"
+
     entries = catalog.entries()
-    state = {
-        e.name: "here" if e.name in present else "fits" if fits(e, facts, present) else "too big"
-        for e in entries
-    }
     if as_json:
-        records = [
-            {
-                "name": e.name,
-                "reference": e.reference,
-                "kind": e.kind,
-                "size": e.size,
-                "memory": e.memory,
-                "context": e.context,
-                "license": e.license,
-                "vision": e.vision,
-                "good_for": e.good_for,
-                "state": state[e.name],
-            }
-            for e in entries
-        ]
-        shelf.invocation.write_bytes(json_text(records, indent=2).encode())
+        models.invocation.write_json(
+            [
+                _record(e) | {"kind": e.kind, "context": e.context, "good_for": e.good_for, "state": state(e)}
+                for e in entries
+            ]
+        )
         return
-    rows = [
-        (e.name, byte_size(e.size), tokens(e.context), e.license, state[e.name], _good_for(e))
-        for e in entries
-    ]
-    page = shelf.page()
-    table(page, rows, numbers=(1, 2))
+    page = models.page()
+    page.table(
+        [
+            (
+                *(e.name, byte_size(e.size), tokens(e.context), e.license, state(e)),
+                f"{e.good_for}; sees pictures" if e.vision else e.good_for,
+            )
+            for e in entries
+        ],
+        numbers=(1, 2),
+    )
     page.show()
+
+
+def _record(entry: "CatalogEntry") -> dict[str, Any]:
+    return {
+        name: getattr(entry, name) for name in ("name", "reference", "size", "memory", "license", "vision")
+    }

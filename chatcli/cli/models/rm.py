@@ -1,4 +1,4 @@
-"""``chatcli models rm``: frees the disk of a model."""
+"""``chatcli models rm``: remove models and free their disk space."""
 
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chatcli.cli import completion as completing
-from chatcli.cli.models.context import Shelf
+from chatcli.cli.models.context import ModelsContext
+from chatcli.cli.options import Yes
 from chatcli.errors import ExitCode, ModelNotFound, UsageError
-from chatcli.library.bundled import NAME as BUNDLED
-from chatcli.library.bundled import bundled_model
-from chatcli.words import byte_size, listed
+from chatcli.library.catalog import BUNDLED, bundled_model
+from chatcli.words import byte_size
 
 if TYPE_CHECKING:
     from chatcli.library.removal import Removal
@@ -25,86 +25,90 @@ def rm(
         ),
     ] = None,
     foreign: Annotated[
-        bool, typer.Option("--foreign", help="Remove files that belong to other programs, too.")
+        bool, typer.Option("--foreign", help="Also remove files that belong to other programs.")
     ] = False,
     unfinished: Annotated[
         bool,
-        typer.Option(
-            "--unfinished", help="Remove what unfinished downloads left, of all repositories or NAME."
-        ),
+        typer.Option("--unfinished", help="Remove unfinished downloads, all or those of NAME."),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
-    """Remove models from the disk and say how much that frees."""
+    """Remove models from the disk and print how much space that frees."""
     from chatcli.library.names.finding import find_model
     from chatcli.library.removal import plan_removal, remove
     from chatcli.library.stores import local_models
 
-    shelf = Shelf.of(context)
+    models = ModelsContext.of(context)
+    say = models.invocation.say
     if unfinished:
-        _rm_unfinished(shelf, names or [], yes=yes)
+        _rm_unfinished(models, names or [], yes=yes)
         return
     if not names:
         raise UsageError("name the models to remove; chatcli models list shows them")
-    staying, default = local_models(shelf.places), shelf.default_path()
+    staying, default = local_models(models.places), models.default_path()
     plans = []
     for name in dict.fromkeys(names):
         try:
-            found = find_model(name, shelf.places, whole=False)
+            found = find_model(name, models.places, whole=False)
         except ModelNotFound as error:
-            raise ModelNotFound(f"{error}{_unfinished_too(shelf, name)}") from None
+            raise ModelNotFound(f"{error}{_unfinished_hint(models, name)}") from None
         if found.path == bundled_model():
-            raise UsageError(f"{BUNDLED} comes with the program and stays")
+            raise UsageError(f"{BUNDLED} comes with chatcli and stays")
         if found.model is None:
-            raise UsageError(f"{found.path} is in none of the places chatcli knows; remove it yourself")
-        # What goes with it keeps no blob and no projector any more.
+            raise UsageError(f"{found.path} is in no model folder of chatcli; remove the file yourself")
+        # A model that goes away keeps no shared file alive.
         staying = [model for model in staying if model.files != found.model.files]
         plans.append(plan_removal(found.model, staying, foreign=foreign))
-    if not yes and not _confirmed(shelf, plans):
+    if not yes and not models.invocation.confirm([p.model.name for p in plans], _described(plans)):
         raise typer.Exit(ExitCode.FAILED)
     for plan in plans:
         remove(plan)
+        name = plan.model.name
         if str(plan.model.store) == "registered":
-            _forget(shelf, plan.model.name)
-        freed = "the file stays where it is" if plan.forget else f"{byte_size(plan.freed)} are free again"
-        shelf.note(f"removed {plan.model.name}; {freed}")
+            models.change_registry(lambda registry, name=name: registry.without(name))  # type: ignore[misc]
+        say(
+            f"removed {name}; "
+            + ("the file stays" if plan.forget else f"{byte_size(plan.freed)} are free again")
+        )
         if default == plan.model.path:
-            shelf.note(
-                f"it was the default model; chatcli models default {BUNDLED} goes back to the bundled one"
-            )
+            say(f"it was the default model; chatcli models default {BUNDLED} sets the bundled one")
 
 
-def _forget(shelf: Shelf, name: str) -> None:
-    """Take a name out of the registry."""
-    from chatcli.files.locked_update import update
-    from chatcli.library.names.aliases import decode_registry
+def _described(plans: "list[Removal]") -> list[str]:
+    lines = []
+    for plan in plans:
+        shared = "; other programs use this cache too" if str(plan.model.store) == "hugging face" else ""
+        lines.append(f"{plan.model.name}  {byte_size(plan.freed)}  {plan.model.store}{shared}")
+        lines += [f"  {path}" for path in plan.names]
+    return lines
 
-    file = shelf.places.registry
-    update(file, lambda data: decode_registry(data, str(file)).without(name).encode())
 
+def _unfinished_hint(models: ModelsContext, name: str) -> str:
+    """Return how to remove an unfinished download with this name, or ''."""
+    from chatcli.library.stores.repo_cache import unfinished_in
 
-def _unfinished_too(shelf: Shelf, name: str) -> str:
-    """What to do where a name is that of an unfinished download only."""
-    from chatcli.library.hub.leftovers import leftovers_in
-
-    repos = {one.cache.repo.lower() for cache in shelf.places.hub for one in leftovers_in(cache)}
+    repos = {one.cache.repo.lower() for cache in models.places.hub for one in unfinished_in(cache)}
     here = any(name.lower().startswith(repo) for repo in repos)
-    return f"; chatcli models rm --unfinished {quote(name)} frees what of it is here" if here else ""
+    return f"; chatcli models rm --unfinished {quote(name)} frees an unfinished download" if here else ""
 
 
-def _rm_unfinished(shelf: Shelf, names: list[str], *, yes: bool) -> None:
-    """Remove what pulls left behind, of these repositories or of all."""
-    from chatcli.library.hub.leftovers import leftovers_in
+def _rm_unfinished(models: ModelsContext, names: list[str], *, yes: bool) -> None:
+    """Remove the unfinished downloads of these repositories, or of all."""
     from chatcli.library.names.hub_reference import parse_reference
+    from chatcli.library.stores.repo_cache import unfinished_in
 
-    found = [leftover for cache in shelf.places.hub for leftover in leftovers_in(cache)]
-    for repo in (parse_reference(name).repo for name in names):
-        if repo.lower() not in {leftover.cache.repo.lower() for leftover in found}:
+    invocation = models.invocation
+    found = [leftover for cache in models.places.hub for leftover in unfinished_in(cache)]
+    wanted = {parse_reference(name).repo.lower(): parse_reference(name).repo for name in names}
+    for lower, repo in wanted.items():
+        if lower not in {leftover.cache.repo.lower() for leftover in found}:
             raise ModelNotFound(f"there is no unfinished download of {repo}")
-    wanted = {parse_reference(name).repo.lower() for name in names}
     found = [leftover for leftover in found if not names or leftover.cache.repo.lower() in wanted]
+    if not found:
+        invocation.say("there is no unfinished download")
+        return
     lines = [f"{one.cache.repo}  {byte_size(one.size)}  {one.path}" for one in found]
-    if found and not yes and not _agreed(shelf, [one.cache.repo for one in found], lines):
+    if not yes and not invocation.confirm([one.cache.repo for one in found], lines):
         raise typer.Exit(ExitCode.FAILED)
     freed = 0
     for one in found:
@@ -112,26 +116,5 @@ def _rm_unfinished(shelf: Shelf, names: list[str], *, yes: bool) -> None:
         if one.remove():
             freed += size
         else:
-            shelf.note(f"{one.cache.repo} is being fetched; its {byte_size(size)} stay")
-    shelf.note(f"{byte_size(freed)} are free again" if found else "there is no unfinished download")
-
-
-def _confirmed(shelf: Shelf, plans: "list[Removal]") -> bool:
-    lines = []
-    for plan in plans:
-        shared = "; other programs use this cache, too" if str(plan.model.store) == "hugging face" else ""
-        lines.append(f"{plan.model.name}  {byte_size(plan.freed)}  {plan.model.store}{shared}")
-        lines += [f"  {path}" for path in plan.names]
-    return _agreed(shelf, [plan.model.name for plan in plans], lines)
-
-
-def _agreed(shelf: Shelf, names: list[str], lines: list[str]) -> bool:
-    """Whether the person wants to remove what these lines say."""
-    if not shelf.invocation.stdin.isatty():
-        raise UsageError(f"nobody can be asked whether to remove {listed(names, most=5)}; give --yes")
-    for line in lines:
-        shelf.invocation.note(line)
-    if typer.confirm("Remove for good?", err=True):
-        return True
-    shelf.note("nothing was removed")
-    return False
+            invocation.say(f"{one.cache.repo} is being downloaded; its {byte_size(size)} stay")
+    invocation.say(f"{byte_size(freed)} are free again")

@@ -1,4 +1,4 @@
-"""``chatcli models show``: everything a model's header says, and what it will take of memory."""
+"""``chatcli models show``: the header of a model, and the memory that it will take."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chatcli.chat.formats.json_text import json_text
-from chatcli.cli.models.context import AsJson, Name, Shelf, table
+from chatcli.cli.models.context import ModelsContext, Name
+from chatcli.cli.options import AsJson
 from chatcli.errors import ModelError
 from chatcli.words import byte_size, excerpt
 
@@ -22,60 +22,56 @@ _CONTEXTS = (4096, 16384)
 def show(
     context: typer.Context,
     name: Name,
-    template: Annotated[bool, typer.Option("--template", help="Print the chat template alone.")] = False,
+    template: Annotated[bool, typer.Option("--template", help="Print only the chat template.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show a model: metadata, formats of its tensors, estimated memory, licence, chat template."""
+    """Show a model: metadata, tensor formats, estimated memory, licence, chat template."""
     from chatcli.engine.gguf import read_header, read_shards
 
-    shelf = Shelf.of(context)
-    found = shelf.find(name)
+    models = ModelsContext.of(context)
+    found = models.find(name)
     shards = read_shards(read_header(found.path))
     if template:
-        shelf.invocation.write((shards[0].chat_template or "") + "\n")
+        models.invocation.write((shards[0].chat_template or "") + "\n")
         return
-    record = _record(shelf, found, shards)
+    record = _record(models, found, shards)
     if as_json:
-        shelf.invocation.write_bytes(json_text(record, indent=2).encode())
+        models.invocation.write_json(record)
         return
-    page = shelf.page()
-    facts = [(label, str(record[key])) for label, key in _FACTS if record[key] not in (None, "", [])]
+    page = models.page()
+    facts = [(_LABELS.get(key, key), str(record[key])) for key in _FACTS if record[key]]
     facts += [("files" if i == 0 else "", file) for i, file in enumerate(record["files"])]
     facts += _about_projector(record["projector"])
-    table(page, facts)
+    page.table(facts)
     page.text("\ntensors")
     rows = [(f"  {form}", str(t["count"]), byte_size(t["bytes"])) for form, t in record["tensors"].items()]
-    table(page, rows, numbers=(1, 2))
+    page.table(rows, numbers=(1, 2))
     page.text("\nestimated memory (weights + cache + compute)")
     rows = [
-        (f"  {m['context']} tokens, {m['cache_type']}", byte_size(m["total"]), _parts(m))
+        (
+            f"  {m['context']} tokens, {m['cache_type']}",
+            byte_size(m["total"]),
+            _sum(m, "weights", "cache", "compute"),
+        )
         for m in record["memory"]
     ]
-    table(page, rows, numbers=(1,))
+    page.table(rows, numbers=(1,))
     page.text("\nmetadata")
-    table(page, [(f"  {key}", value) for key, value in record["metadata"].items()])
+    page.table([(f"  {key}", value) for key, value in record["metadata"].items()])
     page.text("\nchat template")
-    page.text(record["chat_template"] or "(none: the model continues a transcript, <user>...</user>)")
+    page.text(record["chat_template"] or "(none: the prompt is a transcript, <user>...</user>)")
     page.show()
 
 
+# Keys of the record in the order of the page, and the labels that differ from the keys.
 _FACTS = (
-    ("name", "name"),
-    ("architecture", "architecture"),
-    ("parameters", "parameters"),
-    ("quantization", "quantization"),
-    ("context", "context"),
-    ("vocabulary", "vocabulary"),
-    ("licence", "license"),
-    ("good for", "good_for"),
-    ("store", "store"),
-    ("repository", "repo"),
-    ("size", "size_text"),
-    ("sha256", "sha256"),
+    *("name", "architecture", "parameters", "quantization", "context", "vocabulary"),
+    *("license", "good_for", "store", "repo", "size_text", "sha256"),
 )
+_LABELS = {"license": "licence", "good_for": "good for", "repo": "repository", "size_text": "size"}
 
 
-def _record(shelf: Shelf, found: "Located", shards: "Sequence[Header]") -> dict[str, Any]:
+def _record(models: ModelsContext, found: "Located", shards: "Sequence[Header]") -> dict[str, Any]:
     from chatcli.engine.gguf.header import count_label
     from chatcli.engine.memory.dimensions import dimensions
     from chatcli.library.checksums import Checksums
@@ -100,7 +96,7 @@ def _record(shelf: Shelf, found: "Located", shards: "Sequence[Header]") -> dict[
         "repo": model.repo or None if model else None,
         "size": size,
         "size_text": byte_size(size),
-        "sha256": Checksums(shelf.invocation.paths.checksums).known(found.files),
+        "sha256": Checksums(models.invocation.paths.checksums).known(found.files),
         "files": [str(file) for file in found.files],
         "projector": _projector(found, header),
         "tensors": {form: {"count": n, "bytes": sizes[form]} for form, n in formats.most_common()},
@@ -113,9 +109,9 @@ def _record(shelf: Shelf, found: "Located", shards: "Sequence[Header]") -> dict[
 
 
 def _projector(found: "Located", model: "Header") -> dict[str, Any] | None:
-    """What lets it see: the file's facts, or what is wrong with it; None: it has none."""
+    """Return the facts of the projector, or what is wrong with it; None if there is no projector."""
     from chatcli.engine.gguf import check_projector, read_header
-    from chatcli.engine.memory.projector import projector_memory
+    from chatcli.engine.memory.estimate import projector_memory
 
     if found.projector is None:
         return None
@@ -138,7 +134,7 @@ def _projector(found: "Located", model: "Header") -> dict[str, Any] | None:
 
 
 def _about_projector(record: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
-    """What lets it see, a fact a row."""
+    """Yield the rows about the projector."""
     if record is None:
         return
     yield "projector", record["file"]
@@ -147,17 +143,15 @@ def _about_projector(record: dict[str, Any] | None) -> Iterator[tuple[str, str]]
         return
     yield "", f"{record['kind']} {record['quantization']}, {byte_size(record['size'])}"
     memory = record["memory"]
-    parts = " + ".join(byte_size(memory[part]) for part in ("weights", "compute"))
-    yield "", f"estimated memory {byte_size(memory['total'])} ({parts})"
-    sides = (
-        f"trained on {record['image_size']} x {record['image_size']} pixels, " if record["image_size"] else ""
-    )
-    yield "pictures", f"{sides}up to {record['tokens']} tokens each"
+    yield "", f"estimated memory {byte_size(memory['total'])} ({_sum(memory, 'weights', 'compute')})"
+    side = record["image_size"]
+    trained = f"trained on {side} x {side} pixels, " if side else ""
+    yield "pictures", f"{trained}up to {record['tokens']} tokens each"
 
 
 def _memory(shards: "Sequence[Header]", trained: int) -> list[dict[str, Any]]:
-    """Estimates at 4k, 16k and the full context, with a plain and a quantized cache."""
-    from chatcli.engine.load_options import LoadOptions
+    """Estimate the memory for 4k, 16k and the full context, with a plain and a quantized cache."""
+    from chatcli.engine.llama.load_options import LoadOptions
     from chatcli.engine.memory.estimate import estimate
 
     contexts = [*(c for c in _CONTEXTS if not trained or c < trained), *([trained] if trained else [])]
@@ -171,17 +165,16 @@ def _memory(shards: "Sequence[Header]", trained: int) -> list[dict[str, Any]]:
     return found
 
 
-def _parts(memory: dict[str, Any]) -> str:
-    return " + ".join(byte_size(memory[part]) for part in ("weights", "cache", "compute"))
+def _sum(memory: dict[str, Any], *parts: str) -> str:
+    return " + ".join(byte_size(memory[part]) for part in parts)
 
 
 def _shown(value: Any) -> str:
-    """A value of the header in one line; of a long list its length."""
-    from chatcli.engine.gguf import Array
+    """Return a value of the header in one line; for a long list its length and type."""
+    from chatcli.engine.gguf import MetadataArray
 
-    if isinstance(value, Array):
+    if isinstance(value, MetadataArray):
         if len(value) > 16:
             return f"{len(value)} x {value.type.name.lower()}"
         return ", ".join(map(str, value))
-    text = str(value)
-    return excerpt(text, 200)
+    return excerpt(str(value), 200)

@@ -1,4 +1,4 @@
-"""``chatcli transcripts``: list, search, rename and remove conversations, and count them."""
+"""``chatcli transcripts``: list, search, rename, remove and count conversations."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -7,52 +7,39 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chatcli.cli import completion as completing
-from chatcli.cli.transcripts.context import Archive, local_time
+from chatcli.cli.options import AsJson, Yes
+from chatcli.cli.transcripts.context import Ref, TranscriptsContext, local_time
 from chatcli.cli.transcripts.export import export
 from chatcli.cli.transcripts.imports import import_
 from chatcli.cli.transcripts.show import show
 from chatcli.errors import ExitCode, UsageError
 from chatcli.terminal.sanitize import sanitize_line
-from chatcli.words import counted, listed
+from chatcli.words import counted
 
 if TYPE_CHECKING:
     from chatcli.storage.index.index import Hit, Summary
 
-app = typer.Typer(
-    help="Conversations: list, show, search, rename, remove, export, import.", no_args_is_help=True
-)
-
-Ref = Annotated[
-    str,
-    typer.Argument(
-        metavar="REF",
-        help="A conversation: its id, the beginning or the last part of it, its title, or last.",
-        autocompletion=completing.transcripts,
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Repair = Annotated[bool, typer.Option("--repair", help="Where the file is damaged, read what can be read.")]
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.command("list")
 def list_(
     context: typer.Context,
     count: Annotated[
-        int, typer.Option("--count", metavar="N", min=0, help="How many, at most; 0: all.")
+        int, typer.Option("--count", metavar="N", min=0, help="Most conversations to list; 0: all.")
     ] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List conversations, those first that were written last: id, date, messages, model, title."""
-    archive = Archive.of(context)
+    """List conversations, the newest first: id, date, number of messages, model, title."""
+    archive = TranscriptsContext.of(context)
     found = archive.index.newest(count + 1 if count else None)
     shown = found[:count] if count else found
     if as_json:
         archive.invocation.write_json([_summary(s) for s in shown])
         return
-    from chatcli.cli.transcripts.page import Page
-    from chatcli.terminal.rows import BOLD, DIM, PLAIN, RED
+    from chatcli.terminal.theme import BOLD, DIM, PLAIN, RED
 
-    page = Page(archive.invocation, archive.settings)
+    page = archive.page()
     names = max((len(s.name) for s in shown), default=0)
     counts = max((len(str(s.messages)) for s in shown), default=0)
     models = max((len(", ".join(s.models)) for s in shown), default=0)
@@ -62,9 +49,9 @@ def list_(
         page.line((f"{s.name:<{names}}  ", PLAIN), (about, DIM), (s.title, BOLD), (damage, RED), clip=True)
     page.show()
     if not shown:
-        archive.invocation.note(f"chatcli: there is no conversation yet in {archive.store.folder}")
+        archive.invocation.say(f"there is no conversation yet in {archive.store.folder}")
     elif len(found) > len(shown):
-        archive.invocation.note(f"chatcli: the newest {count}; --count 0 lists all")
+        archive.invocation.say(f"these are the newest {count}; --count 0 lists all")
 
 
 @app.command("search")
@@ -78,19 +65,18 @@ def search(
             "before:DATE, rated:good|bad. DATE is 2026-11-20, 2026-11, 2026, today or yesterday.",
         ),
     ],
-    count: Annotated[int, typer.Option("--count", metavar="N", min=1, help="How many, at most.")] = 20,
+    count: Annotated[int, typer.Option("--count", metavar="N", min=1, help="Most messages to list.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Find messages by what they say, the newest conversations first."""
-    archive = Archive.of(context)
+    """Find messages by their words, the newest conversations first."""
+    archive = TranscriptsContext.of(context)
     hits = archive.index.search(query_of(words), count=count)
     if as_json:
         archive.invocation.write_json([_hit(hit) for hit in hits])
         return
-    from chatcli.cli.transcripts.page import Page
-    from chatcli.terminal.rows import BOLD, DIM
+    from chatcli.terminal.theme import BOLD, DIM
 
-    page = Page(archive.invocation, archive.settings)
+    page = archive.page()
     former = ""
     for hit in hits:
         if hit.name != former:
@@ -100,11 +86,11 @@ def search(
         page.line((f"  {at}: ", DIM), *_highlighted(hit))
     page.show()
     if not hits:
-        archive.invocation.note("chatcli: nothing was found")
+        archive.invocation.say("nothing was found")
 
 
 def query_of(words: list[str]) -> str:
-    """The query a command line means: of several arguments, one with spaces is a phrase."""
+    """Return the query of a command line; an argument with spaces among others is a phrase."""
     return " ".join(map(_quoted, words)) if len(words) > 1 else words[0]
 
 
@@ -115,13 +101,13 @@ def _quoted(word: str) -> str:
     return f'{key}:"{value}"' if colon and key in {"model", "role", "after", "before"} else f'"{word}"'
 
 
-def _highlighted(hit: "Hit") -> Iterator[tuple[str, tuple[int, ...]]]:
-    from chatcli.terminal.rows import BOLD, PLAIN, RED
+def _highlighted(hit: "Hit") -> Iterator[tuple[str, str]]:
+    from chatcli.terminal.theme import BOLD, PLAIN, RED
 
     at = 0
     for begin, end in hit.matches:
         yield hit.snippet[at:begin], PLAIN
-        yield hit.snippet[begin:end], BOLD + RED
+        yield hit.snippet[begin:end], f"{BOLD} {RED}"
         at = end
     yield hit.snippet[at:], PLAIN
 
@@ -133,24 +119,24 @@ app.command("show")(show)
 def rename(
     context: typer.Context,
     ref: Ref,
-    title: Annotated[list[str], typer.Argument(metavar="TITLE...", help="What it shall be called.")],
+    title: Annotated[list[str], typer.Argument(metavar="TITLE...", help="The new title.")],
     repair: Annotated[
-        bool, typer.Option("--repair", help="Where the file is damaged, write it anew and keep it beside.")
+        bool, typer.Option("--repair", help="Rewrite a damaged file and keep a copy of it.")
     ] = False,
 ) -> None:
     """Give a conversation a title."""
-    archive = Archive.of(context)
+    archive = TranscriptsContext.of(context)
     words = " ".join(" ".join(title).split())
     if not words:
-        raise UsageError("a title needs a character that can be seen")
+        raise UsageError("a title needs at least one visible character")
     name = archive.store.resolve(ref)
-    archive.read(name, repair=repair)  # says what is damaged, and how to go on
+    archive.read(name, repair=repair)  # reports damage
     opened = archive.store.open(name, repair=repair)
     try:
         opened.log.rename(words)
     finally:
         opened.log.close()
-    archive.invocation.note(f"chatcli: {name} is now called {sanitize_line(words)!r}")
+    archive.invocation.say(f"{name} now has the title {sanitize_line(words)!r}")
 
 
 @app.command("rm")
@@ -164,42 +150,30 @@ def rm(
             autocompletion=completing.transcripts,
         ),
     ],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     feedback: Annotated[
-        bool, typer.Option("--feedback", help="Also the judgements of their answers, which quote them.")
+        bool, typer.Option("--feedback", help="Also remove the judgements of their answers.")
     ] = False,
 ) -> None:
-    """Remove conversations for good: file, pictures, what the search index holds, cached model state."""
+    """Remove conversations for good: file, pictures, entries of the search index, cached model states."""
     from chatcli.storage.feedback.removal import remove_judgements
     from chatcli.storage.state_cache import StateCache
 
-    archive = Archive.of(context)
+    archive = TranscriptsContext.of(context)
     invocation = archive.invocation
-    names = list(dict.fromkeys(map(archive.store.resolve, refs)))
-    if not yes and not _confirmed(archive, names):
+    names = archive.names(refs)
+    titles = {s.name: s.title for s in archive.index.newest(None)}
+    if not yes and not invocation.confirm(names, (f"{n}  {sanitize_line(titles.get(n, ''))}" for n in names)):
         raise typer.Exit(ExitCode.FAILED)
-    if feedback:  # first: without the conversations nobody could ask for it again
+    if feedback:  # first: once the conversations are gone, this command cannot be repeated
         count = remove_judgements(invocation.paths.feedback_log, names)
-        invocation.note(f"chatcli: removed {counted(count, 'record')} of the feedback log")
+        invocation.say(f"removed {counted(count, 'record')} of the feedback log")
     states = StateCache(invocation.paths.kv_states, 0)
     for name in names:
-        archive.store.remove(name)
+        states.remove(name)  # the conversation last: if this fails, the same command can be given again
         archive.index.forget(name)
-        states.remove(name)
-        invocation.note(f"chatcli: removed {name}: its files, its place in the index, its cached state")
-
-
-def _confirmed(archive: Archive, names: list[str]) -> bool:
-    invocation = archive.invocation
-    if not invocation.stdin.isatty():
-        raise UsageError(f"nobody can be asked whether to remove {listed(names, most=5)}; give --yes")
-    titles = {s.name: s.title for s in archive.index.newest(None)}
-    for name in names:
-        invocation.note(f"{name}  {sanitize_line(titles.get(name, ''))}")
-    if typer.confirm(f"Remove {'it' if len(names) == 1 else f'these {len(names)}'} for good?", err=True):
-        return True
-    invocation.note("chatcli: nothing was removed")
-    return False
+        archive.store.remove(name)
+        invocation.say(f"removed {name}: its files, its index entries, its cached state")
 
 
 app.command("export")(export)
@@ -213,21 +187,21 @@ def path(
         str | None,
         typer.Argument(
             metavar="[REF]",
-            help="A conversation, named as for show; without it: the folder of all.",
+            help="A conversation, named as for show; default: the folder of all.",
             autocompletion=completing.transcripts,
         ),
     ] = None,
 ) -> None:
-    """Print where the conversations, or one of them, are."""
-    archive = Archive.of(context)
+    """Print the path of a conversation, or of the folder of all conversations."""
+    archive = TranscriptsContext.of(context)
     store = archive.store
     archive.invocation.write(f"{store.folder if ref is None else store.path(store.resolve(ref))}\n")
 
 
 @app.command("stats")
 def stats(context: typer.Context, as_json: AsJson = False) -> None:
-    """Count conversations and messages: all, by model, by month; and bytes on disk."""
-    archive = Archive.of(context)
+    """Count conversations and messages, in total, by model and by month, and bytes on disk."""
+    archive = TranscriptsContext.of(context)
     found = archive.index.newest(None)
     models = Counter(model for s in found for model in s.models)
     months = Counter(local_time(s.started or s.written)[:7] for s in found)
@@ -251,14 +225,14 @@ def stats(context: typer.Context, as_json: AsJson = False) -> None:
             archive.invocation.write(f"{number:>12,}  {sanitize_line(name)}\n")
 
 
-def _sizes(archive: Archive, found: "Iterable[Summary]") -> Iterator[int]:
+def _sizes(archive: TranscriptsContext, found: "Iterable[Summary]") -> Iterator[int]:
     from chatcli.storage.transcripts.pictures import PictureFolder
 
     for summary in found:
         try:
             file = archive.store.path(summary.name)
             yield file.stat().st_size + PictureFolder(file).size
-        except OSError:  # removed meanwhile
+        except OSError:  # another process removed it
             yield 0
 
 

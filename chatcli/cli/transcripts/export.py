@@ -2,16 +2,16 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from chatcli.chat.conversation import Conversation
 from chatcli.chat.formats.exporting import DOCUMENTS, KINDS, RAW, kind_of, render_as, suffix_of
 from chatcli.chat.message import Picture
 from chatcli.cli import completion as completing
-from chatcli.cli.transcripts.context import Archive
+from chatcli.cli.transcripts.context import Repair, TranscriptsContext
 from chatcli.errors import DataError, ExitCode, UsageError
 
 _STDOUT = "-"
@@ -30,39 +30,32 @@ def export(
     kind: Annotated[
         str | None,
         typer.Option(
-            "--format",
-            "-f",
+            *("--format", "-f"),
             metavar="|".join(KINDS),
-            help="The format; else what the suffix of --out says, else bare. raw is the file as it is.",
+            help="The format; default: by the suffix of --out, else bare. raw copies the file.",
         ),
     ] = None,
     out: Annotated[
         str,
         typer.Option(
-            "--out",
-            "-o",
+            *("--out", "-o"),
             metavar="FILE|FOLDER|-",
-            help="Where to; - is stdout. Several conversations go into one file of a line each (json, "
+            help="The output; - is stdout. Several conversations go into one file with one line each (json, "
             "sharegpt, trl), or into a folder.",
         ),
     ] = _STDOUT,
-    everything: Annotated[bool, typer.Option("--all", help="All conversations.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that are there already.")] = False,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Where a file is damaged, take what can be read.")
-    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Export all conversations.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+    repair: Repair = False,
 ) -> None:
-    """Write conversations for other programs: the branch each goes on from; with raw, everything."""
-    archive = Archive.of(context)
+    """Write the current branch of conversations for other programs; raw writes all branches."""
+    archive = TranscriptsContext.of(context)
     if bool(refs) == everything:
         raise UsageError("name the conversations to export, or give --all")
     kind = kind_of("" if out == _STDOUT else out, kind)
-    if everything:
-        names = [summary.name for summary in archive.index.newest(None)]
-    else:
-        names = list(dict.fromkeys(map(archive.store.resolve, refs or [])))
+    names = [s.name for s in archive.index.newest(None)] if everything else archive.names(refs or [])
     several = everything or len(names) > 1
-    work = _Export(archive, kind, force=force, repair=repair, several=several)
+    work = _Export(archive, kind, force, repair, several)
     if not several:
         work.one(names[0], out)
     elif kind in DOCUMENTS or kind == RAW:
@@ -73,34 +66,35 @@ def export(
         raise typer.Exit(ExitCode.DATA)
 
 
+@dataclass(slots=True)
 class _Export:
     """One run.
 
     Attributes:
-        failed: conversations that could not be read, and were left out.
+        several: whether more than one conversation is written.
+        failed: number of conversations that could not be read.
     """
 
-    def __init__(self, archive: Archive, kind: str, *, force: bool, repair: bool, several: bool) -> None:
-        self.failed = 0
-        self._archive = archive
-        self._kind = kind
-        self._force = force
-        self._repair = repair
-        self._several = several
+    archive: TranscriptsContext
+    kind: str
+    force: bool
+    repair: bool
+    several: bool
+    failed: int = field(default=0, init=False)
 
     def one(self, name: str, out: str) -> None:
-        """One conversation into a file, or to stdout."""
+        """Write one conversation into a file, or to stdout."""
         self._write(out, self._pieces(name), self._pictures(name, out))
 
     def lines(self, names: list[str], out: str) -> None:
-        """Many conversations into one file, a line each."""
+        """Write many conversations into one file, one line each."""
         self._write(out, (piece for name in names for piece in self._tried(name)))
 
     def folder(self, names: list[str], out: str) -> None:
-        """Many conversations into a folder, a file each."""
+        """Write many conversations into a folder, one file each."""
         if out == _STDOUT:
-            raise UsageError(f"several conversations as {self._kind} need a folder; give --out FOLDER")
-        suffix = ".txt" if self._kind == RAW else suffix_of(self._kind)
+            raise UsageError(f"several conversations as {self.kind} need a folder; give --out FOLDER")
+        suffix = ".txt" if self.kind == RAW else suffix_of(self.kind)
         taken: set[str] = set()
         for name in names:
             stem = plain = name.replace("/", "_")
@@ -112,52 +106,46 @@ class _Export:
                 self._write(str(Path(out, stem + suffix)), pieces, self._pictures(name, out))
 
     def _tried(self, name: str) -> Iterator[bytes]:
-        """Its pieces; none, and a note, if it cannot be read."""
+        """Yield the pieces of a conversation; a damaged one is reported and skipped."""
         try:
             yield from self._pieces(name)
         except DataError as error:
             self.failed += 1
-            self._archive.invocation.note(f"chatcli: {error}; left out")
+            self.archive.invocation.say(f"{error}; skipped")
 
     def _pieces(self, name: str) -> Iterator[bytes]:
-        if self._kind == RAW:
+        if self.kind == RAW:
             from chatcli.storage.transcripts.log import read_bytes
 
-            yield read_bytes(self._archive.store.path(name))
+            yield read_bytes(self.archive.store.path(name))
             return
-        conversation = self._archive.read(name, repair=self._repair).conversation
-        self._check(conversation, name)
+        conversation = self.archive.read(name, repair=self.repair).conversation
+        if not conversation.path():
+            raise DataError(f"the current branch of {name} is empty; --format raw writes all branches")
         conversation.id = name
-        for text in render_as(conversation, self._kind, line=self._several):
+        for text in render_as(conversation, self.kind, line=self.several):
             yield text.encode("utf-8", "replace")  # a lone surrogate, in Markdown
 
     def _pictures(self, name: str, out: str) -> list[Picture]:
-        """What lies beside the copy of a transcript, where ``import`` finds it."""
-        if self._kind != RAW or out == _STDOUT:
+        """Return the pictures to write next to the copy of a transcript, where ``import`` finds them."""
+        if self.kind != RAW or out == _STDOUT:
             return []
-        return self._archive.store.read(name, repair=True).conversation.pictures
+        return self.archive.store.read(name, repair=True).conversation.pictures
 
-    @staticmethod
-    def _check(conversation: Conversation, name: str) -> None:
-        if not conversation.path():
-            raise DataError(f"{name} goes on before its first message; --format raw takes all its branches")
-
-    def _write(
-        self, out: str, pieces: Iterator[bytes] | list[bytes], pictures: Iterable[Picture] = ()
-    ) -> None:
-        from chatcli.files.durable import atomic_write
+    def _write(self, out: str, pieces: Iterable[bytes], pictures: Iterable[Picture] = ()) -> None:
+        from chatcli.files.replace import atomic_write
         from chatcli.storage.transcripts.pictures import PictureFolder
 
-        invocation = self._archive.invocation
+        invocation = self.archive.invocation
         if out != _STDOUT:
             file = Path(out)
-            if os.path.lexists(file) and not self._force:
-                raise UsageError(f"{out} is there already; choose another name or give --force")
+            if os.path.lexists(file) and not self.force:
+                raise UsageError(f"{out} exists; choose another name or give --force")
             with PictureFolder(file).holding(pictures):
                 atomic_write(file, pieces)
             return
         for piece in pieces:
-            if invocation.stdout.isatty() and self._kind in {*DOCUMENTS, RAW}:
+            if invocation.stdout.isatty() and self.kind in {*DOCUMENTS, RAW}:
                 invocation.write(piece.decode("utf-8", "replace"))
             else:
                 invocation.write_bytes(piece)

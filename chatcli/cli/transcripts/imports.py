@@ -1,4 +1,4 @@
-"""``chatcli transcripts import``: chats from files of our own, of other programs and of other services."""
+"""``chatcli transcripts import``: conversations from files of chatcli, other programs and services."""
 
 import contextlib
 import io
@@ -19,12 +19,13 @@ import typer
 from chatcli.chat.conversation import EPOCH, Conversation
 from chatcli.chat.formats.foreign import ORIGIN, moment, origin_of
 from chatcli.chat.formats.importing import READERS, Imported, Unreadable, read_chats
-from chatcli.cli.transcripts.context import Archive
+from chatcli.cli.options import AsJson
+from chatcli.cli.transcripts.context import Repair, TranscriptsContext
 from chatcli.errors import ExitCode, TranscriptError, UsageError
 from chatcli.terminal.sanitize import sanitize_line
 from chatcli.words import binary_size
 
-#: Largest file that is read, in bytes: a chat export of many years is some hundred megabytes.
+#: Largest file to read, in bytes: an export of many years of chats has some hundred megabytes.
 MOST_BYTES = 512 * 2**20
 _OURS = ("bare", "raw")
 _KINDS = ("auto", *_OURS, *READERS)
@@ -43,25 +44,20 @@ def import_(
     kind: Annotated[
         str,
         typer.Option(
-            "--format",
-            "-f",
+            *("--format", "-f"),
             metavar="|".join(_KINDS),
-            help="What the files are; auto finds out. bare and raw both mean transcripts.",
+            help="The format of the files; auto detects it. bare and raw both mean transcripts.",
         ),
     ] = "auto",
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Where a transcript is damaged, take what can be read.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON: what was imported, and what was here already.")
-    ] = False,
+    repair: Repair = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Take in conversations from elsewhere, branches and all; those that are here already are passed over."""
-    archive = Archive.of(context)
+    """Import conversations with all branches; conversations that exist here already are skipped."""
+    archive = TranscriptsContext.of(context)
     if kind not in _KINDS:
-        raise UsageError(f"there is no format {kind!r}; known are {', '.join(_KINDS)}")
+        raise UsageError(f"there is no format {kind!r}; the formats are {', '.join(_KINDS)}")
     if files.count("-") > 1:
-        raise UsageError("standard input can be read once only")
+        raise UsageError("standard input can be read only once")
     work = _Import(archive, kind, repair=repair, quiet=as_json)
     for file in files:
         work.file(file)
@@ -76,7 +72,7 @@ def import_(
 class _Import:
     """One run."""
 
-    archive: Archive
+    archive: TranscriptsContext
     kind: str
     repair: bool = field(kw_only=True)
     quiet: bool = field(kw_only=True)
@@ -86,7 +82,7 @@ class _Import:
     _origins: dict[str, str] | None = None
 
     def file(self, name: str) -> None:
-        """Everything in one file; what cannot be read is said on stderr and counted."""
+        """Import all conversations of a file; report and count what cannot be read."""
         seen = 0
         for label, data in self._contents(name):
             if isinstance(data, str):
@@ -102,30 +98,30 @@ class _Import:
                 else:
                     self.empty += 1
         if not seen:
-            self._complain(name, "", "there is no chat in it")
+            self._complain(name, "", "the file has no chat")
 
     def summarize(self) -> None:
-        """Say in one line what was done, if it was more than one thing."""
+        """Print the counts if there was more than one conversation."""
         new = sum(record["status"] == "imported" for record in self.records)
         counts = {
             "imported": new,
-            "here already": len(self.records) - new,
+            "present": len(self.records) - new,
             "without messages": self.empty,
             "unreadable": self.unreadable,
         }
         if sum(counts.values()) > 1:
             told = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
-            self.archive.invocation.note(f"chatcli: {told}")
+            self.archive.invocation.say(told)
 
     def _contents(self, name: str) -> Iterator[tuple[str, bytes | str]]:
-        """The files that hold chats, with their names; a text in place of one says why it cannot be read."""
+        """Yield name and content of each file with chats; the content is a text if it cannot be read."""
         try:
             data = _read(name)
         except OSError as error:
             yield name, f"cannot be read: {(error.strerror or str(error)).lower()}"
             return
         if len(data) > MOST_BYTES:
-            yield name, f"it is larger than {binary_size(MOST_BYTES)}; split it"
+            yield name, f"larger than {binary_size(MOST_BYTES)}; split it"
         elif data.startswith(b"PK\x03\x04"):
             yield from _unpacked(name, data)
         else:
@@ -140,13 +136,13 @@ class _Import:
             return
         encoding = json.detect_encoding(data)
         if self.kind == "auto" and first not in {b"{", b"["} and encoding.startswith("utf-8"):
-            yield Unreadable("1:1", "neither a transcript, which begins with <, nor JSON; --format says more")
+            yield Unreadable("1:1", "neither a transcript, which begins with <, nor JSON; pass --format")
             return
         try:
             text = data.decode(encoding, "surrogatepass")
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
-            yield Unreadable(f"line {line}", f"it is not {encoding} text at byte {error.start}")
+            yield Unreadable(f"line {line}", f"not {encoding} text at byte {error.start}")
             return
         kind = None if self.kind == "auto" else self.kind
         yield from read_chats(text, assistant=self.archive.settings.assistant_name, kind=kind)
@@ -158,9 +154,9 @@ class _Import:
             loaded = load([data], repair=self.repair, assistant=self.archive.settings.assistant_name)
         except TranscriptError as error:
             place = f"{error.line}:{error.column}"
-            return Unreadable(place, f"{error.problem}; --repair reads what can be read")
+            return Unreadable(place, f"{error.problem}; --repair reads the undamaged parts")
         for problem in (*loaded.torn, *loaded.problems):
-            self.archive.invocation.note(f"chatcli: line {problem.line}: {problem.problem}; passed over")
+            self.archive.invocation.say(f"line {problem.line}: {problem.problem}; passed over")
         conversation = loaded.conversation
         self._find_pictures(conversation, label)
         origin = origin_of(conversation, "transcript", conversation.id)
@@ -168,17 +164,17 @@ class _Import:
         return Imported("", conversation)
 
     def _find_pictures(self, conversation: Conversation, label: str) -> None:
-        """Pictures lie beside a transcript; those that do not are said on stderr, and stay names."""
+        """Read the pictures next to a transcript; report each missing one, of which only the name is kept."""
         from chatcli.storage.transcripts.pictures import PictureFolder
 
         folder = PictureFolder(Path(label))
         conversation.read_pictures_with(folder.read)
         for picture in folder.missing(conversation.pictures):
-            what = f"the picture {sanitize_line(picture.name)} is not in {folder.path}"
-            self.archive.invocation.note(f"chatcli: {label}: {what}; only its name is kept")
+            what = f"there is no picture {sanitize_line(picture.name)} in {folder.path}"
+            self.archive.invocation.say(f"{label}: {what}; only its name is kept")
 
     def _keep(self, conversation: Conversation, label: str, place: str) -> None:
-        """Write a conversation into the transcripts folder, unless it is there."""
+        """Write a conversation into the transcripts folder unless it is there."""
         invocation, origin = self.archive.invocation, conversation.extra[ORIGIN]
         where = ": ".join(filter(None, (label, place)))
         present = self._present(conversation)
@@ -192,7 +188,7 @@ class _Import:
             if not self.quiet:
                 invocation.write(f"{conversation.id}  {sanitize_line(conversation.title)}".rstrip() + "\n")
         else:
-            invocation.note(f"chatcli: {where}: here already, as {present}")
+            invocation.say(f"{where}: already present as {present}")
         self.records.append(
             {
                 "id": present or conversation.id,
@@ -205,14 +201,12 @@ class _Import:
         )
 
     def _known(self) -> dict[str, str]:
-        from chatcli.storage.transcripts.origins import known_origins
-
         if self._origins is None:
-            self._origins = known_origins(self.archive.store.folder)
+            self._origins = self.archive.store.origins()
         return self._origins
 
     def _present(self, conversation: Conversation) -> str | None:
-        """The name of a conversation here that is the same."""
+        """Return the name of the same conversation here, or None."""
         from chatcli.storage.transcripts.layout import is_id
 
         origin, store = conversation.extra[ORIGIN], self.archive.store
@@ -231,24 +225,22 @@ class _Import:
         source = origin.rpartition(":")[0] + ":"
         older = [name for known, name in self._known().items() if known.startswith(source)]
         if older:
-            self.archive.invocation.note(
-                f"chatcli: {where}: imported before as {older[-1]}, which is kept; it has changed since"
+            self.archive.invocation.say(
+                f"{where}: an earlier version was imported as {older[-1]}, which stays"
             )
 
     def _complain(self, label: str, place: str, problem: str) -> None:
         self.unreadable += 1
-        self.archive.invocation.note(
-            "chatcli: " + sanitize_line(": ".join(filter(None, (label, place, problem))))
-        )
+        self.archive.invocation.say(sanitize_line(": ".join(filter(None, (label, place, problem)))))
 
 
 def _is_anonymous(origin: str) -> bool:
-    """Whether the source gave no id, so that only the words can tell whether a conversation is here."""
+    """Whether the source has no id, so that only its words identify a conversation."""
     return origin.rpartition(":")[0].endswith(":")
 
 
 def _read(name: str) -> bytes:
-    """A file, up to one byte more than may be read."""
+    """Read a file, at most one byte more than allowed."""
     if name == "-":
         return sys.stdin.buffer.read(MOST_BYTES + 1)
     with Path(name).open("rb") as file:
@@ -256,24 +248,24 @@ def _read(name: str) -> bytes:
 
 
 def _unpacked(name: str, data: bytes) -> Iterator[tuple[str, bytes | str]]:
-    """The files of chats in a ZIP archive, as ChatGPT sends them."""
+    """Yield the files with chats of a ZIP archive, as ChatGPT exports them."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             found = [info for info in archive.infolist() if _IN_ARCHIVE.fullmatch(info.filename)]
             for info in found:
                 label = f"{name}/{info.filename}"
                 if info.file_size > MOST_BYTES:
-                    yield label, f"it is larger than {binary_size(MOST_BYTES)}; split it"
+                    yield label, f"larger than {binary_size(MOST_BYTES)}; split it"
                 else:
                     yield label, archive.read(info)
             if not found:
                 yield name, "there is no conversations.json in this ZIP archive"
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, zlib.error) as error:
-        yield name, f"the ZIP archive is damaged: {error}"
+        yield name, f"damaged ZIP archive: {error}"
 
 
 def _date_back(path: Path, conversation: Conversation) -> None:
-    """Let lists show a conversation at the time of its last message, not of its import."""
+    """Set the time of a file to the last message, so that lists do not show the time of the import."""
     times = [moment(node.extra.get("time")) for node in conversation.nodes]
     last = max([*times, conversation.started])
     if EPOCH < last < datetime.now(UTC):

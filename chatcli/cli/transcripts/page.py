@@ -1,28 +1,31 @@
-"""What a command shows to people: plain in a pipe; on a terminal with styles, through the pager if long."""
+"""The output of commands for people: styled on a terminal, plain in a pipe, long output in a pager."""
 
 import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from chatcli.cli.invocation import Invocation
 from chatcli.settings import Settings
 from chatcli.terminal.live import Abilities, clipped, size_of
-from chatcli.terminal.rows import PLAIN, Piece, Row, Style, ansi, cells
+from chatcli.terminal.rows import Piece, Row, ansi, cells
 from chatcli.terminal.sanitize import sanitize, sanitize_line
+from chatcli.terminal.tables import table
+from chatcli.terminal.theme import BOLD, PLAIN, Style
 
-#: As git does: end at once if it fits the screen, let styles through, leave the text on the screen.
+# As git does: exit if the text fits the screen, show styles, leave the text on the screen.
 _LESS = "FRX"
+_NO_LIMIT = 10_000  # cells of a line in a pipe
 
 
 class Page:
-    """Lines to be shown together. All text is made harmless here.
+    """Lines that are shown together. Text is made harmless for a terminal here.
 
     Args:
-        invocation: of this run.
-        settings: whether styles and colours are wanted, and Markdown is to be laid out.
+        invocation: the streams of this run.
+        settings: say whether to use styles and colours, and to format Markdown.
     """
 
     def __init__(self, invocation: Invocation, settings: Settings) -> None:
@@ -35,22 +38,32 @@ class Page:
 
     @property
     def unicode(self) -> bool:
-        """Whether characters beyond ASCII can be shown."""
+        """Whether the terminal shows characters beyond ASCII."""
         return self._abilities.unicode
 
     def line(self, *pieces: Piece, clip: bool = False) -> None:
-        """One line of styled pieces; with ``clip`` it is cut where the terminal ends, if there is one."""
+        """Add a line of styled pieces; ``clip`` cuts it at the width of a terminal."""
         shown = [(sanitize_line(text), style) for text, style in pieces]
         if clip and self._invocation.stdout.isatty():
             shown = list(_clip(shown, size_of(self._invocation.stdout)[0]))
         self._lines.append(self._drawn(shown) + "\n")
 
+    def table(self, rows: Iterable[Sequence[str]], *, numbers: Collection[int] = ()) -> None:
+        """Add rows of columns, the first one bold; the columns in ``numbers`` are aligned to the right."""
+        clean = [
+            [[(sanitize_line(text), PLAIN if i else BOLD)] for i, text in enumerate(row)] for row in rows
+        ]
+        out = self._invocation.stdout
+        width = size_of(out)[0] if out.isatty() else _NO_LIMIT
+        sides = "".join("<>"[i in numbers] for i in range(len(clean[0]) if clean else 0))
+        self._rows(table(clean, (), width, alignments=sides, unicode=self.unicode, ruled=False))
+
     def text(self, text: str, style: Style = PLAIN) -> None:
-        """Text as it is."""
+        """Add text, unformatted."""
         self._lines += [self._drawn([(line, style)]) + "\n" for line in sanitize(text).split("\n")]
 
     def answer(self, text: str) -> None:
-        """An answer: laid out on a terminal, as it is elsewhere."""
+        """Add an answer, its Markdown formatted if stdout is a terminal."""
         if not self._markdown:
             self.text(text)
             return
@@ -61,7 +74,7 @@ class Page:
         self._rows(stream.finish(size_of(self._invocation.stdout)[0]))
 
     def show(self, *, pager: bool = False) -> None:
-        """Print everything; with ``pager`` through ``$PAGER``, else less, if it is more than a screenful."""
+        """Print all lines; with ``pager``, text longer than the screen goes through ``$PAGER`` or less."""
         text = "".join(self._lines)
         height = size_of(self._invocation.stdout)[1]
         long = self._abilities.escapes and text.count("\n") >= height
@@ -77,13 +90,13 @@ class Page:
 
 def _clip(pieces: Iterable[Piece], width: int) -> Iterator[Piece]:
     for text, style in pieces:
-        part = clipped(text[:width], width)  # no character is narrower than a cell, but those that combine
+        part = clipped(text[:width], width)  # only combining characters are narrower than a cell
         width -= cells(part)
         yield part, style
 
 
 def _page(text: str, invocation: Invocation) -> bool:
-    """Show text in a pager; False if there is none."""
+    """Show text in a pager; return False if none works."""
     environ = invocation.environ
     try:
         command = shlex.split(environ.get("PAGER", "less"), posix=os.name != "nt")
@@ -93,17 +106,17 @@ def _page(text: str, invocation: Invocation) -> bool:
         with (
             _ctrl_c_is_the_pagers(),
             subprocess.Popen(command, stdin=subprocess.PIPE, env=variables) as pager,
-            suppress(BrokenPipeError),  # whoever reads it has enough
+            suppress(BrokenPipeError),  # the user left the pager
         ):
             pager.communicate(text.encode())
-    except (OSError, ValueError):  # no such program; a quotation mark that never closes
+    except (OSError, ValueError):  # no such program, or an unclosed quotation mark
         return False
     return True
 
 
 @contextmanager
 def _ctrl_c_is_the_pagers() -> Iterator[None]:
-    """Ctrl-C reaches every process of the terminal. A handler, unlike SIG_IGN, is not inherited."""
+    """Ignore Ctrl-C here, since the pager gets it too. The pager inherits no handler, but would SIG_IGN."""
     former = signal.signal(signal.SIGINT, lambda _number, _frame: None)
     try:
         yield

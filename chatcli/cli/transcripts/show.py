@@ -1,4 +1,4 @@
-"""``chatcli transcripts show``: a conversation as people read it, as a tree, as data, or as its file is."""
+"""``chatcli transcripts show``: a conversation for people, as a tree, as JSON, or as the file itself."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,48 +6,35 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chatcli.chat.conversation import EPOCH, Conversation, Node
-from chatcli.chat.formats.records import picture_records
+from chatcli.chat.formats.message_lists import picture_records
 from chatcli.chat.message import FinishReason, Role
 from chatcli.chat.pictures import in_words
 from chatcli.chat.transcript.writer import tag_of
-from chatcli.cli import completion as completing
-from chatcli.cli.transcripts.context import Archive, local_time
+from chatcli.cli.options import AsJson
+from chatcli.cli.transcripts.context import Ref, Repair, TranscriptsContext, local_time
 from chatcli.errors import UsageError
 from chatcli.words import counted
 
 if TYPE_CHECKING:
     from chatcli.cli.transcripts.page import Page
 
-_DEEPEST = 90  # columns of lines before a message; what branches further in is not indented further
+_DEEPEST = 90  # columns of tree lines; deeper branches are not indented further
 
 
 def show(
     context: typer.Context,
-    ref: Annotated[
-        str,
-        typer.Argument(
-            metavar="REF",
-            help="A conversation: its id, the beginning or the last part of it, its title, or last.",
-            autocompletion=completing.transcripts,
-        ),
-    ],
-    tree: Annotated[
-        bool, typer.Option("--tree", help="All branches, a line a message, the current one marked.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON: the current branch, with --tree every message.")
-    ] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="Print the file as it is.")] = False,
-    thinking: Annotated[bool, typer.Option("--thinking", help="Show the reasoning too.")] = False,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Where the file is damaged, read what can be read.")
-    ] = False,
+    ref: Ref,
+    tree: Annotated[bool, typer.Option("--tree", help="Show all branches, one line per message.")] = False,
+    as_json: AsJson = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Print the file unchanged.")] = False,
+    thinking: Annotated[bool, typer.Option("--thinking", help="Show the reasoning.")] = False,
+    repair: Repair = False,
     pager: Annotated[
-        bool, typer.Option("--pager/--no-pager", help="On a terminal, page what is long ($PAGER), or not.")
+        bool, typer.Option("--pager/--no-pager", help="On a terminal, show long output in $PAGER, or not.")
     ] = True,
 ) -> None:
-    """Show a conversation: the branch it goes on from."""
-    archive = Archive.of(context)
+    """Show the current branch of a conversation; with --tree, all branches (also with --json)."""
+    archive = TranscriptsContext.of(context)
     if raw and (tree or as_json):
         raise UsageError("--raw excludes --tree and --json")
     name = archive.store.resolve(ref)
@@ -59,9 +46,7 @@ def show(
         record = conversation_record(conversation, name, everything=tree)
         archive.invocation.write_json(record)
         return
-    from chatcli.cli.transcripts.page import Page
-
-    page = Page(archive.invocation, archive.settings)
+    page = archive.page()
     _head(page, conversation, name)
     if tree:
         _tree(page, conversation)
@@ -70,7 +55,7 @@ def show(
     page.show(pager=pager)
 
 
-def _print_file(archive: Archive, name: str) -> None:
+def _print_file(archive: TranscriptsContext, name: str) -> None:
     from chatcli.storage.transcripts.log import read_bytes
 
     data = read_bytes(archive.store.path(name))
@@ -81,7 +66,7 @@ def _print_file(archive: Archive, name: str) -> None:
 
 
 def _head(page: "Page", conversation: Conversation, name: str) -> None:
-    from chatcli.terminal.rows import BOLD, DIM
+    from chatcli.terminal.theme import BOLD, DIM
 
     here, all_ = len(conversation.path()), len(conversation)
     counts = counted(all_, "message") if here == all_ else f"{here} of {counted(all_, 'message')}"
@@ -102,7 +87,7 @@ def _model(node: Node) -> str:
 
 
 def _messages(page: "Page", conversation: Conversation, *, thinking: bool) -> None:
-    from chatcli.terminal.rows import BOLD, DIM
+    from chatcli.terminal.theme import BOLD, DIM
 
     for node in conversation.path():
         message = node.message
@@ -110,7 +95,7 @@ def _messages(page: "Page", conversation: Conversation, *, thinking: bool) -> No
         which = f"  {siblings.index(node) + 1} of {len(siblings)}" if len(siblings) > 1 else ""
         page.line((tag_of(message.role, conversation.assistant), BOLD), (which, DIM))
         if message.reasoning:
-            page.text(message.reasoning if thinking else "(reasoning; --thinking shows it)", DIM)
+            page.text(message.reasoning if thinking else "(reasoning hidden; --thinking shows it)", DIM)
         if message.role is Role.ASSISTANT:
             page.answer(in_words(message))
         else:
@@ -123,7 +108,7 @@ def _messages(page: "Page", conversation: Conversation, *, thinking: bool) -> No
 
 def _tree(page: "Page", conversation: Conversation) -> None:
     from chatcli.storage.index.digest import beginning_of
-    from chatcli.terminal.rows import BOLD, DIM, PLAIN
+    from chatcli.terminal.theme import BOLD, DIM, PLAIN
 
     current = {node.id for node in conversation.path()}
     here, elsewhere, arrow = ("●", "○", "←") if page.unicode else ("*", "o", "<-")
@@ -134,19 +119,19 @@ def _tree(page: "Page", conversation: Conversation) -> None:
         page.line(
             (f"{lines}{here if on else elsewhere} ", DIM),
             (f"{node.id} {name}: {words}", PLAIN if on else DIM),
-            (f"  {arrow} the chat goes on here" if node.id == conversation.head else "", BOLD),
+            (f"  {arrow} the chat continues here" if node.id == conversation.head else "", BOLD),
             clip=True,
         )
     if conversation.head is None and len(conversation):
-        page.line((f"{arrow} the chat goes on before the first message", BOLD))
+        page.line((f"{arrow} the chat continues before the first message", BOLD))
 
 
 def branches(conversation: Conversation, *, unicode: bool = True) -> Iterator[tuple[str, Node]]:
-    """Every message with the lines that stand before it; only where the chat branches they move in.
+    """Yield every message with the tree lines before it; only branches are indented.
 
     Args:
         conversation: the tree.
-        unicode: lines may be box-drawing characters.
+        unicode: whether to use box-drawing characters.
     """
     fork, last, down = ("├─ ", "└─ ", "│  ") if unicode else ("|- ", "`- ", "|  ")
     pending: list[tuple[Node, str, str]] = []
@@ -169,11 +154,11 @@ def branches(conversation: Conversation, *, unicode: bool = True) -> Iterator[tu
 
 
 def conversation_record(conversation: Conversation, name: str, *, everything: bool) -> dict[str, Any]:
-    """A conversation as data.
+    """Return a conversation as data.
 
     Args:
-        name: what storage calls it.
-        everything: all messages, instead of the current branch.
+        name: its id in storage.
+        everything: whether to include all messages, not only the current branch.
     """
     nodes = conversation.nodes if everything else conversation.path()
     return {

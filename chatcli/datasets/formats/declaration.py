@@ -1,19 +1,16 @@
-"""What a format is: which rows it takes, how it says one, what else belongs to it."""
+"""The declaration of a format: which rows it takes and how it writes one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
-from chatcli.datasets.derivation import EventRow, LabelRow, PairRow, Row, Text, Unit
-from chatcli.datasets.derivation_sketch import Said, decode_sketch
+from chatcli.datasets.plan import DatasetRow, JudgementRow, LabelRow, PairRow, RowAnswer, Unit
 from chatcli.feedback.answers import Answer, Model, PromptMessage, Provenance
 from chatcli.feedback.codec import encode
 from chatcli.feedback.records import Target, comparison, rating
 
-#: A row as a JSON object; None: the format cannot say it.
+#: A row as a JSON object, or None if the format cannot express it.
 Rendered = dict[str, Any] | None
 
 
@@ -22,16 +19,16 @@ class Format:
     """A format of datasets.
 
     Attributes:
-        name: on the command line.
-        summary: who reads it, in a line.
-        unit: what a row is made of.
-        render: a row of that unit; the flag says whether to add columns on where the row comes from.
-        reasoning: it has a field for reasoning.
-        pictures: it says which pictures a prompt has.
-        marks: it has room for columns of our own.
-        tabular: its rows all have the same columns, so that Parquet can hold them.
-        array: a file is one JSON array, not a line for each row.
-        companions: further files by name, from the names of the data files by split.
+        name: its name on the command line.
+        summary: its rows and readers, in one line.
+        unit: the content of a row.
+        render: makes a row of this unit a JSON object; the flag adds the columns of our own.
+        reasoning: whether it has a field for reasoning.
+        pictures: whether it names the pictures of a prompt.
+        marks: whether it has room for our own columns.
+        tabular: whether all rows have the same columns, as Parquet needs.
+        array: whether a file is one JSON array instead of JSON lines.
+        companions: further files by name, given the names of the data files by split.
     """
 
     name: str
@@ -47,34 +44,34 @@ class Format:
 
     @property
     def suffix(self) -> str:
-        """Of a file of text."""
+        """Suffix of a text file."""
         return ".json" if self.array else ".jsonl"
 
     def example(self, *, marks: bool = True, reasoning: bool = False) -> dict[str, Any]:
-        """A row as this format says it, with every column it can have."""
+        """An example row, with every column of the format."""
         rendered = self.render(_example_row(self.unit, reasoning), marks and self.marks)
         assert rendered is not None
         return rendered
 
 
 def message(role: str, content: str, reasoning: str | None = None) -> dict[str, str]:
-    """A message in the form of chat templates; reasoning goes by the name most of them read."""
+    """A message as chat templates take it; most of them read reasoning under this name."""
     said = {"role": role, "content": content}
     return said if reasoning is None else {**said, "reasoning_content": reasoning}
 
 
-def messages(prompt: Sequence[Said]) -> list[dict[str, str]]:
+def messages(prompt: Sequence[PromptMessage]) -> list[dict[str, str]]:
     """The messages of a prompt."""
     return [message(m.role, m.content, m.reasoning) for m in prompt]
 
 
-def answered(answer: Text) -> dict[str, str]:
-    """An answer as the model's message."""
+def answered(answer: RowAnswer) -> dict[str, str]:
+    """An answer as a message of the assistant."""
     return message("assistant", answer.content, answer.reasoning)
 
 
-def takes_turns(prompt: Sequence[Said]) -> bool:
-    """Whether, after a system prompt if there is one, user and assistant alternate, and the user is last."""
+def takes_turns(prompt: Sequence[PromptMessage]) -> bool:
+    """Whether user and assistant alternate, after an optional system prompt, and the user is last."""
     roles = [m.role for m in prompt]
     if roles[:1] == ["system"]:
         roles = roles[1:]
@@ -83,15 +80,17 @@ def takes_turns(prompt: Sequence[Said]) -> bool:
     )
 
 
-def _example_row(unit: Unit, reasoning: bool) -> Row:
+def _example_row(unit: Unit, reasoning: bool) -> DatasetRow:
+    """A row to show a format with."""
     thought = "They want a definition." if reasoning else None
     prompt = (
-        Said("system", "Answer briefly."),
-        Said("user", "Hello?"),
-        Said("assistant", "Hi there!", "A greeting." if reasoning else None),
-        Said("user", "What is a mutex?"),
+        PromptMessage(role="system", content="Answer briefly."),
+        PromptMessage(role="user", content="Hello?"),
+        PromptMessage(role="assistant", content="Hi there!", reasoning="A greeting." if reasoning else None),
+        PromptMessage(role="user", content="What is a mutex?"),
     )
-    good, bad = Text("A lock that one thread holds at a time.", thought), Text("A kind of thread.", thought)
+    good = RowAnswer("A lock that one thread holds at a time.", thought)
+    bad = RowAnswer("A kind of thread.", thought)
     if unit is Unit.PAIRS:
         return PairRow(prompt, good, bad, "comparison", "20261120-221503-123456-k7qxd2", 1.0)
     if unit in (Unit.LABELS, Unit.GOOD):
@@ -112,11 +111,4 @@ def _example_row(unit: Unit, reasoning: bool) -> Row:
             reasons=("accurate_information",), tags=("threads",), comment="short and right",
         )
     )  # fmt: skip
-    line = encode(record)
-    return EventRow(decode_sketch(line), line)
-
-
-def decoded(line: bytes) -> dict[str, Any]:
-    """A line of the log as a plain object."""
-    value: dict[str, Any] = msgspec.json.decode(line)
-    return value
+    return JudgementRow(record, encode(record))

@@ -1,38 +1,43 @@
-"""Formats of whole judgements: LMSYS's arena, Open WebUI's feedback, and the log's own records."""
+"""Formats of whole judgements: the arena of LMSYS, the feedback of Open WebUI, and the records of the log."""
 
 from typing import Any
 
-from chatcli.datasets.derivation import EventRow, Unit
-from chatcli.datasets.derivation_sketch import GOOD, SketchedAnswer
-from chatcli.datasets.formats.declaration import Format, decoded, message
+import msgspec
 
-UNKNOWN = "unknown"
+from chatcli.datasets.formats.declaration import Format, message
+from chatcli.datasets.plan import JudgementRow, Unit
+from chatcli.feedback.records import Comparison, Rating
+
+_UNKNOWN = "unknown"
 _WINNERS = {"left": "model_a", "right": "model_b", "tie": "tie", "both_bad": "tie (bothbad)"}
 
 
-def _arena(row: EventRow, _marks: bool) -> dict[str, Any]:
-    """Model A is the one shown on the left, so that a preference for a side can be measured."""
-    sketch = row.sketch
-    a, b = sketch.answers if sketch.left == 0 else sketch.answers[::-1]
-    asked = [message(m.role, m.content) for m in sketch.prompt]
+def _arena(row: JudgementRow, _marks: bool) -> dict[str, Any]:
+    """Model A is the one on the left, so that a preference for a side can be measured."""
+    record = row.record
+    assert isinstance(record, Comparison)
+    a, b = record.answers if record.left == 0 else record.answers[::-1]
+    asked = [message(m.role, m.content) for m in record.prompt]
     return {
-        "question_id": sketch.id,
-        "model_a": _name(a),
-        "model_b": _name(b),
-        "winner": _WINNERS[sketch.winner or "tie"],
+        "question_id": record.id,
+        "model_a": a.model_name or _UNKNOWN,
+        "model_b": b.model_name or _UNKNOWN,
+        "winner": _WINNERS[record.winner],
         "conversation_a": [*asked, message("assistant", a.content)],
         "conversation_b": [*asked, message("assistant", b.content)],
-        "turn": sum(m.role == "user" for m in sketch.prompt),
-        "language": UNKNOWN,
-        "tstamp": sketch.time.timestamp(),
+        "turn": sum(m.role == "user" for m in record.prompt),
+        "language": _UNKNOWN,
+        "tstamp": record.time.timestamp(),
     }
 
 
-def _openwebui(row: EventRow, _marks: bool) -> dict[str, Any]:
-    sketch, answer = row.sketch, row.sketch.judged[0]
-    said = [*[message(m.role, m.content) for m in sketch.prompt], message("assistant", answer.content)]
-    ids = [f"{sketch.id}-{at}" for at in range(1, len(said) + 1)]
-    chat = sketch.target.transcript if sketch.target else ""
+def _openwebui(row: JudgementRow, _marks: bool) -> dict[str, Any]:
+    record = row.record
+    assert isinstance(record, Rating)
+    answer = record.answer
+    said = [*[message(m.role, m.content) for m in record.prompt], message("assistant", answer.content)]
+    ids = [f"{record.id}-{at}" for at in range(1, len(said) + 1)]
+    chat = record.target.transcript if record.target else ""
     history = {
         name: {
             "id": name,
@@ -42,20 +47,20 @@ def _openwebui(row: EventRow, _marks: bool) -> dict[str, Any]:
         }
         for at, (name, turn) in enumerate(zip(ids, said, strict=True))
     }
-    model, when = _name(answer), int(sketch.time.timestamp())
+    model, when = answer.model_name or _UNKNOWN, int(record.time.timestamp())
     return {
-        "id": sketch.id,
+        "id": record.id,
         "user_id": "",
         "version": 0,
         "type": "rating",
         "data": {
-            "rating": 1 if sketch.places == (GOOD,) else -1,
+            "rating": 1 if record.good else -1,
             "model_id": model,
             "sibling_model_ids": None,
-            "reason": sketch.reasons[0] if sketch.reasons else "",
-            "comment": sketch.comment or "",
-            "tags": list(sketch.tags),
-            "details": {} if sketch.score is None else {"rating": sketch.score},
+            "reason": record.reasons[0] if record.reasons else "",
+            "comment": record.comment or "",
+            "tags": list(record.tags),
+            "details": {} if record.score is None else {"rating": record.score},
         },
         "meta": {
             "arena": False,
@@ -76,11 +81,6 @@ def _openwebui(row: EventRow, _marks: bool) -> dict[str, Any]:
     }
 
 
-def _name(answer: SketchedAnswer) -> str:
-    model = answer.model
-    return model.name if model else UNKNOWN
-
-
 ARENA = Format(
     "arena", "comparisons with the columns of LMSYS's arena conversations", Unit.COMPARISONS, _arena
 )
@@ -90,6 +90,6 @@ OPENWEBUI = Format(
 )  # fmt: skip
 RAW = Format(
     "raw", "the judgements that count, as the log holds them",
-    Unit.JUDGEMENTS, lambda row, _marks: decoded(row.line), reasoning=True, pictures=True,
+    Unit.JUDGEMENTS, lambda row, _marks: msgspec.json.decode(row.line), reasoning=True, pictures=True,
     tabular=False,
 )  # fmt: skip

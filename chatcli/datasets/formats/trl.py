@@ -1,14 +1,14 @@
-"""The dataset types of TRL, conversational and with an explicit prompt; OpenRLHF reads the same pairs.
+"""The dataset types of TRL: conversational, with an explicit prompt. OpenRLHF reads the same pairs.
 
-TRL looks at the first row only to find out what a file is, so all rows have one shape. Some names of columns
-mean something to its trainers (margin, images, tools, chat_template_kwargs); those of our own do not.
+TRL tells the type of a file by its first row, so all rows have one shape. Its trainers know some columns
+(margin, images, tools, chat_template_kwargs); our own have other names.
 Source: TRL 1.16, docs/source/dataset_formats.
 """
 
 from typing import Any
 
-from chatcli.datasets.derivation import LabelRow, PairRow, Unit
 from chatcli.datasets.formats.declaration import Format, answered, messages
+from chatcli.datasets.plan import LabelRow, PairRow, Unit
 
 
 def _pair(row: PairRow, marks: bool) -> dict[str, Any]:

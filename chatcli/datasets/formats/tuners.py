@@ -1,19 +1,23 @@
-"""Preference pairs as OpenAI's fine-tuning, Axolotl and LLaMA-Factory read them."""
+"""Pairs for the fine-tuning of OpenAI, for Axolotl and LLaMA-Factory, and as in the HH-RLHF of Anthropic."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from chatcli.datasets.derivation import PairRow, Unit
-from chatcli.datasets.derivation_sketch import Said
 from chatcli.datasets.formats.declaration import Format, Rendered, answered, messages, takes_turns
+from chatcli.datasets.plan import PairRow, Unit
+from chatcli.feedback.answers import PromptMessage
 
 _SPEAKERS = {"user": "human", "assistant": "gpt"}
+_HUMAN, _ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
+_TURN = re.compile(r"\n\n(Human|Assistant):")
+_ROLES = {"Human": "user", "Assistant": "assistant"}
 
 
 def _openai(row: PairRow, _marks: bool) -> Rendered:
-    """One turn is compared, the last message of the input is the user's."""
+    """One turn is compared; the last message of the input is of the user."""
     if row.prompt[-1].role == "assistant":
         return None
     return {
@@ -32,7 +36,7 @@ def _axolotl(row: PairRow, _marks: bool) -> Rendered:
 
 
 def _llama_factory(row: PairRow, _marks: bool) -> Rendered:
-    """ShareGPT's names; its reader refuses conversations that do not take turns."""
+    """The names of ShareGPT. The reader refuses conversations that do not take turns."""
     if not takes_turns(row.prompt):
         return None
     system, turns = _apart(row.prompt)
@@ -44,12 +48,12 @@ def _llama_factory(row: PairRow, _marks: bool) -> Rendered:
     }
 
 
-def _apart(prompt: Sequence[Said]) -> tuple[str, Sequence[Said]]:
+def _apart(prompt: Sequence[PromptMessage]) -> tuple[str, Sequence[PromptMessage]]:
     return (prompt[0].content, prompt[1:]) if prompt[0].role == "system" else ("", prompt)
 
 
 def _dataset_info(files: Mapping[str, str]) -> Mapping[str, bytes]:
-    """The entries that LLaMA-Factory looks datasets up in: dataset_info.json, beside the data."""
+    """The entries by which LLaMA-Factory finds datasets: dataset_info.json, beside the data."""
     columns = {name: name for name in ("chosen", "rejected", "system")}
     entries = {
         f"chatcli_{split}": {
@@ -64,6 +68,34 @@ def _dataset_info(files: Mapping[str, str]) -> Mapping[str, bytes]:
     return {"dataset_info.json": encoded + b"\n"}
 
 
+def _hh_rlhf(row: PairRow, _marks: bool) -> Rendered:
+    """The row; the system prompt stands before the first turn. A text with the mark of a turn is refused."""
+    texts = [m.content for m in row.prompt] + [row.chosen.content, row.rejected.content]
+    if not takes_turns(row.prompt) or any(_TURN.search(text) for text in texts):
+        return None
+    head = "".join(map(_turn, row.prompt)) + f"{_ASSISTANT} "
+    return {"chosen": head + row.chosen.content, "rejected": head + row.rejected.content}
+
+
+def _turn(said: PromptMessage) -> str:
+    if said.role == "system":
+        return said.content
+    return f"{_HUMAN if said.role == 'user' else _ASSISTANT} {said.content}"
+
+
+def turns_of(text: str) -> list[tuple[str, str]]:
+    """Role and content of each turn of a conversation; text before the first turn is a system prompt.
+
+    Raises:
+        ValueError: the text has no turn.
+    """
+    parts: Sequence[str] = _TURN.split(text)
+    if len(parts) < 3:
+        raise ValueError("no '\\n\\nHuman:' and '\\n\\nAssistant:' in it")
+    turns = [(_ROLES[parts[at]], parts[at + 1].removeprefix(" ")) for at in range(1, len(parts), 2)]
+    return [("system", parts[0]), *turns] if parts[0] else turns
+
+
 def _entry(name: str, summary: str, render: Any, **more: Any) -> Format:
     return Format(name, summary, Unit.PAIRS, render, **more)
 
@@ -76,3 +108,4 @@ LLAMA_FACTORY = _entry(
     _llama_factory,
     companions=_dataset_info,
 )
+HH_RLHF = _entry("hh-rlhf", "pairs as in Anthropic's HH-RLHF: two texts, chosen and rejected", _hh_rlhf)

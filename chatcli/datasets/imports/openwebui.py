@@ -1,10 +1,10 @@
-"""Open WebUI's feedback: ratings of answers in a chat, of which each holds a snapshot."""
+"""Imports the feedback of Open WebUI: ratings of answers, each with a snapshot of its chat."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
-from chatcli.datasets.imports.fields import Unusable, part_of, said, text_of
+from chatcli.datasets.imports.rows import Unusable, message_in, part_of, text_of, time_of
 from chatcli.feedback.answers import Answer, Model, PromptMessage, Provenance
 from chatcli.feedback.records import Judge, Rating, Target, rating
 
@@ -15,16 +15,16 @@ def openwebui(row: Mapping[str, Any], digest: str, now: datetime) -> Rating:
     """A feedback object as a rating.
 
     Raises:
-        ValueError: it rates nothing, or its snapshot does not hold the answer.
+        ValueError: it has no rating, or its snapshot lacks the answer.
     """
     data, meta = part_of(row, "data"), part_of(row, "meta")
     name = text_of(meta, "message_id")
     messages = part_of(row, "snapshot", "chat", "chat", "history", "messages")
     if name is None or not isinstance(messages.get(name), dict):
-        raise Unusable("its snapshot does not hold the answer that was rated (meta.message_id)")
+        raise Unusable("the snapshot lacks the rated answer (meta.message_id)")
     path = _path(messages, name)
     if path[-1].role != "assistant" or len(path) < 2:
-        raise Unusable("what was rated is not an answer")
+        raise Unusable("the rated message is not an answer")
     model = text_of(data, "model_id") or text_of(meta, "model_id")
     system = text_of(part_of(row, "snapshot", "chat", "chat", "params"), "system")
     prompt = ([PromptMessage(role="system", content=system)] if system else []) + path[:-1]
@@ -43,18 +43,18 @@ def openwebui(row: Mapping[str, Any], digest: str, now: datetime) -> Rating:
         judge=Judge(name=who),
         origin=_ORIGIN,
         foreign_id=foreign,
-        time=_time(row.get("updated_at") or row.get("created_at"), now),
+        time=time_of(row.get("updated_at") or row.get("created_at")) or now,
     )
 
 
 def _path(messages: Mapping[str, Any], name: str) -> list[PromptMessage]:
-    """The messages from the first down to one; each names its parent."""
+    """The messages from the first to this one; each names its parent."""
     path: list[PromptMessage] = []
     at: Any = name
     while isinstance(at, str) and isinstance(messages.get(at), dict):
         if len(path) >= len(messages):
-            raise Unusable("its messages go round in a circle")
-        path.append(said(messages[at]))
+            raise Unusable("the messages form a circle")
+        path.append(message_in(messages[at]))
         at = messages[at].get("parentId")
     return path[::-1]
 
@@ -73,9 +73,3 @@ def _score(value: Any) -> int | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if 1 <= number <= 10 else None
-
-
-def _time(value: Any, now: datetime) -> datetime:
-    if isinstance(value, (int, float)) and 0 < value < 253402300800:
-        return datetime.fromtimestamp(value, UTC)
-    return now

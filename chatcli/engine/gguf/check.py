@@ -1,28 +1,25 @@
-"""Decides whether a file is a sane model before llama.cpp sees it, which some senseless headers make abort.
+"""Says what is wrong with a file where its header tells: the wrong kind of file, or an incomplete one.
 
-A rule about a model's numbers is one that llama.cpp itself insists on (llama-model.cpp,
-llama-model-loader.cpp, llama-vocab.cpp), or it is applied to well-known architectures only: a good model of a
-new kind must pass.
+These checks only give better sentences. What else may be wrong is found by the trial child, which loads an
+unknown file before this process does.
 """
 
-from chatcli.engine.gguf.header import Header, ValueType
-from chatcli.engine.gguf.hyperparameters import hyperparameter_problem, is_plain
-from chatcli.engine.gguf.layout import format_problem, layout_problem
-from chatcli.engine.gguf.reader import quote
-from chatcli.engine.gguf.shards import read_shards
-from chatcli.engine.gguf.vocabulary import vocabulary_problem
-from chatcli.errors import InvalidModel
+from chatcli.engine.gguf.header import Header
+from chatcli.engine.gguf.projector import Projector, is_projector, projector, text_width
+from chatcli.engine.gguf.reader import quote, read_header
+from chatcli.errors import InvalidModel, ModelNotFound
 
-MAX_TEMPLATE = 1_000_000  # characters; the longest real chat templates have about 25,000
+MAX_SHARDS = 4096
 
 
-def check(header: Header) -> None:
-    """Refuse what is not a complete, sane model that can answer.
-
-    Reads the headers of the other files of a split model, and no tensor data.
+def check(header: Header) -> tuple[Header, ...]:
+    """Refuse what is not a complete model.
 
     Args:
         header: of the model's (first) file.
+
+    Returns:
+        The headers of all its files, the given one first.
 
     Raises:
         InvalidModel: with the file's name and one reason.
@@ -30,13 +27,77 @@ def check(header: Header) -> None:
     shards = read_shards(header)  # first: later parts of a model say nothing of what it is
     _refuse(header, _kind_problem(header))
     for shard in shards:
-        _refuse(shard, layout_problem(shard))
-    tensors = tuple(tensor for shard in shards for tensor in shard.tensors)
-    _refuse(header, _emptiness_problem(header, bool(tensors)))
-    _refuse(header, hyperparameter_problem(header, tensors))
-    _refuse(header, format_problem(tensors, is_plain(header.architecture)))
-    _refuse(header, vocabulary_problem(header))
-    _refuse(header, _template_problem(header))
+        _refuse(shard, _size_problem(shard))
+    if not any(shard.tensors for shard in shards):
+        vocabulary = "a vocabulary only, and " if "tokenizer.ggml.tokens" in header.metadata else ""
+        _refuse(header, f"it holds {vocabulary}no weights")
+    return shards
+
+
+def check_projector(header: Header, model: Header | None = None) -> Projector:
+    """Refuse what is not a complete projector with a part for pictures.
+
+    Args:
+        header: of the projector.
+        model: of the text model's first file. None accepts a projector for any model.
+
+    Returns:
+        Its facts.
+
+    Raises:
+        InvalidModel: with the file's name and one reason.
+    """
+    facts = projector(header)
+    if not is_projector(header):
+        _refuse(header, "it is not a projector (mmproj), the file that lets a model see")
+    if not facts.sees:
+        _refuse(header, "it has no part for pictures" + (", only for sounds" if facts.hears else ""))
+    _refuse(header, _size_problem(header))
+    wanted = text_width(model) if model is not None else 0
+    if model is not None and wanted and facts.width and wanted != facts.width:
+        _refuse(
+            header,
+            f"it is the projector of another model: it makes tokens {facts.width} wide, "
+            f"and {quote(model.path.name)} reads tokens {wanted} wide",
+        )
+    return facts
+
+
+def read_shards(first: Header) -> tuple[Header, ...]:
+    """All headers of a model, the given one first; just that one for a model in one file.
+
+    Args:
+        first: header of the model's first file.
+
+    Raises:
+        InvalidModel: ``first`` is not the first part, or another part is missing or not what its name says.
+    """
+    split = first.split
+    if split is None:
+        return (first,)
+    beginning = first.shard_path(0).name
+    if split.number != 0:
+        _refuse(first, f"it is part {split.number + 1} of {split.of}; give the first: {quote(beginning)}")
+    if split.of > MAX_SHARDS:
+        _refuse(first, f"it claims to be split over {split.of} files (limit {MAX_SHARDS})")
+    if beginning != first.path.name:
+        ending = f"-00001-of-{split.of:05d}.gguf"
+        _refuse(
+            first, f"a model split over {split.of} files must keep its name, which ends in {quote(ending)}"
+        )
+    return (first, *(_sibling(first, index) for index in range(1, split.of)))
+
+
+def _sibling(first: Header, index: int) -> Header:
+    path = first.shard_path(index)
+    try:
+        header = read_header(path)
+    except ModelNotFound:
+        _refuse(first, f"a part of the model is missing beside it: {quote(path.name)}")
+        raise
+    if header.integer("split.no") != index:
+        _refuse(header, f"it is not part {index + 1} of the model it is named after")
+    return header
 
 
 def _refuse(header: Header, problem: str) -> None:
@@ -45,36 +106,26 @@ def _refuse(header: Header, problem: str) -> None:
 
 
 def _kind_problem(header: Header) -> str:
-    """What the file is, when it is a GGUF but not a model; '' otherwise."""
+    """What the file is if it is a GGUF but not a model; '' otherwise."""
     kind = header.string("general.type") or ""
     architecture = header.architecture
     if kind == "adapter" or "adapter.type" in header.metadata:
         return "it is a LoRA adapter, not a model; it is used together with the model it was trained on"
-    if kind in ("mmproj", "projector") or architecture in ("clip", "mmproj"):
+    if is_projector(header):
         return "it is the image or audio part (mmproj) of a model; choose the model's main file"
     if kind == "imatrix" or architecture == "imatrix":
         return "it is an importance matrix, used for making models; choose the model itself"
     if architecture == "controlvector":
         return "it is a control vector, not a model"
-    if "general.architecture" not in header.metadata:
+    if not architecture:
         return "it does not say its architecture (general.architecture is missing)"
-    if header.types["general.architecture"] != ValueType.STRING or not architecture:
-        return "general.architecture is not a name"
     return ""
 
 
-def _emptiness_problem(header: Header, tensors: bool) -> str:
-    if tensors:
-        return ""
-    if "tokenizer.ggml.tokens" in header.metadata:
-        return "it holds a vocabulary only, and no weights"
-    return "it holds no weights"
-
-
-def _template_problem(header: Header) -> str:
-    for key, value in header.metadata.items():
-        if key.startswith("tokenizer.chat_template") and isinstance(value, str) and len(value) > MAX_TEMPLATE:
-            return f"its chat template has {len(value)} characters; more than {MAX_TEMPLATE} are senseless"
-    if "tokenizer.chat_template" in header.metadata and header.chat_template is None:
-        return "its chat template is not text"
+def _size_problem(header: Header) -> str:
+    """Whether the file ends before its last tensor does. No padding is needed after that."""
+    ends = (tensor.offset + tensor.size for tensor in header.tensors)
+    needed = header.data_offset + max(ends, default=0)
+    if needed > header.file_size:
+        return f"the file is {header.file_size} bytes long, and its tensors need {needed}: it is incomplete"
     return ""

@@ -57,8 +57,6 @@ TENSOR_FORMATS: Mapping[int, TensorFormat] = {
     42: TensorFormat("Q2_0", 64, 18),
 }
 
-REMOVED_FORMATS = frozenset({4, 5, 31, 32, 33, 36, 37, 38})
-
 # general.file_type (enum llama_ftype), by the names people look for on a download page.
 FILE_TYPES: Mapping[int, str] = {
     0: "F32",

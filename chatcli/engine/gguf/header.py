@@ -58,7 +58,7 @@ def text(raw: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Array:
+class MetadataArray:
     """An array of the metadata, kept as its bytes and decoded when iterated: some have 500,000 entries.
 
     Attributes:
@@ -94,7 +94,7 @@ class Array:
             yield raw[start:position]
 
 
-Value = Scalar | Array
+Value = Scalar | MetadataArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +119,6 @@ class TensorInfo:
         return prod(self.shape)
 
     @property
-    def shape_text(self) -> str:
-        """Its shape as people write it, ``64 x 288``."""
-        return " x ".join(map(str, self.shape)) or "a single number"
-
-    @property
     def format_name(self) -> str:
         """Name of its format, or ``type N`` for one that is not known."""
         known = TENSOR_FORMATS.get(self.type)
@@ -136,7 +131,7 @@ class TensorInfo:
         return self.elements // known.block * known.size if known else 0
 
 
-class Split(NamedTuple):
+class ShardInfo(NamedTuple):
     """Place of a file in a model that is split over several.
 
     Attributes:
@@ -182,10 +177,10 @@ class Header:
         value = self.metadata.get(key)
         return value if isinstance(value, str) else None
 
-    def array(self, key: str) -> Array | None:
+    def array(self, key: str) -> MetadataArray | None:
         """The value of ``key`` if it is an array."""
         value = self.metadata.get(key)
-        return value if isinstance(value, Array) else None
+        return value if isinstance(value, MetadataArray) else None
 
     @property
     def architecture(self) -> str:
@@ -208,10 +203,10 @@ class Header:
         return self.string("tokenizer.chat_template")
 
     @property
-    def split(self) -> Split | None:
+    def split(self) -> ShardInfo | None:
         """Place in a split model; None for a model in one file."""
         count = self.integer("split.count") or 0
-        return Split(self.integer("split.no") or 0, count) if count > 1 else None
+        return ShardInfo(self.integer("split.no") or 0, count) if count > 1 else None
 
     @property
     def parameters(self) -> int:

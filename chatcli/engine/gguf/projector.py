@@ -14,7 +14,7 @@ _DEEPSTACK = "v.deepstack."
 _OWN_INPUT_WIDTH = ("granite", "gemma4-assistant")
 
 
-class Kind(NamedTuple):
+class ProjectorKind(NamedTuple):
     """What the name of a projector's kind implies.
 
     Attributes:
@@ -24,7 +24,6 @@ class Kind(NamedTuple):
         merge_key: where it does; '': nowhere.
         tokens: the most one picture takes; 0: pictures, or the tiles they are cut into, have one size.
         pixels: the header says how many pixels the largest picture has.
-        standard: its blocks are those of a usual vision transformer, so that their shapes can be checked.
     """
 
     output: str
@@ -33,57 +32,56 @@ class Kind(NamedTuple):
     merge_key: str = ""
     tokens: int = 0
     pixels: bool = False
-    standard: bool = False
 
 
 _SIDE, _SCALE = "spatial_merge_size", "projector.scale_factor"
-_QWEN = Kind("mm.2.bias", 0, 2, _SIDE, 4096, standard=True)
-_GEMMA4 = Kind("mm.input_projection.weight", 1, 3, _SCALE, 1120)
+_QWEN = ProjectorKind("mm.2.bias", 0, 2, _SIDE, 4096)
+_GEMMA4 = ProjectorKind("mm.input_projection.weight", 1, 3, _SCALE, 1120)
 #: By ``clip.projector_type``. A kind that is not here may be one of a newer llama.cpp.
-KINDS: Mapping[str, Kind] = {
-    "mlp": Kind("mm.2.weight", 1, standard=True),
-    "ldp": Kind("mm.model.mb_block.1.block.2.1.bias", 0),
-    "ldpv2": Kind("mm.model.peg.0.bias", 0),
-    "resampler": Kind("resampler.proj.weight", 0),
-    "adapter": Kind("adapter.linear.dense_4h_to_h.weight", 1),
+KINDS: Mapping[str, ProjectorKind] = {
+    "mlp": ProjectorKind("mm.2.weight", 1),
+    "ldp": ProjectorKind("mm.model.mb_block.1.block.2.1.bias", 0),
+    "ldpv2": ProjectorKind("mm.model.peg.0.bias", 0),
+    "resampler": ProjectorKind("resampler.proj.weight", 0),
+    "adapter": ProjectorKind("adapter.linear.dense_4h_to_h.weight", 1),
     "qwen2vl_merger": _QWEN,
     "qwen2.5vl_merger": _QWEN,
     "qwen2.5o": _QWEN,
     "qwen3vl_merger": _QWEN,
-    "ling3vl": _QWEN._replace(standard=False),
-    "mimovl": Kind("mm.2.weight", 1, 2, _SIDE, pixels=True),
-    "exaone4_5": Kind("mm.2.bias", 0, 2, _SIDE, pixels=True),
-    "youtuvl": Kind("mm.2.bias", 0, 2, _SIDE, 62_500),
-    "gemma3": Kind("mm.input_projection.weight", 0, 4, _SCALE, standard=True),
-    "gemma3nv": Kind("mm.input_projection.weight", 0, 1, _SCALE),
-    "gemma4v": _GEMMA4._replace(standard=True),
+    "ling3vl": _QWEN,
+    "mimovl": ProjectorKind("mm.2.weight", 1, 2, _SIDE, pixels=True),
+    "exaone4_5": ProjectorKind("mm.2.bias", 0, 2, _SIDE, pixels=True),
+    "youtuvl": ProjectorKind("mm.2.bias", 0, 2, _SIDE, 62_500),
+    "gemma3": ProjectorKind("mm.input_projection.weight", 0, 4, _SCALE),
+    "gemma3nv": ProjectorKind("mm.input_projection.weight", 0, 1, _SCALE),
+    "gemma4v": _GEMMA4,
     "gemma4uv": _GEMMA4,
-    "phi4": Kind("mm.2.weight", 1, pixels=True),
-    "idefics3": Kind("mm.model.fc.weight", 1, 1, _SCALE, standard=True),
-    "pixtral": Kind("mm.2.weight", 1, 1, _SIDE, 1024, standard=True),
-    "lightonocr": Kind("mm.2.weight", 1, 1, _SIDE),
-    "internvl": Kind("mm.3.weight", 1, 1, _SCALE, standard=True),
-    "nemotron_v2_vl": Kind("mm.3.weight", 1, 1, _SCALE),
-    "llama4": Kind("mm.model.fc.weight", 1, 1, _SCALE),
-    "step3vl": Kind("mm.model.fc.weight", 1, 4, _SCALE),
-    "lfm2": Kind("mm.2.weight", 1, 1, _SCALE, 256, standard=True),
-    "kimivl": Kind("mm.2.weight", 1, 1, _SCALE, 1024),
-    "kimik25": Kind("mm.2.weight", 1, 1, _SCALE, 4096, pixels=True),
-    "paddleocr": Kind("mm.2.weight", 1, 2, pixels=True),
-    "dots_ocr": Kind("mm.2.weight", 1, 1, _SCALE, pixels=True),
-    "dots3note_v": Kind("mm.2.weight", 1, 1, _SIDE, pixels=True),
-    "deepseek4v": Kind("mm.2.weight", 1, 1, _SCALE, 384),
-    "deepseekocr": Kind("mm.model.fc.weight", 1),
-    "deepseekocr2": Kind("mm.model.fc.weight", 1),
-    "yasa2": Kind("mm.2.weight", 1),
-    "cogvlm": Kind("mm.down.weight", 1),
-    "glm4v": Kind("mm.down.weight", 1, 2, _SIDE, 4096),
-    "glm5v": Kind("mm.down.weight", 1, 2, _SIDE, pixels=True),
-    "minicpmv4_6": Kind("mm.down.weight", 1, 4, _SCALE),
-    "janus_pro": Kind("mm.1.bias", 0),
-    "hunyuanvl": Kind("mm.model.fc.weight", 1, 2, _SIDE, 16_384, pixels=True),
-    "minimax_m3": Kind("mm.merger.fc2.bias", 0, 2, _SIDE, 576),
-    "muse-glimmer": Kind("mm.2.weight", 1, 2, _SIDE, 4096),
+    "phi4": ProjectorKind("mm.2.weight", 1, pixels=True),
+    "idefics3": ProjectorKind("mm.model.fc.weight", 1, 1, _SCALE),
+    "pixtral": ProjectorKind("mm.2.weight", 1, 1, _SIDE, 1024),
+    "lightonocr": ProjectorKind("mm.2.weight", 1, 1, _SIDE),
+    "internvl": ProjectorKind("mm.3.weight", 1, 1, _SCALE),
+    "nemotron_v2_vl": ProjectorKind("mm.3.weight", 1, 1, _SCALE),
+    "llama4": ProjectorKind("mm.model.fc.weight", 1, 1, _SCALE),
+    "step3vl": ProjectorKind("mm.model.fc.weight", 1, 4, _SCALE),
+    "lfm2": ProjectorKind("mm.2.weight", 1, 1, _SCALE, 256),
+    "kimivl": ProjectorKind("mm.2.weight", 1, 1, _SCALE, 1024),
+    "kimik25": ProjectorKind("mm.2.weight", 1, 1, _SCALE, 4096, pixels=True),
+    "paddleocr": ProjectorKind("mm.2.weight", 1, 2, pixels=True),
+    "dots_ocr": ProjectorKind("mm.2.weight", 1, 1, _SCALE, pixels=True),
+    "dots3note_v": ProjectorKind("mm.2.weight", 1, 1, _SIDE, pixels=True),
+    "deepseek4v": ProjectorKind("mm.2.weight", 1, 1, _SCALE, 384),
+    "deepseekocr": ProjectorKind("mm.model.fc.weight", 1),
+    "deepseekocr2": ProjectorKind("mm.model.fc.weight", 1),
+    "yasa2": ProjectorKind("mm.2.weight", 1),
+    "cogvlm": ProjectorKind("mm.down.weight", 1),
+    "glm4v": ProjectorKind("mm.down.weight", 1, 2, _SIDE, 4096),
+    "glm5v": ProjectorKind("mm.down.weight", 1, 2, _SIDE, pixels=True),
+    "minicpmv4_6": ProjectorKind("mm.down.weight", 1, 4, _SCALE),
+    "janus_pro": ProjectorKind("mm.1.bias", 0),
+    "hunyuanvl": ProjectorKind("mm.model.fc.weight", 1, 2, _SIDE, 16_384, pixels=True),
+    "minimax_m3": ProjectorKind("mm.merger.fc2.bias", 0, 2, _SIDE, 576),
+    "muse-glimmer": ProjectorKind("mm.2.weight", 1, 2, _SIDE, 4096),
 }
 
 
@@ -138,7 +136,7 @@ def projector(header: Header) -> Projector:
         header: of the projector. Absurd numbers give absurd facts, and no error.
     """
     name = header.string("clip.projector_type") or header.string("clip.vision.projector_type") or ""
-    kind = KINDS.get(name, Kind("", 0))
+    kind = KINDS.get(name, ProjectorKind("", 0))
     image, patch = _number(header, "image_size"), _number(header, "patch_size")
     merge = _number(header, kind.merge_key) or kind.merge
     return Projector(
@@ -183,7 +181,7 @@ def _feed_forward(header: Header) -> int:
     return _number(header, "feed_forward_length") or max(first.shape if first else (0,))
 
 
-def _width(header: Header, kind: Kind) -> int:
+def _width(header: Header, kind: ProjectorKind) -> int:
     """As ``clip_n_mmproj_embd`` has it."""
     tensors: dict[str, TensorInfo] = {tensor.name: tensor for tensor in header.tensors}
     output, side = tensors.get(kind.output), kind.side
@@ -195,7 +193,7 @@ def _width(header: Header, kind: Kind) -> int:
     return output.shape[side] * (1 + stacked)
 
 
-def _patches(header: Header, kind: Kind, image: int, patch: int, merge: int) -> int:
+def _patches(header: Header, kind: ProjectorKind, image: int, patch: int, merge: int) -> int:
     if patch < 1:
         return 0
     if kind.pixels and (pixels := _number(header, "image_max_pixels")):

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from chatcli.engine.gguf.foreign import ends_inside, what_it_is
-from chatcli.engine.gguf.header import SCALAR_FORMATS, Array, Header, TensorInfo, Value, ValueType, text
+from chatcli.engine.gguf.header import (
+    SCALAR_FORMATS,
+    Header,
+    MetadataArray,
+    TensorInfo,
+    Value,
+    ValueType,
+    text,
+)
 from chatcli.errors import InvalidModel, ModelError, ModelNotFound
 from chatcli.words import binary_size
 
@@ -130,7 +138,7 @@ class _Reader:
         value: Value = self._number(SCALAR_FORMATS[kind])
         return value
 
-    def _array(self, key: str) -> Array:
+    def _array(self, key: str) -> MetadataArray:
         kind = self._type(key)
         count = self._number(_U64)
         if kind == ValueType.ARRAY:
@@ -143,7 +151,7 @@ class _Reader:
         end = self._after_strings(count) if kind == ValueType.STRING else start + count * smallest
         self._fill(end)
         self._position = end
-        return Array(kind, count, bytes(self._buffer[start:end]))
+        return MetadataArray(kind, count, bytes(self._buffer[start:end]))
 
     def _after_strings(self, count: int) -> int:
         """Where ``count`` strings from here end; with large vocabularies half a million turns of the loop."""

@@ -1,4 +1,4 @@
-"""Attaches LoRA adapters to a context."""
+"""LoRA adapters of a loaded model."""
 
 import ctypes
 import os
@@ -8,44 +8,44 @@ from typing import Any
 from chatcli.engine.llama.loading import LoadedModel
 from chatcli.engine.trial.verdict_cache import file_identity
 from chatcli.errors import ModelError, ModelNotFound
+from chatcli.files.disk import FileStamp, stamp_of
 
 
 class Adapters:
     """The adapters of one loaded model; at most one is attached.
 
-    They are freed with their model and never before: freeing one that is attached makes the logits NaN
+    They are freed with their model and never before, because freeing an attached adapter makes the logits NaN
     without an error.
 
     Args:
-        loaded: the model, which must outlive this.
+        loaded: the model; must live longer.
 
     Attributes:
-        identity: tells the attached adapter and its scale from others; empty without one.
+        identity: identifies the attached adapter and its scale; empty without one.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.identity = ""
         self._loaded = loaded
-        # By time and size too: the next training may write the file anew.
-        self._known: dict[tuple[Path, int, int], Any] = {}
+        # By time and size too, since the next training may replace the file.
+        self._known: dict[tuple[Path, FileStamp | None], Any] = {}
         self._attached: tuple[Any, float] | None = None
 
     def attach(self, path: Path, scale: float) -> None:
-        """Use this adapter and no other. The caller clears the memory: its state belongs to other weights.
+        """Use this adapter and no other. The caller clears the memory, whose state belongs to other weights.
 
         Args:
             path: a GGUF adapter made for this model.
-            scale: how strongly it acts; 1 as it was trained.
+            scale: strength of the adapter; 1 as it was trained.
 
         Raises:
             ModelNotFound: no such file.
-            ModelError: llama.cpp cannot load or attach it, with its reason.
+            ModelError: llama.cpp cannot load or attach it.
         """
         native, path = self._loaded.native, path.resolve()
         if not path.is_file():
             raise ModelNotFound(f"no adapter file at {path}")
-        status = path.stat()
-        key = (path, status.st_mtime_ns, status.st_size)
+        key = (path, stamp_of(path))
         native.log.clear()
         adapter = self._known.get(key)
         if adapter is None:
@@ -65,7 +65,7 @@ class Adapters:
         self.identity = ""
 
     def apply_to(self, context: Any) -> None:
-        """Attach what is attached here to another context of the same model."""
+        """Attach the adapter in use to another context of the same model."""
         if self._attached is not None:
             self._set(context, *self._attached)
 

@@ -1,4 +1,4 @@
-"""The engine on llama.cpp: a loaded model that answers, reusing what its memory already holds."""
+"""The engine on llama.cpp: a loaded model that answers and reuses what its memory holds."""
 
 import secrets
 import time
@@ -22,34 +22,32 @@ from chatcli.engine.base import (
     PromptToken,
 )
 from chatcli.engine.llama.adapter import Adapters
-from chatcli.engine.llama.loading import LoadedModel, load_model, metadata
-from chatcli.engine.llama.model_format import ModelForm
+from chatcli.engine.llama.load_options import LoadOptions
+from chatcli.engine.llama.loading import LoadedModel, load_model
+from chatcli.engine.llama.model_format import AnswerStream, ModelFormat
 from chatcli.engine.llama.prompt import BuiltPrompt, PromptBuilder
 from chatcli.engine.llama.reuse import reuse
 from chatcli.engine.llama.sampler import Sampler, recommended_sampling
 from chatcli.engine.llama.scoring import embedding, log_probabilities
 from chatcli.engine.llama.state import conditions_of, unpack
-from chatcli.engine.llama.stream import AnswerStream
 from chatcli.engine.llama.tape import Aborted, Tape
 from chatcli.engine.llama.vocabulary import Vocabulary, begins_chunk, is_cell
-from chatcli.engine.load_options import LoadOptions
 from chatcli.errors import ContextOverflow, ModelError
 from chatcli.sampling import SamplingParams
 
 
 class LlamaEngine(Engine):
-    """A model file run by llama.cpp. Make it with ``open``; use it from one thread at a time.
+    """A model file run by llama.cpp. Make it with ``open`` and use it from one thread at a time.
 
-    Same prompt, parameters and seed give the same answer. Where the memory was warm, the prompt's tokens
-    were computed in batches of other sizes, whose rounding differs in the last bits of the logits: a draw
-    that hangs on those may fall otherwise.
+    The same prompt, parameters and seed give the same answer, unless a part of the prompt was in memory: then
+    the batches had other sizes, which changes the last bits of the logits.
 
     Args:
         loaded: the model; the engine frees it.
-        model: how records name it; what the file itself says is filled in.
-        conditions: what its states depend on besides what the engine knows (``state.conditions_of``).
-        defaults: sampling parameters recommended elsewhere than in the header, by name.
-        no_vision_reason: why it was loaded without a projector, as a clause.
+        model: its name and checksums for the records; the engine adds what the file says.
+        conditions: what saved states depend on besides the engine itself (``state.conditions_of``).
+        defaults: sampling parameters recommended outside the header, by name.
+        no_vision_reason: why the model was loaded without a projector, as a clause.
     """
 
     def __init__(
@@ -65,19 +63,20 @@ class LlamaEngine(Engine):
         self._closed = False
         self._conditions = conditions
         self._vocabulary = Vocabulary(loaded.model)
-        self._form = ModelForm(self._vocabulary, metadata(lib, loaded.model, "tokenizer.chat_template"))
-        self._no_vision_reason = "" if loaded.vision else no_vision_reason or "it reads text only"
+        self._format = ModelFormat(self._vocabulary, loaded.metadata("tokenizer.chat_template"))
+        self.no_vision_reason = "" if loaded.vision else no_vision_reason or "it reads text only"
         show = loaded.vision.row if loaded.vision else self._cannot_show
-        self._prompts = PromptBuilder(self._vocabulary, self._form.template, show)
+        self._prompts = PromptBuilder(self._vocabulary, self._format.template, show)
         self._tape = Tape(loaded.native, loaded.context, loaded.batch_size, loaded.vision)
         self._window = ContextWindow(loaded.context_size)
         self._adapters = Adapters(loaded)
-        self._recommended = recommended_sampling(lambda key: metadata(lib, loaded.model, key), defaults)
-        self._model = replace(
+        self.context_size = loaded.context_size
+        self.recommended = recommended_sampling(loaded.metadata, defaults)
+        self.model = replace(
             model,
             architecture=loaded.architecture,
             quantization=loaded.quantization,
-            template=self._form.sha256,
+            template=self._format.sha256,
             context_size=loaded.context_size,
         )
         self._versions = {
@@ -100,21 +99,20 @@ class LlamaEngine(Engine):
         on_progress: Callable[[float], None] | None = None,
         cancel: Cancellation | None = None,
     ) -> "LlamaEngine":
-        """Load a model; may take minutes, and runs in any thread.
+        """Load a model. May take minutes, and runs in any thread.
 
         Args:
-            path: a GGUF file, the first one of a split model. Let ``probe`` look at strangers' files before.
-            options: how to load it.
-            name: what the user calls it; the file's name without suffix if empty.
-            sha256, projector_sha256: of the files, where known, for the records.
-            no_vision_reason: why there is no projector in the options, as a clause; for messages.
-            defaults: sampling parameters its maker recommends elsewhere than in the header, by name.
-            on_progress: called with the share that is done, 0 to 1, in the calling thread.
+            path: a GGUF file; of a split model, the first one. Let ``probe`` try unknown files before.
+            name: what the user calls it; if empty, the file's name without suffix.
+            sha256, projector_sha256: checksums of the files for the records, if known.
+            no_vision_reason: why the options have no projector, as a clause.
+            defaults: sampling parameters recommended outside the header, by name.
+            on_progress: called in the calling thread with the share that is loaded, 0 to 1.
             cancel: set it to give up.
 
         Raises:
             ModelNotFound: no such file.
-            ModelError: llama.cpp cannot use it; or ``cancel`` was set.
+            ModelError: llama.cpp cannot use it, or ``cancel`` was set.
             TemplateError: its chat template does not compile.
         """
         options = options or LoadOptions()
@@ -127,58 +125,26 @@ class LlamaEngine(Engine):
             raise
 
     @property
-    def model(self) -> ModelRef:
-        """The model in use."""
-        return self._model
-
-    @property
-    def context_size(self) -> int:
-        """Tokens that prompt and answer share."""
-        return self._loaded.context_size
-
-    @property
-    def recommended(self) -> SamplingParams:
-        """What the model's maker recommends, else the defaults."""
-        return self._recommended
-
-    @property
-    def no_vision_reason(self) -> str:
-        """Why the model cannot see pictures, as a clause; empty if it can."""
-        return self._no_vision_reason
-
-    @property
     def chat_template(self) -> str:
         """Source of the chat template; empty if the model continues a transcript instead."""
-        return self._form.source
+        return self._format.source
 
     def set_adapter(self, path: Path | None, *, scale: float = 1.0, sha256: str = "") -> None:
-        """Attach a LoRA adapter in place of the present one; None: the model's own weights.
-
-        Raises:
-            ModelNotFound: no such file.
-            ModelError: llama.cpp cannot use it with this model; the adapter in use stays.
-        """
+        """Attach a LoRA adapter in place of the present one; see ``TakesAdapter``."""
         self._require_open()
         if path is None:
             self._adapters.detach()
         else:
             self._adapters.attach(path, scale)
-        self._tape.clear()  # what was computed with other weights is worthless, and llama.cpp does not know
-        self._model = replace(
-            self._model, adapter=sha256 if path else "", adapter_scale=scale if path else 1.0
-        )
+        self._tape.clear()  # it was computed with other weights, which llama.cpp does not notice
+        self.model = replace(self.model, adapter=sha256 if path else "", adapter_scale=scale if path else 1.0)
 
     def prompt(
         self, messages: Sequence[Message], params: SamplingParams, *, thinking: bool | None = None
     ) -> Prompt:
-        """The prompt ``generate`` would read for the same arguments; decodes nothing.
-
-        Raises:
-            ContextOverflow: as ``generate``.
-            TemplateError: as ``generate``.
-        """
+        """Build the prompt that ``generate`` would read; see ``CountsTokens``."""
         window, built = self._build(messages, params, thinking, remember=False)
-        return Prompt(built.text, tuple(self._told(built)), window.left_out)
+        return Prompt(built.text, tuple(self._shown_tokens(built)), window.left_out)
 
     def generate(
         self,
@@ -188,16 +154,12 @@ class LlamaEngine(Engine):
         cancel: Cancellation | None = None,
         thinking: bool | None = None,
     ) -> Iterator[Event]:
-        """Answer the last message; see ``Engine.generate``.
+        """Answer the last message; see ``Engine.generate``. The engine stays usable after an error.
 
-        The prompt leaves room for an answer (``room_for_answer``). With a grammar, templates that can are
-        told not to think, since the grammar would constrain the reasoning.
+        With a grammar, templates that can are told not to think: it would constrain the reasoning.
 
         Raises:
-            ContextOverflow: the system prompts and the last message alone do not fit; nothing was decoded.
-            TemplateError: the template fails or exceeds its bounds; nothing was decoded.
-            UsageError: there is no message, or the grammar is invalid; nothing was decoded.
-            ModelError: llama.cpp reports a failure. The engine stays usable.
+            UsageError: there is no message, or the grammar is invalid.
         """
         drawn = params if params.seed is not None else params.with_seed(secrets.randbelow(2**32 - 1))
         run = AnswerStats(drawn, thinking)
@@ -208,7 +170,7 @@ class LlamaEngine(Engine):
             yield built.unseen
         self._loaded.native.log.clear()
         sampler = self._sampler(run.params, built.ids)
-        stream = AnswerStream(self._form.splitter(built, messages), (*params.stop, *self._form.stops))
+        stream = AnswerStream(self._format.splitter(built, messages), (*params.stop, *self._format.stops))
         cancel = cancel or Cancellation()
         self._tape.watch(cancel)
         try:
@@ -220,16 +182,16 @@ class LlamaEngine(Engine):
             self._tape.watch(None)
             sampler.close()
         yield from stream.finish()
-        yield Finished(run.generation(self._model, self._versions))
+        yield Finished(run.generation(self.model, self._versions))
 
     @property
     def state_conditions(self) -> str:
-        """What a state must have been saved under: model, adapter, template, context, library."""
-        parts = (self._conditions, self._adapters.identity, self._form.sha256, self._loaded.context_size)
+        """Everything that a saved state depends on: model, adapter, template, context, library."""
+        parts = (self._conditions, self._adapters.identity, self._format.sha256, self.context_size)
         return " ".join(map(str, (*parts, sorted(self._versions.items()))))
 
     def save_state(self) -> memoryview | None:
-        """What the memory holds; None if it is empty, or too large for a copy."""
+        """Copy the memory; None if it is empty or too large for a copy."""
         self._require_open()
         try:
             return self._tape.write_state(self.state_conditions)
@@ -237,11 +199,7 @@ class LlamaEngine(Engine):
             return None
 
     def load_state(self, blob: bytes | memoryview) -> bool:
-        """Put a saved state into the memory, if it is whole and of the same conditions.
-
-        A blob that is not leaves the memory as it is. The next prompt is compared with what was loaded as
-        with what was read here: a state of another conversation costs nothing but time.
-        """
+        """Replace the memory with a saved state; see ``KeepsState``. Another conversation's does no harm."""
         self._require_open()
         state = unpack(
             blob, self.state_conditions, tokens=self.context_size, vocabulary=self._vocabulary.n_tokens
@@ -268,16 +226,16 @@ class LlamaEngine(Engine):
         return embedding(self._loaded, ids, self._adapters.apply_to)
 
     def close(self) -> None:
-        """Free the model; idempotent."""
+        """Free the model. Idempotent."""
         if not self._closed:
             self._closed = True
             self._loaded.free()
 
     def _cannot_show(self, _picture: Picture) -> tuple[int, ...]:
-        raise ModelError(self._no_vision_reason)
+        raise ModelError(self.no_vision_reason)
 
-    def _told(self, built: BuiltPrompt) -> Iterator[PromptToken]:
-        """The tokens of a prompt, as people read them."""
+    def _shown_tokens(self, built: BuiltPrompt) -> Iterator[PromptToken]:
+        """The tokens of a prompt, as they are shown."""
         name = ""
         for place, token in enumerate(built.ids):
             if place in built.pictures:
@@ -303,7 +261,7 @@ class LlamaEngine(Engine):
         self._require_open()
         if thinking is None and params.grammar is not None:
             thinking = False
-        built: dict[int, BuiltPrompt] = {}  # windows of one conversation differ in their length
+        built: dict[int, BuiltPrompt] = {}  # by length, in which windows of one conversation differ
 
         def measure(some: Sequence[Message]) -> int:
             built[len(some)] = self._prompts.build(some, thinking=thinking)
@@ -313,16 +271,16 @@ class LlamaEngine(Engine):
         return window, built[len(window.kept)]
 
     def _sampler(self, params: SamplingParams, prompt: Sequence[int]) -> Sampler:
-        loaded = self._loaded
         words = [token for token in prompt if not is_cell(token)]
-        return Sampler(loaded.native, loaded.vocab, params, context_size=loaded.context_size, prompt=words)
+        native, vocab = self._loaded.native, self._loaded.vocab
+        return Sampler(native, vocab, params, context_size=self.context_size, prompt=words)
 
     def _read(self, built: BuiltPrompt, run: AnswerStats, cancel: Cancellation) -> Iterator[Event]:
-        """Bring the tape to the end of the prompt, decoding only what it does not hold."""
+        """Bring the tape to the end of the prompt; decode only what it does not hold."""
         tape = self._tape
         tape.settle()
         plan = reuse(tape.ids, tape.generated, built.ids, self._vocabulary)
-        ids = [*tape.ids[: plan.keep], *plan.decode]  # the prompt's text, in the tokens it was first told in
+        ids = [*tape.ids[: plan.keep], *plan.decode]  # the prompt's text, in the tokens it first had
         run.cached = tape.keep(plan.keep)
         run.prompt_tokens = len(ids)
         yield PromptProgress(run.cached, len(ids), run.cached)
@@ -336,10 +294,10 @@ class LlamaEngine(Engine):
     def _speak(
         self, sampler: Sampler, stream: AnswerStream, run: AnswerStats, cancel: Cancellation
     ) -> Iterator[Event]:
-        """The loop of generation: per token a draw, a look at its text, and one decode."""
-        context, shown, is_end = self._loaded.context, self._form.shown, self._vocabulary.is_end
+        """The loop of generation: sample a token, stream its text, decode it."""
+        context, shown, is_end = self._loaded.context, self._format.shown, self._vocabulary.is_end
         append, flag = self._tape.append, cancel.flag
-        room = self._loaded.context_size - run.prompt_tokens
+        room = self.context_size - run.prompt_tokens
         limit = min(run.params.max_tokens or room, room)
         while True:
             token = sampler.sample(context)

@@ -1,6 +1,6 @@
-"""Grammars that constrain an answer: JSON schema to GBNF, and GBNF as llama.cpp itself reads it.
+"""Grammars that constrain an answer: JSON schema to GBNF, and llama.cpp's own sampler for GBNF.
 
-GBNF is described in llama.cpp's grammars/README.md.
+llama.cpp's grammars/README.md describes GBNF.
 """
 
 import json
@@ -26,7 +26,7 @@ def json_schema_to_grammar(schema: str) -> str:
         The grammar; its root rule is ``root``.
 
     Raises:
-        UsageError: not JSON, not a schema the converter knows, or a reference out of the document.
+        UsageError: it is not JSON, the converter does not know it, or it refers outside the document.
     """
     try:
         parsed = json.loads(schema)
@@ -40,7 +40,7 @@ def json_schema_to_grammar(schema: str) -> str:
         return _convert(load().lib.llama_grammar.SchemaConverter, parsed)
     except UsageError:
         raise
-    except Exception as error:  # the converter raises whatever its code happens to meet
+    except Exception as error:  # the converter raises errors of any kind
         reason = _one_line(str(error)) or type(error).__name__
         raise UsageError(f"the JSON schema cannot be used: {reason}") from error
 
@@ -54,7 +54,7 @@ def grammar_sampler(native: Native, vocab: Any, grammar: str) -> Any:
         grammar: GBNF with a rule ``root``.
 
     Raises:
-        UsageError: llama.cpp does not accept the grammar; the message carries its reason and the place.
+        UsageError: llama.cpp does not accept the grammar; says why and where.
     """
     try:
         text = grammar.encode()
@@ -70,10 +70,10 @@ def grammar_sampler(native: Native, vocab: Any, grammar: str) -> Any:
 
 
 def _convert(converter_class: Any, schema: dict[str, Any]) -> str:
-    """Run the binding's converter, with two of its faults mended (0.3.36).
+    """Run the binding's converter, with two of its faults (0.3.36) repaired.
 
-    It does not escape backslashes in literals, and lets strings hold raw control characters,
-    so that sentences of its grammar need not be JSON.
+    It does not escape backslashes in literals, and it allows raw control characters in strings. Sentences of
+    such a grammar need not be JSON.
     """
 
     class Converter(converter_class):  # type: ignore[misc]
@@ -88,7 +88,7 @@ def _convert(converter_class: Any, schema: dict[str, Any]) -> str:
 
 
 def _readable(literal: str) -> str:
-    """JSON text with its letters as letters instead of \\u escapes, which is how a model writes them."""
+    """JSON text with letters instead of \\u escapes, as models write it."""
     try:
         readable = json.dumps(json.loads(literal), ensure_ascii=False)
         readable.encode()
@@ -111,7 +111,7 @@ def _refuse_foreign_references(node: Any) -> None:
 
 
 def _with_stderr(call: Callable[[], Any]) -> tuple[Any, str]:
-    """Call a C function and catch what it prints on file descriptor 2.
+    """Call a C function and catch what it prints to file descriptor 2.
 
     llama.cpp's grammar parser prints its errors there instead of logging them.
     """
@@ -131,7 +131,7 @@ def _with_stderr(call: Callable[[], Any]) -> tuple[Any, str]:
 
 
 def _reason(said: str, logged: list[str], grammar: str) -> str:
-    """llama.cpp's reason in one line; the rest of the source that it quotes becomes a line and column."""
+    """llama.cpp's reason in one line, with line and column instead of the rest of the source."""
     _, parse_error, detail = said.partition("error parsing grammar: ")
     if not parse_error:
         return _one_line(logged[0]) if logged else "llama.cpp gives no reason"

@@ -1,4 +1,4 @@
-"""Loads a model file and gives it a context: options, progress, cancelling, and reasons when it fails."""
+"""Loads a model file and creates a context on it."""
 
 import ctypes
 import os
@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from chatcli.engine.base import Cancellation
-from chatcli.engine.cpu import physical_cores
+from chatcli.engine.llama.load_options import DEFAULT_CONTEXT_SIZE, KV_TYPES, LoadOptions, physical_cores
 from chatcli.engine.llama.native import Native, load
 from chatcli.engine.llama.vision import Vision
-from chatcli.engine.load_options import DEFAULT_CONTEXT_SIZE, KV_TYPES, LoadOptions
 from chatcli.errors import ModelError, ModelNotFound
 
 _FLASH_ATTENTION = {None: -1, False: 0, True: 1}  # enum llama_flash_attn_type
@@ -23,10 +22,10 @@ class LoadedModel:
 
     Attributes:
         model, context, vocab: llama.cpp's pointers.
-        context_size: tokens the context holds, as asked for (llama.cpp itself rounds up to 256).
-        batch_size: most tokens of one decode.
+        context_size: tokens the context holds, as asked for. llama.cpp rounds its own size up to 256.
+        batch_size: the most tokens of one decode.
         options: how it was loaded.
-        architecture, quantization: as the file says, ``llama`` and ``Q4_K_M``.
+        architecture, quantization: as in the file, such as ``llama`` and ``Q4_K_M``.
         vision: the projector, or None.
     """
 
@@ -63,13 +62,14 @@ def load_model(
     """Load a model file and create a context; may take minutes, and runs in any thread.
 
     Args:
-        path: a GGUF file, the first one of a split model.
-        on_progress: called with the loaded part, 0 to 1, in the calling thread.
+        path: a GGUF file; of a split model, the first one.
+        options: how to load it.
+        on_progress: called in the calling thread with the share that is loaded, 0 to 1.
         cancel: set it to give up.
 
     Raises:
         ModelNotFound: no such file.
-        ModelError: llama.cpp cannot load it or make a context, with its reason; or it was cancelled.
+        ModelError: llama.cpp cannot load it or create a context, or ``cancel`` was set.
     """
     if not path.is_file():
         raise ModelNotFound(f"no model file at {path}")
@@ -81,7 +81,7 @@ def load_model(
         if options.projector is not None:
             vision = _open_vision(native, model, options, options.projector)
         context, size, batch_size = _create_context(native, model, options, vision)
-        if not native.lib.llama_get_memory(context):  # nothing is remembered from token to token
+        if not native.lib.llama_get_memory(context):  # it keeps nothing from token to token
             native.lib.llama_free(context)
             raise _cannot_chat(path, "an encoder")
     except BaseException:
@@ -104,7 +104,7 @@ def load_model(
 
 
 def metadata(lib: Any, model: Any, key: str) -> str:
-    """A scalar of the model's GGUF header as text; empty where there is none."""
+    """A scalar of the model's GGUF header as text; empty if there is none."""
     room = 256
     while True:
         buffer = ctypes.create_string_buffer(room)
@@ -150,7 +150,7 @@ def _load_weights(
 
 
 def _require_chat(lib: Any, model: Any, path: Path) -> None:
-    """Refuse the kinds of models whose answers do not come token by token from a decoder alone."""
+    """Refuse models that do not generate token by token with a decoder alone."""
     kind = ""
     if lib.llama_model_has_encoder(model):
         kind = "an encoder-decoder model"
@@ -218,7 +218,7 @@ def _reason(native: Native) -> str:
 
 
 def _quantization(lib: Any, model: Any) -> str:
-    """The name people use: llama.cpp says "Q4_K - Medium", "IQ2_XS - 2.3125 bpw", "(guessed) F16"."""
+    """The usual name. llama.cpp says "Q4_K - Medium", "IQ2_XS - 2.3125 bpw" and "(guessed) F16"."""
     name = (lib.llama_ftype_name(lib.llama_model_ftype(model)) or b"").decode()
     name = name.removeprefix("(guessed) ").removeprefix("all ")
     head, _, tail = name.partition(" - ")

@@ -1,19 +1,31 @@
-"""Marks that travel through a chat template with a message's words, and tell afterwards where they went."""
+"""Marks that travel through a chat template, and tell afterwards where contents and pictures went.
+
+Contents have marks around them. A picture has a single character in its place. All marks are characters that
+occur nowhere else in the conversation and in no special token, so that no text can pretend to be one. A mark
+of a picture is no white space, so that no template trims it.
+"""
 
 import re
-from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
+from chatcli.chat.message import Message, Picture
+from chatcli.chat.pictures import caption
+from chatcli.engine.base import Unseen
 from chatcli.engine.llama.special_pieces import Span
+from chatcli.engine.llama.vocabulary import encode
+from chatcli.errors import ChatcliError
 
-# Whitespace that a template trims away together with a content's own, and that hardly anybody writes.
+#: Returns the ids that stand for a picture in a prompt, or raises a ``ChatcliError`` that says why not.
+Show = Callable[[Picture], tuple[int, ...]]
+# Whitespace that a template trims together with a content's own, and that is hardly ever written.
 _BLANKS = "\x1f\u205f\u2006\u2005\u2004\u2008\u1680\u2007\u2001\u2002"
 _PRIVATE = ((0xE100, 0xF8FF), (0xF0000, 0xFFFFD), (0x100000, 0x10FFFD))
 
 
 def unused_private(used: Container[str]) -> Iterator[str]:
-    """Characters without a meaning that are not among those in use."""
+    """Private-use characters that are not in use."""
     return (chr(n) for low, high in _PRIVATE for n in range(low, high + 1) if chr(n) not in used)
 
 
@@ -22,9 +34,9 @@ class Marks:
     """Four characters that occur nowhere in a conversation or its rendering.
 
     Attributes:
-        opening, closing: stand around the words of a content.
-        before, after: stand around the whitespace at its edges, and are whitespace themselves; empty if
-            the conversation uses all kinds of whitespace.
+        opening, closing: put around the words of a content. before, after: put around the whitespace at its
+        edges; whitespace themselves. Empty if the conversation
+            uses every kind of whitespace.
     """
 
     opening: str
@@ -34,7 +46,7 @@ class Marks:
 
     @classmethod
     def unused_in(cls, texts: Iterable[str]) -> Self:
-        """Marks that occur in none of these texts."""
+        """Choose marks that occur in none of these texts."""
         used = set().union(*texts)
         private = unused_private(used)
         blanks = [blank for blank in _BLANKS if blank not in used]
@@ -42,9 +54,9 @@ class Marks:
         return cls(next(private), next(private), before, after)
 
     def around(self, text: str) -> str:
-        """The text with marks around its words, and around the whitespace at its edges.
+        """Put marks around the words of a text, and around the whitespace at its edges.
 
-        A template that trims takes away the outer marks with the whitespace and leaves the inner ones.
+        A template that trims removes the outer marks with the whitespace and keeps the inner ones.
         """
         words = text.strip()
         if not words:
@@ -60,13 +72,13 @@ class Marks:
         )
 
     def read(self, marked: str) -> tuple[str, list[Span]]:
-        """A rendering without its marks, and the byte spans of what stood between them, in order.
+        """Take the marks out of a rendering; returns it and the byte spans that stood between them, in order.
 
-        A mark that lost its partner gives an empty span where it stands.
+        A mark without its partner gives an empty span.
         """
         plain = bytearray()
         spans: list[Span] = []
-        outer = inner = -1  # where an unanswered ``before`` and ``opening`` stood
+        outer = inner = -1  # offsets of a ``before`` and an ``opening`` without partner
         for stretch in re.split(f"([{self.opening}{self.closing}{self.before}{self.after}])", marked):
             here = len(plain)
             if stretch == self.opening:
@@ -87,3 +99,65 @@ class Marks:
             else:
                 plain += stretch.encode()
         return plain.decode(), spans + ([(inner, inner)] if inner >= 0 else [])
+
+
+class ShownPictures:
+    """The pictures of a conversation on their way through a template.
+
+    Args:
+        messages: the conversation.
+        show: returns the ids of a picture.
+        taken: characters that must not be used.
+
+    Attributes:
+        messages: the same messages with the marks of pictures before their words.
+        unseen: the pictures of which the model reads only the names, or None.
+    """
+
+    def __init__(self, messages: Sequence[Message], show: Show, taken: str) -> None:
+        self.unseen: Unseen | None = None
+        self._shown: dict[str, tuple[Picture, tuple[int, ...]]] = {}
+        self.messages = list(messages)
+        if not any(message.pictures for message in messages):
+            return
+        texts = [text for m in messages for text in (m.content, m.reasoning or "", *_names(m))]
+        self._marks = unused_private(set(taken).union(*(encode(text).decode() for text in texts)))
+        self._show = show
+        self.messages = [self._written(message) for message in messages]
+
+    def stretches(self, data: bytes) -> Iterator[tuple[bytes, Picture | None, tuple[int, ...]]]:
+        """Cut a rendered text at its pictures: the text before each, the picture, its ids.
+
+        The last stretch has no picture.
+        """
+        if not self._shown:
+            yield data, None, ()
+            return
+        *pairs, rest = re.split(b"(" + b"|".join(mark.encode() for mark in self._shown) + b")", data)
+        for before, mark in zip(pairs[::2], pairs[1::2], strict=True):
+            yield before, *self._shown[mark.decode()]
+        yield rest, None, ()
+
+    def captioned(self, text: str) -> str:
+        """A rendered text with the names of pictures in place of their marks."""
+        return text.translate({ord(mark): caption(picture) for mark, (picture, _) in self._shown.items()})
+
+    def _written(self, message: Message) -> Message:
+        before = "".join(map(self._stand_in, message.pictures))
+        return replace(message, content=before + message.content) if before else message
+
+    def _stand_in(self, picture: Picture) -> str:
+        """The mark of a picture, or a line with its name if it cannot be shown."""
+        try:
+            row = self._show(picture)
+        except ChatcliError as error:
+            names = (*self.unseen.names, picture.name) if self.unseen else (picture.name,)
+            self.unseen = Unseen(names, self.unseen.reason if self.unseen else str(error))
+            return f"{caption(picture)}\n"
+        mark = next(self._marks)
+        self._shown[mark] = picture, row
+        return mark
+
+
+def _names(message: Message) -> Iterator[str]:
+    return (picture.name for picture in message.pictures)

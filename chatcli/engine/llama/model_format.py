@@ -1,28 +1,31 @@
-"""How one model's prompts and answers look: by its chat template, or as a transcript where it has none."""
+"""How a model's prompts are made and its answers are read: by its chat template, or as a transcript."""
 
+import codecs
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from chatcli.chat.conversation import DEFAULT_ASSISTANT
 from chatcli.chat.message import Message
+from chatcli.engine.answer import StopStrings
+from chatcli.engine.base import Event, ReasoningDelta, TextDelta
 from chatcli.engine.llama.prompt import BuiltPrompt, Template
 from chatcli.engine.llama.template import ChatTemplate, TranscriptFormat
 from chatcli.engine.llama.vocabulary import Vocabulary
 from chatcli.engine.reasoning import ReasoningSplitter, detect, splitter_for
 
 
-class ModelForm:
-    """What a model's prompts are made with and how its answers are read.
+class ModelFormat:
+    """The template, stop strings and form of reasoning of a model.
 
     Args:
-        vocabulary: the model's.
-        source: the text of its chat template; blank where it has none.
+        vocabulary: the model's vocabulary.
+        source: the text of its chat template; blank if it has none.
 
     Attributes:
         source: the text of the chat template.
         template: renders conversations.
-        sha256: of the chat template, hex; empty without one.
-        stops: strings that end every answer, besides the model's own end tokens.
+        sha256: hex checksum of the chat template; empty without one.
+        stops: strings that end every answer, besides the model's end tokens.
 
     Raises:
         TemplateError: the chat template does not compile.
@@ -45,14 +48,14 @@ class ModelForm:
             self._reasoning = None
 
     def splitter(self, built: BuiltPrompt, messages: Sequence[Message]) -> ReasoningSplitter:
-        """What tells reasoning and answer apart in the answer to a prompt."""
+        """A splitter of reasoning and answer, for the answer to a prompt."""
         return splitter_for(self._reasoning, built.text, messages)
 
     def shown(self, token: int) -> bytes:
-        """The bytes a generated token adds to what is read.
+        """The bytes that a generated token adds to the answer.
 
-        A control token adds none, as in llama.cpp's own programs, unless the delimiters of reasoning are made
-        of it.
+        A control token adds none, as in llama.cpp's own programs, unless it belongs to a delimiter of
+        reasoning.
         """
         known = self._shown.get(token)
         if known is None:
@@ -65,3 +68,47 @@ class ModelForm:
     def _delimits(self, piece: bytes) -> bool:
         text = piece.decode("utf-8", "replace")
         return self._reasoning is not None and any(text in d for d in self._reasoning.delimiters)
+
+
+class AnswerStream:
+    """Turns the bytes of tokens into events of whole characters, with reasoning and stop strings taken out.
+
+    Bytes that are not UTF-8 become U+FFFD as soon as no later byte can complete a character. Stop strings
+    count in the answer only, not in the reasoning.
+
+    Args:
+        splitter: splits off the reasoning; new for each answer.
+        stops: strings that end the answer.
+    """
+
+    def __init__(self, splitter: ReasoningSplitter, stops: Sequence[str]) -> None:
+        self._characters = codecs.getincrementaldecoder("utf-8")("replace")
+        self._splitter = splitter
+        self._stops = StopStrings(stops)
+
+    @property
+    def stop(self) -> str | None:
+        """The stop string that ended the answer, or None. Everything after it is dropped."""
+        return self._stops.found
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """Add the bytes of a token; returns the events that are certain now."""
+        text = self._characters.decode(data)
+        if text:
+            yield from self._pass(self._splitter.feed(text))
+
+    def finish(self) -> Iterator[Event]:
+        """End the answer; returns the events of what was held back."""
+        rest = self._characters.decode(b"", final=True)
+        yield from self._pass(self._splitter.feed(rest))
+        yield from self._pass(self._splitter.finish())
+        if held := self._stops.finish():
+            yield TextDelta(held)
+
+    def _pass(self, events: Sequence[Event]) -> Iterator[Event]:
+        for event in events:
+            if isinstance(event, TextDelta):
+                if shown := self._stops.feed(event.text):
+                    yield TextDelta(shown)
+            elif isinstance(event, ReasoningDelta) and self.stop is None:
+                yield event

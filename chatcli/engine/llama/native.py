@@ -1,6 +1,6 @@
-"""The one door to llama.cpp: imports the binding when first needed, keeps its log lines to ourselves.
+"""Imports ``llama_cpp`` on the first call of ``load`` and catches llama.cpp's log lines.
 
-No other module imports ``llama_cpp``. Importing this one loads nothing; ``load()`` does.
+No other module imports it.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ _SOURCE = re.compile(r"^(?:(?:[a-z_]+|error loading model(?: \w+)?): +)+")
 
 
 class NativeLog:
-    """Keeps llama.cpp's last log lines, since they carry the reason when a load or a decode fails.
+    """The last log lines of llama.cpp. They carry the reason when a load or a decode fails.
 
     Args:
         keep: how many lines are remembered.
@@ -28,7 +28,7 @@ class NativeLog:
     def __init__(self, keep: int = 200) -> None:
         self._lines: deque[tuple[int, str]] = deque(maxlen=keep)
         self._level = 0
-        #: Called with each piece of log text as it comes, in the thread that llama.cpp works in.
+        #: Called with each piece of log text, in the thread that llama.cpp works in.
         self.listener: Callable[[str], None] | None = None
 
     def feed(self, level: int, text: bytes | None, _user_data: Any) -> None:
@@ -43,7 +43,7 @@ class NativeLog:
             self._lines.append((level, piece))
 
     def clear(self) -> None:
-        """Forget all lines, before an operation whose own lines matter."""
+        """Forget all lines. Called before an operation whose own lines matter."""
         self._lines.clear()
 
     def problems(self) -> list[str]:
@@ -51,8 +51,10 @@ class NativeLog:
         return [text.strip() for level, text in self._lines if level in (_WARN, _ERROR) and text.strip()]
 
     def reason(self) -> str:
-        """What tells most since the last ``clear``, in one line: the first error, for warnings come before it
-        and mislead; else the last warning, else ''."""
+        """The most telling line since the last ``clear``: the first error, else the last warning, else ''.
+
+        Warnings before an error mislead.
+        """
         errors = [text.strip() for level, text in self._lines if level == _ERROR and text.strip()]
         told = errors[0] if errors else next(reversed(self.problems()), "")
         return _SOURCE.sub("", told).partition("\n")[0]
@@ -63,11 +65,11 @@ class Native:
 
     Attributes:
         lib: the ``llama_cpp`` module; its functions are llama.cpp's C functions.
-        log: what llama.cpp said.
+        log: llama.cpp's log lines.
     """
 
     def __init__(self) -> None:
-        # An abort otherwise starts gdb and prints to stdout; must be set before the library loads.
+        # Otherwise an abort starts gdb and prints to stdout. Must be set before the library loads.
         os.environ.setdefault("GGML_NO_BACKTRACE", "1")
         import llama_cpp
 
@@ -79,10 +81,7 @@ class Native:
 
     @functools.cached_property
     def mtmd(self) -> ModuleType | None:
-        """``llama_cpp.mtmd_cpp``, whose functions see and hear; None where this build lacks libmtmd.
-
-        Its log lines are kept with the others.
-        """
+        """``llama_cpp.mtmd_cpp``, for pictures and sound. None if this build lacks libmtmd."""
         try:
             from llama_cpp import mtmd_cpp
         except (ImportError, OSError, RuntimeError, AttributeError):  # no such library, or an older one
@@ -92,7 +91,7 @@ class Native:
         return module
 
     def symbol(self, name: str, result: Any, *arguments: Any) -> Any:
-        """A C function of ggml that the binding does not declare; None where this build lacks it.
+        """A C function of ggml that the binding does not declare. None if this build lacks it.
 
         Args:
             result, arguments: its ctypes types; None as result for void.
@@ -107,7 +106,7 @@ class Native:
         return None
 
     def _libraries(self) -> Iterator[ctypes.CDLL]:
-        """libllama, which finds ggml's symbols too, except on Windows: there ggml's own files are asked."""
+        """libllama, which also finds ggml's symbols; on Windows ggml's own files too."""
         yield self.lib.llama_cpp._lib
         if sys.platform == "win32":
             for file in sorted(self.lib.llama_cpp._base_path.glob("*ggml*.dll")):

@@ -1,28 +1,28 @@
-"""How many blocks of a model to put on a GPU: as many as fit, and fewer when that fails after all."""
+"""How many layers of a model go to a GPU: as many as fit, and fewer if loading fails."""
 
 from collections.abc import Callable
 from typing import TypeVar
 
 from chatcli.engine.base import Cancellation
-from chatcli.engine.load_options import ALL_LAYERS
+from chatcli.engine.llama.load_options import ALL_LAYERS
 from chatcli.engine.memory.estimate import Estimate
 from chatcli.errors import InvalidModel, ModelError, ModelNotFound, TemplateError
 
-#: Left free on a GPU: drivers and kernels take some, and the screen may be on it too.
+#: Bytes left free on a GPU, for drivers, kernels and perhaps the screen.
 MARGIN = 512 * 2**20
 
 Opened = TypeVar("Opened")
 
 
 def layers_that_fit(estimate: Estimate, free: int) -> int:
-    """Layers to offload, as llama.cpp counts them: the output first, then blocks from the last to the first.
+    """Layers to offload, counted as in llama.cpp: the output, then blocks from the last to the first.
 
     Args:
-        estimate: of the model, for the context it will have.
+        estimate: the model's memory for the context it will have.
         free: bytes free on all GPUs together.
 
     Returns:
-        ``ALL_LAYERS``: everything; 0: nothing.
+        The number, ``ALL_LAYERS`` for everything, or 0.
     """
     room = free - MARGIN - estimate.compute
     rest = estimate.weights - sum(estimate.blocks)
@@ -41,7 +41,7 @@ def layers_that_fit(estimate: Estimate, free: int) -> int:
 
 
 def on_gpu(estimate: Estimate, layers: int) -> int:
-    """Bytes that so many layers take there instead of in main memory."""
+    """Bytes that so many layers take on the GPU instead of in main memory."""
     if layers == 0:
         return 0
     rest = estimate.weights - sum(estimate.blocks)
@@ -51,10 +51,11 @@ def on_gpu(estimate: Estimate, layers: int) -> int:
 
 
 def fewer(layers: int, count: int) -> int:
-    """The next try after ``layers`` failed: a quarter less, then none.
+    """The number to try after ``layers`` failed: a quarter less, at last 0.
 
     Args:
-        count: blocks of the model.
+        layers: number of layers that failed.
+        count: number of blocks of the model.
     """
     present = count + 1 if layers == ALL_LAYERS else layers
     return present * 3 // 4 if present > 3 else 0
@@ -67,17 +68,17 @@ def stepping_down(
     tell: Callable[[str], None] | None = None,
     cancel: Cancellation | None = None,
 ) -> Opened:
-    """Try with so many layers on the GPU, then with fewer and fewer, at last with none.
+    """Open a model with so many layers on the GPU; if that fails, with fewer and fewer, at last with none.
 
     Args:
         attempt: opens the model with that many layers.
-        layers: to begin with.
-        count: blocks of the model.
+        layers: number to begin with.
+        count: number of blocks of the model.
         tell: called with a line for each step down.
-        cancel: once it is set, a failure is the last.
+        cancel: once it is set, there is no further attempt.
 
     Raises:
-        ModelError: of the last attempt, or of one that fewer layers cannot mend.
+        ModelError: the last attempt failed, or one that fewer layers cannot repair.
     """
     while True:
         try:

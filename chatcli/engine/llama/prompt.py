@@ -1,17 +1,18 @@
-"""From messages to token ids, such that no text of a message ever becomes a special token.
+"""From messages to token ids, so that no text of a message becomes a special token.
 
-A chat template mixes markup, whose control tokens are meant, with the words of messages, whose are not. The
-rendered text alone does not tell them apart. So contents in which a special piece lies, or at whose edges
-one could form, are marked before rendering; the marks show where these contents went, and disappear. There
-the text is cut inside each special piece and the parts are tokenized one by one. Conversations without such
-contents are rendered and tokenized as llama.cpp does it, in one go.
+A chat template mixes markup, whose control tokens are wanted, with the words of messages, whose are not. The
+rendered text alone does not tell them apart. So a content that holds a special piece, or could form one at
+its edges, is marked before rendering. The marks show where the content went and are removed. There the text
+is cut inside each special piece, and the parts are tokenized one by one. Conversations without such contents
+are rendered and tokenized in one go, as llama.cpp does it.
 
-Templates may trim, split or repeat contents. Three ways of marking are tried, from the one that lets the
-template see everything to the one that depends on nothing; a way is taken when the special tokens that come
-out are those of the same conversation with harmless words.
+Templates may trim, split or repeat contents, which can lose the marks. The result is therefore compared with
+the special tokens of the same conversation with harmless words. If they differ, the template is given numbers
+in place of the contents, and the contents are filled in afterwards.
 """
 
 import functools
+import itertools
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,30 +20,29 @@ from typing import Protocol
 
 from chatcli.chat.message import Message, Picture
 from chatcli.engine.base import Unseen
-from chatcli.engine.llama.marks import Marks
-from chatcli.engine.llama.picture_marks import Show, ShownPictures
+from chatcli.engine.llama.marks import Marks, Show, ShownPictures
 from chatcli.engine.llama.special_pieces import Span, SpecialPieces, TextPart
 from chatcli.engine.llama.vocabulary import Vocabulary, encode, is_cell
 from chatcli.errors import TemplateError
 
 
 class Template(Protocol):
-    """What turns a conversation into text: a model's chat template, or the transcript format."""
+    """Turns a conversation into text: a model's chat template, or the transcript format."""
 
     def render(self, messages: Sequence[Message], *, thinking: bool | None = None) -> str:
-        """The prompt's text."""
+        """Render the prompt's text."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltPrompt:
-    """A prompt, ready to be decoded.
+    """A prompt that is ready to be decoded.
 
     Attributes:
-        text: what the template rendered, with pictures by their names.
-        ids: its tokens, the begin token included where the model wants it, and cells of pictures.
-        pictures: those that are shown, by the place in ``ids`` where what shows them begins.
-        unseen: pictures that the model is only told the names of.
+        text: the rendered template, with pictures by their names.
+        ids: its tokens and the cells of pictures, with the begin token if the model wants one.
+        pictures: the pictures that are shown, by the index in ``ids`` where their tokens begin.
+        unseen: the pictures of which the model reads only the names, or None.
     """
 
     text: str
@@ -71,11 +71,11 @@ class PromptBuilder:
         )
 
     def build(self, messages: Sequence[Message], *, thinking: bool | None = None) -> BuiltPrompt:
-        """The prompt for answering the last message, or for continuing it if it is an assistant's.
+        """Build the prompt for answering the last message, or for continuing it if it is an assistant's.
 
         Args:
             messages: the conversation, oldest first.
-            thinking: told to templates that know how; None leaves their default.
+            thinking: for templates that know ``enable_thinking``; None leaves their default.
 
         Raises:
             TemplateError: the template fails, exceeds its bounds, or does not accept the conversation.
@@ -104,13 +104,9 @@ class PromptBuilder:
             built = self._built(plain, self._pieces.parts(plain.encode(), regions), shown)
             if self._specials(built.ids) == expected:
                 return built
-        plain, regions = marks.read(render(rewritten(lambda t: self._cut(t, marks))))
-        built = self._built(plain, _parts_between(len(plain.encode()), regions), shown)
-        if self._specials(built.ids) == expected:
-            return built
         numbered = list(touched)
         rendered = render(rewritten(lambda t: marks.opening + str(numbered.index(t)) + marks.closing))
-        return self._built(*_filled_in(rendered, marks, numbered), shown)
+        return self._built(*self._filled_in(rendered, marks, numbered), shown)
 
     def continuation(self, text: str, after: int) -> list[int]:
         """Token ids of a text that follows a prompt. No part of it becomes a special token.
@@ -126,10 +122,10 @@ class PromptBuilder:
         return ids
 
     def _built(self, text: str, parts: Sequence[TextPart], shown: ShownPictures) -> BuiltPrompt:
-        """The prompt of a text whose parts are tokenized on their own; without parts, all of it at once.
+        """The prompt of a text whose parts are tokenized one by one; without parts, all of it at once.
 
-        What stands between pictures is tokenized on its own in any case, as libmtmd does it. After a picture
-        nothing is predicted: where the template ends with one, a line ends behind it.
+        Text between pictures is always tokenized on its own, as libmtmd does it. Nothing can be predicted
+        right after a picture: if the template ends with one, a newline follows it.
         """
         vocabulary, data = self._vocabulary, text.encode()
         ids: list[int] = []
@@ -170,7 +166,7 @@ class PromptBuilder:
         return [token for token in ids if token in special]
 
     def _harmless(self, text: str) -> str:
-        """A text of about the same shape in which no special piece lies or could form at an edge."""
+        """A text of about the same shape that holds no special piece and can form none at its edges."""
         data = text.encode()
         words = [
             self._filler if part.spelled else data[part.start : part.end].decode()
@@ -178,19 +174,23 @@ class PromptBuilder:
         ]
         return self._filler + self._filler.join(words) + self._filler
 
-    def _cut(self, text: str, marks: Marks) -> str:
-        """The text with marks in each special piece, or around it, and at its edges."""
-        data = text.encode()
-        cut = marks.opening + marks.closing
-        written = [cut]
-        for part in self._pieces.parts(data, [(0, len(data))]):
-            piece = data[part.start : part.end].decode()
-            written.append(marks.opening + piece + marks.closing if part.spelled else piece + cut)
-        return "".join(written)
+    def _filled_in(self, rendered: str, marks: Marks, texts: Sequence[str]) -> tuple[str, list[TextPart]]:
+        """A rendering with the texts in place of their numbers, and its parts."""
+        parts: list[TextPart] = []
+        written: list[str] = []
+        at = 0
+        for index, stretch in enumerate(re.split(f"{marks.opening}(\\d+){marks.closing}", rendered)):
+            text = texts[int(stretch)] if index % 2 else stretch
+            data = text.encode()
+            cut = self._pieces.parts(data, [(0, len(data))]) if index % 2 else [TextPart(0, len(data))]
+            parts += [TextPart(at + p.start, at + p.end, p.spelled) for p in cut if p.end > p.start]
+            written.append(text)
+            at += len(data)
+        return "".join(written), parts
 
 
 def _widened(text: bytes, spans: Iterable[Span], contents: Collection[str]) -> list[Span]:
-    """Regions, where empty ones hold what remained of a content that the template took apart."""
+    """The spans; an empty one is widened over what the template left of a content that it took apart."""
     regions: list[Span] = []
     words = [content.strip().encode() for content in contents]
     for start, end in spans:
@@ -203,42 +203,13 @@ def _widened(text: bytes, spans: Iterable[Span], contents: Collection[str]) -> l
 
 
 def _shared(one: bytes, other: bytes) -> int:
-    """How many bytes two texts begin with in common."""
-    return next(
-        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
-    )
-
-
-def _parts_between(length: int, spans: Sequence[Span]) -> list[TextPart]:
-    """Parts of a text cut at empty spans, with the other spans spelled."""
-    parts: list[TextPart] = []
-    at = 0
-    for start, end in spans:
-        if start > at:
-            parts.append(TextPart(at, start))
-        if end > start:
-            parts.append(TextPart(start, end, spelled=True))
-        at = max(at, end)
-    return [*parts, TextPart(at, length)] if at < length or not parts else parts
-
-
-def _filled_in(rendered: str, marks: Marks, texts: Sequence[str]) -> tuple[str, list[TextPart]]:
-    """A rendering with the texts in place of their numbers, and its parts with these spelled."""
-    parts: list[TextPart] = []
-    written: list[str] = []
-    at = 0
-    for index, stretch in enumerate(re.split(f"{marks.opening}(\\d+){marks.closing}", rendered)):
-        text = texts[int(stretch)] if index % 2 else stretch
-        end = at + len(text.encode())
-        if end > at:
-            parts.append(TextPart(at, end, spelled=bool(index % 2)))
-        written.append(text)
-        at = end
-    return "".join(written), parts
+    """Length of the common beginning of two texts."""
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _texts(message: Message) -> Iterable[str]:
-    """What a message says: all that is content and not markup."""
+    """The texts of a message: everything that is content and not markup."""
     return (message.content, message.reasoning) if message.reasoning else (message.content,)
 
 
@@ -251,5 +222,5 @@ def _with_texts(message: Message, change: Callable[[str], str]) -> Message:
 
 
 def _clean(text: str) -> str:
-    """The text as it can be encoded: surrogate pairs joined, lone surrogates replaced."""
+    """The text in a form that UTF-8 can encode: surrogate pairs joined, lone surrogates replaced."""
     return encode(text).decode()

@@ -1,17 +1,19 @@
 """Makes a smaller model of a model, with llama.cpp's quantizer."""
 
+import json
 import os
 import re
 import shutil
-import threading
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from chatcli.engine.gguf import Header, check, read_header, read_shards
+from chatcli.engine.gguf import Header, check, read_header
 from chatcli.engine.gguf.formats import FILE_TYPES
-from chatcli.engine.llama.native import Native, load
-from chatcli.errors import ModelError, StorageError, UsageError
-from chatcli.files.part_file import part_of
+from chatcli.engine.llama.native import load
+from chatcli.engine.trial.process import run_child, signal_name, take_task
+from chatcli.errors import ModelCrashed, ModelError, StorageError, UsageError
+from chatcli.files.replace import part_of
 from chatcli.words import byte_size
 
 #: Formats to quantize to, with the bits a weight then takes, roughly. Smaller ones need an importance matrix.
@@ -37,7 +39,6 @@ TYPES: Mapping[str, float] = {
 }
 _WHOLE = {"F32", "F16", "BF16"}
 _LINE = re.compile(r"\[\s*\d+/\s*\d+\]\s+(\S+)")
-_POLL = 0.1  # seconds
 _WRITING = "basic_ios::clear"
 
 #: Told how many bytes of the source are done.
@@ -61,7 +62,7 @@ def quantize(
         kind: one of ``TYPES``, in whatever case.
         requantize: take a source that is quantized already, and lose quality twice.
         overwrite: replace a target that is there.
-        on_progress: called in another thread.
+        on_progress: called in this thread.
 
     Returns:
         The header of what was written.
@@ -69,18 +70,16 @@ def quantize(
     Raises:
         UsageError: what is asked makes no sense; says why.
         ModelNotFound, InvalidModel: of the source.
-        ModelError: llama.cpp fails.
+        ModelError: llama.cpp fails, or dies of the source.
         StorageError: the disk has not enough room, or another process writes this target.
     """
     kind = kind.upper()
-    header = read_header(source)
-    check(header)
-    shards = read_shards(header)
+    shards = check(read_header(source))
     _refuse_nonsense(shards, target, kind, requantize=requantize, overwrite=overwrite)
     _require_room(shards, target, kind)
     try:
         with part_of(target) as part:
-            _run(load(), shards, part, kind, requantize, on_progress)
+            _run(shards, part, kind, requantize, on_progress)
             read_header(part)
     except OSError as error:
         raise StorageError(f"{target} cannot be written: {(error.strerror or str(error)).lower()}") from None
@@ -129,50 +128,64 @@ def _require_room(shards: Sequence[Header], target: Path, kind: str) -> None:
 
 
 def _run(
-    native: Native,
-    shards: Sequence[Header],
-    part: Path,
-    kind: str,
-    requantize: bool,
-    on_progress: Progress | None,
+    shards: Sequence[Header], part: Path, kind: str, requantize: bool, on_progress: Progress | None
 ) -> None:
-    """Call llama.cpp in a thread, so that Ctrl-C is heard here.
+    """Quantize in a child process: llama.cpp may die of a damaged file.
 
     Raises:
         ModelError: it failed, with its reason.
+        StorageError: the target cannot be written.
     """
-    params = native.lib.llama_model_quantize_default_params()
-    params.ftype = next(number for number, name in FILE_TYPES.items() if name == kind)
-    params.allow_requantize = requantize
     source = shards[0].path
     sizes = {tensor.name: tensor.size for shard in shards for tensor in shard.tensors}
-    begun: list[int] = []
-    codes: list[int] = []
 
-    def work() -> None:
-        codes.append(native.lib.llama_model_quantize(os.fsencode(source), os.fsencode(part), params))
+    def hear(answer: bytes) -> None:
+        if on_progress is not None:
+            begun = answer.decode("utf-8", "replace").split("\n")[:-1]
+            on_progress(sum(sizes.get(name, 0) for name in begun[:-1]))  # the last one is in work
 
-    def hear(text: str) -> None:
-        found = _LINE.search(text)
-        if found and on_progress is not None:  # it has begun with this tensor
-            on_progress(sum(begun))
-            begun.append(sizes.get(found[1], 0))
-
-    native.log.clear()
-    native.log.listener = hear
-    thread = threading.Thread(target=work, name="quantize", daemon=True)
-    try:
-        thread.start()
-        while thread.is_alive():
-            thread.join(_POLL)
-    finally:
-        native.log.listener = None
-    if codes == [0]:
+    task = {"source": os.fsencode(source).hex(), "target": os.fsencode(part).hex(), "kind": kind}
+    line = json.dumps(task | {"requantize": requantize}).encode() + b"\n"
+    end = run_child("chatcli.engine.llama.quantize", line, on_answer=hear)
+    if end.code == 0:
         return
-    reason = native.log.reason() or "llama.cpp gives no reason"
-    if _WRITING in reason:  # all that a C++ stream tells
+    if end.signal:
+        why = f": {end.last_words}" if end.last_words else ""
+        raise ModelCrashed(
+            f"{source.name}: llama.cpp crashed while quantizing it ({signal_name(end.signal)}{why}); "
+            "the file may be damaged: download it again or choose another"
+        )
+    if _WRITING in end.last_words:  # all that a C++ stream tells
         raise StorageError(
             f"{part} cannot be written: the disk is full, or a file may not be so large; free some space or "
             "name another disk"
         )
-    raise ModelError(f"{source.name} cannot be quantized: {reason}")
+    raise ModelError(f"{source.name} cannot be quantized: {end.last_words or f'exit code {end.code}'}")
+
+
+def main() -> None:
+    """The child's whole life: quantize, and write the name of each tensor that is begun."""
+    line, answers = take_task()
+    task = json.loads(line)
+    native = load()
+    params = native.lib.llama_model_quantize_default_params()
+    params.ftype = next(number for number, name in FILE_TYPES.items() if name == task["kind"])
+    params.allow_requantize = task["requantize"]
+
+    def hear(text: str) -> None:
+        found = _LINE.search(text)
+        if found:
+            os.write(answers, found[1].encode() + b"\n")
+
+    native.log.clear()
+    native.log.listener = hear
+    code = native.lib.llama_model_quantize(
+        bytes.fromhex(task["source"]), bytes.fromhex(task["target"]), params
+    )
+    if code:
+        print(native.log.reason() or "llama.cpp gives no reason", file=sys.stderr, flush=True)
+    os._exit(1 if code else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,60 +1,39 @@
-"""Which of the tokens a model has already read can stay, when the next prompt says the same in other tokens.
+"""Which tokens in the memory can stay when the next prompt has the same text in other tokens.
 
-A model writes ``Hel`` ``lo`` where the tokenizer, given its answer back, makes ``Hello`` of it. Comparing ids
-would throw the whole answer away; comparing text keeps it, and keeps what the model has really written.
+A model writes ``Hel`` ``lo``, and the tokenizer makes ``Hello`` of the same answer. Comparing ids would throw
+the whole answer away. Comparing text keeps it, in the tokens that the model really wrote.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Protocol
 
-_RETOLD = 256  # most tokens of the new prompt that are tokenized again behind a cut
+from chatcli.engine.llama.vocabulary import Vocabulary
 
-
-class Pieces(Protocol):
-    """What is needed of a vocabulary."""
-
-    def piece(self, token: int) -> bytes:
-        """The bytes a token stands for."""
-        ...
-
-    def is_special(self, token: int) -> bool:
-        """Whether it is a control, user-defined or unknown token."""
-        ...
-
-    def is_control(self, token: int) -> bool:
-        """Whether it is a control token."""
-        ...
-
-    def continuation(self, data: bytes) -> list[int]:
-        """Tokens of bytes that follow other text."""
-        ...
-
-    def spell(self, data: bytes) -> list[int]:
-        """Tokens of bytes, one for each character or byte."""
-        ...
+_RETOLD = 256  # the most tokens of the new prompt that are tokenized again behind a cut
 
 
 @dataclass(frozen=True, slots=True)
 class Reuse:
-    """What to do with a memory so that it holds a prompt.
+    """How to bring a memory to a prompt.
 
     Attributes:
-        keep: how many of the tokens in the memory stay, from the first on.
-        decode: the tokens to read after them; never empty.
+        keep: number of tokens in the memory that stay, from the first on.
+        decode: tokens to read after them; never empty.
     """
 
     keep: int
     decode: list[int]
 
 
-def reuse(cached: Sequence[int], generated: Sequence[bool], fresh: Sequence[int], pieces: Pieces) -> Reuse:
-    """How much of a memory a prompt can use.
+def reuse(
+    cached: Sequence[int], generated: Sequence[bool], fresh: Sequence[int], pieces: Vocabulary
+) -> Reuse:
+    """Find how much of a memory a prompt can use.
 
-    The tokens kept and decoded stand for exactly the bytes of the prompt, and its special tokens are the same
-    at the same places. A user-defined token that the model itself wrote may stand for text of the prompt, a
-    control token never does.
+    The tokens kept and decoded stand for exactly the bytes of the prompt, with the same special tokens at the
+    same places. A user-defined token that the model wrote may stand for text of the prompt; a control token
+    never does.
 
     Args:
         cached: ids in the memory, in order.
@@ -67,25 +46,25 @@ def reuse(cached: Sequence[int], generated: Sequence[bool], fresh: Sequence[int]
     if walk.ended_inside:
         return Reuse(len(cached), _retold(walk.ahead, fresh[walk.new :], pieces))
     keep, decode = walk.common_old, list(fresh[walk.common_new :])
-    if not decode:  # the logits of the last token are needed
+    if not decode:  # the last token is decoded for its logits
         keep -= 1
         decode = [cached[keep]]
     return Reuse(keep, decode)
 
 
 class _Walk:
-    """Two sequences of tokens side by side, as far as they stand for the same text.
+    """Walks along two sequences of tokens as long as they stand for the same text.
 
     Attributes:
-        old, new: places in the two sequences.
-        common_old, common_new: the last places at which both were at the end of a token.
+        old, new: indices in the two sequences.
+        common_old, common_new: the last indices at which both were at the end of a token.
         ahead: bytes that only one of the sequences has passed.
-        old_is_ahead: whether that is the old one.
-        ended_inside: the old sequence ended while the new one was inside a token.
+        old_is_ahead: whether the old sequence has passed them.
+        ended_inside: whether the old sequence ended while the new one was inside a token.
     """
 
     def __init__(
-        self, cached: Sequence[int], generated: Sequence[bool], fresh: Sequence[int], pieces: Pieces
+        self, cached: Sequence[int], generated: Sequence[bool], fresh: Sequence[int], pieces: Vocabulary
     ) -> None:
         self._cached, self._generated, self._fresh, self._pieces = cached, generated, fresh, pieces
         self.old = self.new = self.common_old = self.common_new = 0
@@ -93,7 +72,7 @@ class _Walk:
         self.old_is_ahead = self.ended_inside = False
 
     def run(self) -> None:
-        """Go on until the texts differ or one of them ends."""
+        """Walk until the texts differ or one of them ends."""
         while self._step():
             if not self.ahead:
                 self.common_old, self.common_new = self.old, self.new
@@ -136,8 +115,8 @@ class _Walk:
         return self._pieces.piece(self._fresh[self.new - 1])
 
 
-def _retold(rest: bytes, after: Sequence[int], pieces: Pieces) -> list[int]:
-    """Tokens of the rest of a token of which the memory holds the beginning, and of what follows it."""
+def _retold(rest: bytes, after: Sequence[int], pieces: Vocabulary) -> list[int]:
+    """Tokens for the rest of a token whose beginning the memory holds, and for what follows it."""
     plain = list(takewhile(lambda token: not pieces.is_special(token), after[:_RETOLD]))
     for following in (plain, []):
         data = rest + b"".join(map(pieces.piece, following))

@@ -1,4 +1,4 @@
-"""llama.cpp's own samplers, chained in its usual order, for one answer."""
+"""llama.cpp's own samplers in its usual order, and the parameters that a model's maker recommends."""
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
@@ -25,17 +25,18 @@ _DRY_BREAKERS = (b"\n", b":", b'"', b"*")  # llama.cpp's defaults (common/common
 
 
 class Sampler:
-    """Chooses the next token: grammar, suppressed tokens, penalties, DRY, top-k, typical, top-p, min-p, XTC,
-    temperature, draw. At temperature 0 the likeliest token after grammar, penalties and DRY is taken.
+    """Chooses the tokens of one answer.
 
-    The order is that of llama.cpp's common/sampling.cpp.
+    The order is that of llama.cpp's common/sampling.cpp: grammar, suppressed tokens, penalties, DRY, top-k,
+    typical, top-p, min-p, XTC, temperature, draw. At temperature 0 the likeliest token after grammar,
+    penalties and DRY is taken.
 
     Args:
         native: the loaded library.
         vocab: ``llama_vocab`` pointer.
         params: the parameters; ``seed`` must be set.
-        context_size: what -1 stands for in the look-back lengths.
-        prompt: ids of the prompt, which the penalties look back on too.
+        context_size: the value of -1 in look-back lengths.
+        prompt: ids of the prompt, on which the penalties look back too.
 
     Raises:
         UsageError: the grammar is invalid.
@@ -64,7 +65,7 @@ class Sampler:
         """Choose a token from the logits of the last decode.
 
         Returns:
-            Its id; None where the grammar allows no token of this vocabulary.
+            Its id. None if the grammar allows no token of this vocabulary.
         """
         token: int = self._draw(self._chain, context, -1)
         if self._grammar is None:
@@ -72,7 +73,7 @@ class Sampler:
         return token if self._accept_by_grammar(token) else None
 
     def close(self) -> None:
-        """Free the native samplers; idempotent."""
+        """Free the native samplers. Idempotent."""
         if self._chain:
             self._lib.llama_sampler_free(self._chain)
             self._chain = None
@@ -86,9 +87,9 @@ class Sampler:
     def _constraint(self) -> Any:
         """The grammar as a link of the chain that only filters.
 
-        llama.cpp ends the process when a grammar is told to accept a token it forbids, which happens
-        when it forbids all of them. So the chain gets the grammar's functions without ``accept`` (and
-        without ``free``: the state is shared), and ``_accept_by_grammar`` asks before it accepts.
+        llama.cpp ends the process when a grammar has to accept a token that it forbids, which happens if it
+        forbids all of them. So the chain gets the grammar without its ``accept``, and without ``free``
+        because the state is shared. ``_accept_by_grammar`` asks before it accepts.
         """
         assert self._grammar is not None
         interface = type(self._grammar.contents.iface.contents).from_buffer_copy(
@@ -121,7 +122,7 @@ class Sampler:
     def _add_history(
         self, vocab: Any, params: SamplingParams, context_size: int, prompt: Sequence[int]
     ) -> None:
-        """The samplers that look back, fed with the prompt as llama.cpp's own programs do."""
+        """Add the samplers that look back, and feed them the prompt, as llama.cpp's own programs do."""
         penalised = (
             params.repeat_penalty != 1 or params.presence_penalty != 0 or params.frequency_penalty != 0
         )

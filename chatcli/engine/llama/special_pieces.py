@@ -11,11 +11,11 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """A stretch of a text that is tokenized on its own.
+    """A part of a text that is tokenized on its own.
 
     Attributes:
         start, end: byte offsets.
-        spelled: it is one character and itself a special piece, and must be written byte by byte.
+        spelled: whether it is one character and itself a special piece, so that it is written byte by byte.
     """
 
     start: int
@@ -24,10 +24,10 @@ class TextPart:
 
 
 class SpecialPieces:
-    """All byte sequences that yield a special token, ready to be looked for.
+    """A search for all byte sequences that yield a special token.
 
     Args:
-        pieces: the sequences; thousands of them, some inside others, are fine.
+        pieces: the sequences. There may be thousands, and some may lie inside others.
     """
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
@@ -35,7 +35,7 @@ class SpecialPieces:
         self._longest = max(map(len, self._pieces), default=0)
 
     def touched_by(self, content: bytes) -> bool:
-        """Whether a special piece lies in the content, or could form at one of its edges or around it."""
+        """Whether the content holds a special piece, or could form one at its edges or around it."""
         if not content or not self._pieces:
             return False
         if self._smallest.search(content):
@@ -48,14 +48,14 @@ class SpecialPieces:
         )
 
     def parts(self, text: bytes, regions: Sequence[Span]) -> list[TextPart]:
-        """Parts of a text such that no special piece that touches a region lies within one part.
+        """Cut a text so that no part holds a special piece that touches a region.
 
-        Pieces outside the regions stay whole: they are the template's. Without any piece to cut, the
+        Pieces outside the regions belong to the template and stay whole. If there is nothing to cut, the
         whole text is one part.
 
         Args:
             text: UTF-8.
-            regions: where the text is content; disjoint, in order.
+            regions: the spans of content; disjoint, in order.
         """
         cuts: set[int] = set()
         spelled: list[Span] = []
@@ -67,7 +67,7 @@ class SpecialPieces:
         return _parts(len(text), cuts, spelled)
 
     def whole_in(self, text: bytes) -> Iterator[Span]:
-        """Where the smallest special pieces lie, overlapping ones too."""
+        """Spans of the smallest special pieces, also of overlapping ones."""
         if not self._pieces:
             return
         match = self._smallest.search(text)
@@ -100,7 +100,7 @@ class SpecialPieces:
 
     @cached_property
     def _smallest(self) -> re.Pattern[bytes]:
-        """Matches pieces that hold no other piece: a text without these holds none at all."""
+        """Matches pieces that hold no other piece. A text without these holds no piece at all."""
         lengths = sorted({len(piece) for piece in self._pieces})
         small = [
             piece
@@ -116,7 +116,7 @@ class SpecialPieces:
 
     @cached_property
     def _any(self) -> re.Pattern[bytes]:
-        """Matches before each place the longest piece that begins there, as group 1."""
+        """Matches before each byte; group 1 is the longest piece that begins there."""
         return re.compile(b"(?=(" + _pattern(self._pieces) + b"))" if self._pieces else b"(?!)", re.DOTALL)
 
     @cached_property
@@ -139,7 +139,7 @@ def _parts(length: int, cuts: set[int], spelled: Sequence[Span]) -> list[TextPar
 
 
 def _boundary_inside(text: bytes, start: int, end: int) -> int:
-    """The last place strictly between start and end where a character begins; 0 if there is none."""
+    """The last offset strictly between start and end at which a character begins; 0 if there is none."""
     return next((at for at in range(end - 1, start, -1) if text[at] & 0xC0 != 0x80), 0)
 
 
@@ -152,7 +152,7 @@ def _whole_characters(text: bytes, start: int, end: int) -> Span:
 
 
 def _pattern(pieces: Iterable[bytes]) -> bytes:
-    """A regular expression for any of the pieces, the longest first, that shares their beginnings."""
+    """A regular expression for any of the pieces, the longest first, with common beginnings factored out."""
     ordered = sorted(pieces)
     return _branch(ordered, 0) if ordered else b"(?!)"
 

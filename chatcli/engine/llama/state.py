@@ -1,10 +1,10 @@
-"""The state of a tape as one blob, which goes back into the same memory only: same model, same settings.
+"""The state of a tape as one blob, for a memory of the same model under the same settings.
 
-llama.cpp trusts what it is given (its own reader checks the shape of a state, not its content), so a blob
-proves itself first: format, conditions, lengths, token ids and a checksum over all of it.
+llama.cpp checks the shape of a state, not its content. So a blob is checked first: format, conditions,
+lengths, token ids and a checksum over all of it.
 
-Layout, in the byte order of the machine: ``_HEADER``, the token ids (int32), their positions (int32), a byte
-a token that is 1 where the model wrote it, llama.cpp's state of the sequence.
+Layout, in the byte order of the machine: ``_HEADER``, the token ids (int32), their positions (int32), one
+byte for each token that is 1 if the model wrote it, llama.cpp's state of the sequence.
 """
 
 import hashlib
@@ -12,13 +12,13 @@ import secrets
 import struct
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from chatcli.engine.gguf.header import split_files
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.llama.vocabulary import is_cell
-from chatcli.engine.load_options import LoadOptions
 from chatcli.engine.trial.verdict_cache import file_identity
 
 _MAGIC = b"chatcli tape 2\n\0"
@@ -29,11 +29,11 @@ _BYTES_A_TOKEN = 9  # id, position, whether the model wrote it
 
 
 class TapeState(NamedTuple):
-    """What a blob holds.
+    """The contents of a blob.
 
     Attributes:
-        ids: the tokens, and cells of pictures, in order.
-        positions: where each of them stands; they never decrease.
+        ids: the tokens and the cells of pictures, in order.
+        positions: position of each; never decreasing.
         generated: for each of them, whether the model wrote it.
         data: llama.cpp's state of the sequence, writable.
     """
@@ -44,44 +44,44 @@ class TapeState(NamedTuple):
     data: memoryview
 
 
-class StateBlob:
-    """A blob that is being made: fill ``data``, then ``seal``.
+def pack(
+    conditions: str,
+    ids: Sequence[int],
+    positions: Sequence[int],
+    generated: Sequence[bool],
+    size: int,
+    fill: Callable[[memoryview], bool],
+) -> memoryview | None:
+    """Make the blob of a state.
 
     Args:
-        conditions: what the state is valid for.
+        conditions: everything that the state depends on.
         ids, positions, generated: the tape.
         size: bytes of llama.cpp's state.
+        fill: writes llama.cpp's state into the memory it is given; returns whether that worked.
+
+    Returns:
+        The blob, or None if ``fill`` failed.
     """
-
-    def __init__(
-        self,
-        conditions: str,
-        ids: Sequence[int],
-        positions: Sequence[int],
-        generated: Sequence[bool],
-        size: int,
-    ) -> None:
-        start = _HEADER.size + _BYTES_A_TOKEN * len(ids)
-        self._blob = memoryview(bytearray(start + size))
-        _HEADER.pack_into(self._blob, 0, _MAGIC, _digest(conditions), len(ids), size, 0)
-        numbers = array("i", ids).tobytes() + array("i", positions).tobytes()
-        self._blob[_HEADER.size : start] = numbers + bytes(generated)
-        self.data = self._blob[start:]
-
-    def seal(self) -> memoryview:
-        """The whole blob, with its checksum."""
-        _CHECKSUM.pack_into(self._blob, _HEADER.size - _CHECKSUM.size, _checksum(self._blob))
-        return self._blob
+    start = _HEADER.size + _BYTES_A_TOKEN * len(ids)
+    blob = memoryview(bytearray(start + size))
+    _HEADER.pack_into(blob, 0, _MAGIC, _digest(conditions), len(ids), size, 0)
+    numbers = array("i", ids).tobytes() + array("i", positions).tobytes()
+    blob[_HEADER.size : start] = numbers + bytes(generated)
+    if not fill(blob[start:]):
+        return None
+    _CHECKSUM.pack_into(blob, _HEADER.size - _CHECKSUM.size, _checksum(blob))
+    return blob
 
 
 def unpack(blob: bytes | memoryview, conditions: str, *, tokens: int, vocabulary: int) -> TapeState | None:
-    """What a blob holds; None if it is none, damaged, or of other conditions.
+    """Read a blob; None if it is damaged or was saved under other conditions.
 
     Args:
-        blob: it is copied if it cannot be written to, since ctypes reads from writable memory only.
-        conditions: those of the memory it shall go into.
-        tokens: the most that memory holds.
-        vocabulary: number of tokens the model knows.
+        blob: copied if it is read-only, because ctypes takes writable memory only.
+        conditions: the conditions of the memory that it goes into.
+        tokens: the most tokens that memory holds.
+        vocabulary: number of tokens of the model.
     """
     view = memoryview(blob)
     if len(view) < _HEADER.size:
@@ -105,11 +105,11 @@ def unpack(blob: bytes | memoryview, conditions: str, *, tokens: int, vocabulary
 
 
 def conditions_of(path: Path, options: LoadOptions) -> str:
-    """Model, projector and way of loading, as far as a state depends on them; the rest (library, adapter) is
-    added.
+    """What a state depends on before the model is loaded: its files, the projector, the options.
 
     Args:
-        path: of the model, the first file of a split one.
+        path: path of the model; of a split model, the first file.
+        options: how it is loaded.
     """
     way = (
         options.gpu_layers,
@@ -123,7 +123,7 @@ def conditions_of(path: Path, options: LoadOptions) -> str:
     files = [*split_files(path), *([options.projector] if options.projector else [])]
     try:
         return f"{file_identity(files)} {way}"
-    except OSError:  # removed meanwhile: nothing may match it
+    except OSError:  # the file was removed meanwhile, so nothing may match
         return secrets.token_hex()
 
 

@@ -1,8 +1,8 @@
-"""One llama.cpp context as a tape of token ids: read a prompt, append tokens, cut, and be stopped.
+"""One llama.cpp context as a tape of token ids: read a prompt, append tokens, cut, stop.
 
-The tape (``ids``) always tells what llama.cpp's memory really holds, also after an abort, an error or an
-exception that arrives between two lines of Python. Pictures are cells on it (``cells.py``), which come and go
-a whole chunk at a time.
+The tape (``ids``) always says what llama.cpp's memory holds, also after an abort, an error or an exception
+that arrives between two lines of Python. Pictures are cells on it (``cells.py``), which come and go a whole
+chunk at a time.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ from typing import Any
 from chatcli.chat.message import Picture
 from chatcli.engine.base import Cancellation
 from chatcli.engine.llama.native import Native
-from chatcli.engine.llama.state import StateBlob, TapeState
+from chatcli.engine.llama.state import TapeState, pack
 from chatcli.engine.llama.vision import Chunk, Vision
 from chatcli.engine.llama.vocabulary import chunk_start, is_cell
 from chatcli.errors import ModelError
@@ -32,32 +32,32 @@ _KEPT_CHECKPOINTS = 4
 
 
 class Aborted(Exception):
-    """A decode was stopped by its ``Cancellation``; the tape holds what was read until then."""
+    """A decode was stopped by its ``Cancellation``. The tape holds what was read until then."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Checkpoint:
-    """The state after ``count`` tokens of a memory that cannot be cut."""
+    """State of a memory that cannot be cut, after ``count`` tokens."""
 
     count: int
     data: Any  # ctypes array of bytes
 
 
 class Tape:
-    """The tokens in one context's memory.
+    """The tokens in the memory of one context.
 
-    A token stands one position after the one before it. A chunk of a picture may take fewer positions than it
-    has cells (M-RoPE gives all of them the same one).
+    Each token takes the next position. A chunk of a picture may take fewer positions than it has cells,
+    because M-RoPE gives all of them the same one.
 
     Args:
         native: the loaded library.
         context: ``llama_context`` pointer; the caller frees it.
-        batch_size: most tokens of one ``llama_decode``; at most the context's ``n_batch``.
-        vision: shows the pictures; None: there are no cells in what is read.
+        batch_size: the most tokens of one ``llama_decode``; at most the context's ``n_batch``.
+        vision: the projector that shows pictures, or None if no prompt holds cells.
 
     Attributes:
-        ids: the tokens in the memory, and cells of pictures, in order. Read it, do not change it.
-        generated: for each of them, whether it was appended, as what a model writes is.
+        ids: the tokens and the cells of pictures in the memory, in order. Read only.
+        generated: for each of them, whether the model wrote it.
     """
 
     def __init__(self, native: Native, context: Any, batch_size: int, vision: Vision | None = None) -> None:
@@ -86,7 +86,7 @@ class Tape:
         self._flag: Any = None
 
     def watch(self, cancel: Cancellation | None) -> None:
-        """Let ``cancel`` stop every following decode, inside a batch too; None: nothing stops them.
+        """Let ``cancel`` stop every following decode, also inside a batch. None: nothing stops them.
 
         llama.cpp calls the abort callback between the operations of a batch. The callback is libc's
         ``strlen`` on the flag's bytes, which returns 0 or 1: no Python runs, and no GIL is taken, inside
@@ -101,12 +101,12 @@ class Tape:
             self._flag = flag
 
     def keep(self, count: int) -> int:
-        """Cut the tape after its first ``count`` tokens, or earlier where the memory cannot be cut there.
+        """Cut the tape after its first ``count`` tokens, or earlier if the memory cannot be cut there.
 
-        It can never be cut inside a chunk of a picture.
+        No memory can be cut inside a chunk of a picture.
 
         Returns:
-            How many tokens are left; the logits of the last decode are gone.
+            How many tokens are left. The logits of the last decode are lost.
         """
         self.settle()
         count = chunk_start(self.ids, count)
@@ -125,19 +125,19 @@ class Tape:
     ) -> Iterator[int]:
         """Append tokens and pictures in pieces and compute the logits after the last token.
 
-        A memory that cannot be cut gets a checkpoint before the last token, so that the same prompt can
-        be answered again for one token's work.
+        A memory that cannot be cut gets a checkpoint before the last token. Answering the same prompt again
+        then decodes one token.
 
         Args:
-            ids: at least one token, at the end, and whole chunks of pictures.
-            cancel: looked at between the pieces too, for back ends that ignore the abort callback (GPUs).
-            pictures: those that the chunks show.
+            ids: tokens and whole chunks of pictures; the last one is a token.
+            cancel: checked between the pieces too, for back ends that ignore the abort callback (GPUs).
+            pictures: the pictures of the chunks.
 
         Yields:
             How many of ``ids`` are done, after every piece.
 
         Raises:
-            Aborted: ``cancel`` was set; whole pieces that were done are on the tape.
+            Aborted: ``cancel`` was set. Whole pieces that were done are on the tape.
             ModelError: llama.cpp failed.
             ChatcliError: a picture cannot be read.
         """
@@ -164,11 +164,11 @@ class Tape:
             yield done
 
     def append(self, token: int) -> None:
-        """Append one token and compute the logits after it: the hot path of generation.
+        """Append one token and compute the logits after it. This is the hot path of generation.
 
         Raises:
-            Aborted: the watched ``Cancellation`` was set; the token is not on the tape.
-            ModelError: llama.cpp failed; the token is not on the tape.
+            Aborted: the watched ``Cancellation`` was set. The token is not on the tape.
+            ModelError: llama.cpp failed. The token is not on the tape.
         """
         batch, place = self._batch, self._next
         self._buffer[0], self._places[0], batch.n_tokens = token, place, 1
@@ -183,23 +183,25 @@ class Tape:
         self._pending = ()
 
     def write_state(self, conditions: str) -> memoryview | None:
-        """The whole state as a blob for ``read_state`` of another tape; None if there is nothing to keep."""
+        """The whole state as a blob for ``read_state``. None if there is nothing to keep."""
         self.settle()
         whole = self.ids and not is_cell(self.ids[-1])  # behind a picture, where to go on is not in the state
         size = self._lib.llama_state_seq_get_size(self._context, _SEQUENCE) if whole else 0
         if not size:
             return None
-        blob = StateBlob(conditions, self.ids, self._positions, self.generated, size)
-        room = (ctypes.c_uint8 * size).from_buffer(blob.data)
-        if self._lib.llama_state_seq_get_data(self._context, room, size, _SEQUENCE) != size:
-            return None
-        return blob.seal()
+
+        def fill(data: memoryview) -> bool:
+            room = (ctypes.c_uint8 * size).from_buffer(data)
+            written: int = self._lib.llama_state_seq_get_data(self._context, room, size, _SEQUENCE)
+            return written == size
+
+        return pack(conditions, self.ids, self._positions, self.generated, size, fill)
 
     def read_state(self, state: TapeState) -> bool:
-        """Put a state in place of what the tape holds.
+        """Replace the memory with a state.
 
         Returns:
-            Whether llama.cpp took it and says it holds that many tokens; if not, the tape is empty.
+            Whether llama.cpp accepts it and then holds as many tokens. If not, the tape is empty.
         """
         self.clear()
         size = len(state.data)
@@ -216,14 +218,14 @@ class Tape:
         return True
 
     def clear(self) -> None:
-        """Forget everything, for instance because the weights in use have changed."""
+        """Forget everything, for example because the weights have changed."""
         self._lib.llama_memory_clear(self._memory, False)
         self._forget(0)
         self._checkpoints.clear()
         self._pending = ()
 
     def settle(self) -> None:
-        """Make ``ids`` say what the memory holds, after a decode that did not return normally."""
+        """Bring ``ids`` in line with the memory after a decode that did not return normally."""
         if not self._pending:
             return
         pending, self._pending = self._pending, ()
@@ -253,14 +255,15 @@ class Tape:
         del self.generated[count:]
 
     def _remove_from(self, count: int) -> bool:
-        """Take everything after the first ``count`` tokens out of the memory, if it lets us."""
+        """Remove everything after the first ``count`` tokens from the memory, if the memory allows it."""
         position = self._positions[count] if count < len(self.ids) else self._next
         return bool(self._lib.llama_memory_seq_rm(self._memory, _SEQUENCE, position, -1))
 
     def _is_complete(self) -> bool:
-        """Whether the layers with a sliding window still hold all positions the next token looks at.
+        """Whether layers with a sliding window still hold all positions that the next token attends to.
 
-        Without ``swa_full`` llama.cpp drops what has left the window, which a cut may bring back into it.
+        Without ``swa_full`` llama.cpp drops positions outside the window. A cut may move the window back to
+        them.
         """
         first: int = self._lib.llama_memory_seq_pos_min(self._memory, _SEQUENCE)
         return 0 <= first <= max(0, self._next - int(self._window)) or not self.ids
@@ -277,7 +280,7 @@ class Tape:
         self._pending = ()
 
     def _show(self, chunk: Chunk, picture: Picture, vision: Vision, cancel: Cancellation | None) -> None:
-        """Append a chunk of a picture."""
+        """Append one chunk of a picture."""
         start = self._next
         self._pending = chunk.ids
         code = vision.show(chunk, picture, self._context, start, cancel)
@@ -308,7 +311,7 @@ class Tape:
             self._checkpoints.append(_Checkpoint(len(self.ids), data))
 
     def _restore(self, count: int) -> None:
-        """Go back to the newest checkpoint within the first ``count`` tokens, or to an empty memory."""
+        """Return to the newest checkpoint within the first ``count`` tokens, or to an empty memory."""
         self._checkpoints = [c for c in self._checkpoints if c.count <= count]
         if self._checkpoints:
             last = self._checkpoints[-1]
@@ -322,6 +325,6 @@ class Tape:
 
 
 def _native_flag_reader(lib: Any) -> Any:
-    """libc's ``strlen`` as a ``bool (*)(void *)``: a size_t of 0 or 1 is a C bool of the same value."""
+    """libc's ``strlen`` as a ``bool (*)(void *)``; a size_t of 0 or 1 is a C bool of the same value."""
     libc = ctypes.CDLL("ucrtbase") if sys.platform == "win32" else ctypes.CDLL(None)
     return ctypes.cast(libc.strlen, lib.ggml_abort_callback)

@@ -8,7 +8,6 @@ from typing import Any
 
 from chatcli.chat.message import Message, Role
 from chatcli.chat.transcript.writer import render_prompt, stop_string
-from chatcli.engine.llama.template_budget import Budget
 from chatcli.engine.reasoning import detect, resumed
 from chatcli.errors import TemplateError
 
@@ -156,7 +155,7 @@ class ChatTemplate:
         variables["add_generation_prompt"] = answer
         characters = sum(len(m.content) + len(m.reasoning or "") for m in messages)
         try:
-            return self._program.render(variables, Budget(characters, len(messages)))
+            return self._program.render(variables, characters)
         except (Refused, Runaway):
             raise
         except TemplateError:
@@ -164,7 +163,7 @@ class ChatTemplate:
             generous.update(_EMPTY)
             if "datetime" in generous:
                 generous["datetime"] = datetime.now().strftime("%Y-%m-%d")
-            text = self._program.render(variables | generous, Budget(characters, len(messages)))
+            text = self._program.render(variables | generous, characters)
             self._constants.update(generous)  # so that every later rendering agrees with this one
             return text
 

@@ -1,8 +1,8 @@
-"""What lets a model see: a projector (mmproj) beside it, run by llama.cpp's libmtmd.
+"""Pictures for a model: its projector (mmproj), run by llama.cpp's libmtmd.
 
-A picture becomes a row of tokens and of *chunks*. A chunk is some cells of the model's memory that are filled
-with what the projector makes of the picture, or of a tile of it. The row is known from the picture's size
-alone; the projector runs, and the picture is unpacked, only when its chunks have to be put into the memory.
+A picture becomes a row of tokens and *chunks*. A chunk is a group of cells of the model's memory, filled with
+the projector's output for the picture or for a tile of it. The row follows from the picture's size alone. The
+picture is decoded and the projector runs only when its chunks have to be put into the memory.
 """
 
 import ctypes
@@ -21,10 +21,10 @@ from chatcli.engine.llama.vocabulary import cell_ids
 from chatcli.engine.pictures import facts, pixels
 from chatcli.errors import ChatcliError, DataError, ModelError
 
-_ABORTED = 2  # as llama_decode says it
-_KEPT_BYTES = 64 * 2**20  # of what was encoded; a photo takes 2 to 130 MB, and a minute on a slow CPU
-# Sizes in pixels of large pictures, from square to a long strip. What is scaled to fit takes a few cells more
-# or less with every other shape, so that what is found with these is rounded up.
+_ABORTED = 2  # return code of llama_decode
+_KEPT_BYTES = 64 * 2**20  # of the projector's output: 2 to 130 MB for a photo, and a minute on a slow CPU
+# Sizes of large pictures in pixels, from a square to a long strip. A picture that is scaled to fit takes a
+# few cells more or less in every shape, so the most cells of these are rounded up.
 _LARGE = [(4096, side) for side in range(512, 4097, 128)]
 _ROUND = 64
 _FEW = re.compile(r"image_max_pixels \((?P<most>\d+)\) is less than image_min_pixels \((?P<least>\d+)\)")
@@ -32,15 +32,14 @@ _FEW = re.compile(r"image_max_pixels \((?P<most>\d+)\) is less than image_min_pi
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A picture, or a tile of it, as the model's memory takes it: in one piece.
+    """A picture or a tile of one, which enters the model's memory in one piece.
 
     Attributes:
-        picture: sha256 of the file that it shows.
-        ids: of its cells.
-        offsets: of each cell's position from that of the first.
-        positions: how many positions it takes; with M-RoPE more than the offsets reach, and fewer than it has
-            cells.
-        handle: libmtmd's description of it, without the pixels.
+        picture: sha256 of the picture's file. ids: ids of its cells. offsets: position of each cell, relative
+        to the first. positions: number of positions it takes. With M-RoPE that is more than the offsets
+        reach, and fewer than
+            it has cells.
+        handle: libmtmd's description of the chunk, without the pixels.
     """
 
     picture: str
@@ -54,9 +53,9 @@ class _Piece(NamedTuple):
     """A piece of a picture's row.
 
     Attributes:
-        tokens: that libmtmd puts around its chunks; empty: it is a chunk.
-        cells: of the chunk.
-        handle: libmtmd's copy of the chunk, to be freed.
+        tokens: tokens that libmtmd puts around chunks; empty for a chunk.
+        cells: number of cells of the chunk.
+        handle: libmtmd's copy of the chunk; must be freed.
     """
 
     tokens: list[int]
@@ -65,23 +64,24 @@ class _Piece(NamedTuple):
 
 
 class Vision:
-    """A projector, ready to show pictures to one model.
+    """A loaded projector, which shows pictures to one model.
 
     Args:
         native: the loaded library.
         model: ``llama_model`` pointer; must live longer.
         path: the projector's file.
         threads: compute threads.
-        batch_size: most tokens of a decode that are wanted.
-        gpu: whether it may run on one.
-        most_tokens: the most tokens a picture may take, for projectors that scale; None: as its maker says.
+        batch_size: the most tokens of a decode that are wanted.
+        gpu: whether it may run on a GPU.
+        most_tokens: the most tokens of a picture, for projectors that scale. None: the projector's own limit.
 
     Attributes:
-        batch_size: the most tokens of a decode that the model needs. Some models look at all cells of a chunk
+        batch_size: the most tokens of a decode that the model needs. Some models attend to all cells of a
+        chunk
             at once; in two batches the first would not see the second.
 
     Raises:
-        ModelError: this build has no libmtmd, or the projector cannot be used with the model; says why.
+        ModelError: this build has no libmtmd, or the projector cannot be used with the model.
     """
 
     def __init__(
@@ -103,12 +103,12 @@ class Vision:
         self._chunks: dict[int, Chunk] = {}
         self._rows: dict[str, tuple[int, ...]] = {}
         self._encoded: dict[int, Any] = {}
-        self._failed: set[str] = set()  # pictures that could not be unpacked when that was tried
+        self._failed: set[str] = set()  # sha256 of pictures that could not be decoded
         # C keeps only the pointer
         self._look = native.lib.ggml_backend_sched_eval_callback(self._between_operations)
         params = self._lib.mtmd_context_params_default()
         params.use_gpu, params.n_threads = gpu, threads
-        params.print_timings = params.warmup = False  # the first picture does what the warm-up would
+        params.print_timings = params.warmup = False  # the first picture warms it up
         params.image_max_tokens = most_tokens or -1
         params.cb_eval = self._look
         native.log.clear()
@@ -118,15 +118,15 @@ class Vision:
         self._width = int(native.lib.llama_model_n_embd_inp(model))
         if not self._lib.mtmd_support_vision(self._context):
             self.free()
-            raise ModelError(f"the projector {path.name} is for sound; it cannot see")
+            raise ModelError(f"the projector {path.name} is for sound, not for pictures")
         self._at_once = bool(self._lib.mtmd_decode_use_non_causal(self._context, None))
         self.batch_size = max(batch_size, self._most_cells()) if self._at_once else batch_size
 
     def row(self, picture: Picture) -> tuple[int, ...]:
-        """The ids that stand for a picture in a prompt: tokens, and cells of its chunks.
+        """The ids that stand for a picture in a prompt: tokens, and the cells of its chunks.
 
         Raises:
-            ChatcliError: the picture cannot be read, or is none; or the projector refuses it.
+            ChatcliError: the picture cannot be read, or the projector refuses it.
         """
         row = self._rows.get(picture.sha256)
         if row is None:
@@ -138,7 +138,7 @@ class Vision:
         return row
 
     def chunk(self, first: int) -> Chunk:
-        """The chunk that begins with this cell, of a picture whose ``row`` was asked for."""
+        """The chunk that begins with this cell. ``row`` must have been called for its picture."""
         return self._chunks[first]
 
     def show(
@@ -147,13 +147,14 @@ class Vision:
         """Put a chunk into a model's memory.
 
         Args:
-            picture: what it shows.
+            chunk: the chunk.
+            picture: its picture.
             context: ``llama_context`` pointer.
-            position: of its first cell.
-            cancel: stops the projector; decoding is stopped by the context's own abort callback.
+            position: position of its first cell.
+            cancel: stops the projector. The context's abort callback stops decoding.
 
         Returns:
-            What ``llama_decode`` returns: 0, or why not. The memory may hold a part of the chunk then.
+            The return code of ``llama_decode``. If it is not 0, the memory may hold a part of the chunk.
 
         Raises:
             ChatcliError: the picture cannot be read, or the projector fails.
@@ -174,13 +175,13 @@ class Vision:
         )  # fmt: skip
 
     def look_at(self, picture: Picture, cancel: Cancellation | None = None) -> None:
-        """Run the projector on a picture, and keep what it makes of its chunks, to be shown.
+        """Run the projector on a picture and keep its output until it is shown.
 
         Args:
-            cancel: stops it; then some chunks may be missing.
+            cancel: stops the projector; then the output of some chunks is missing.
 
         Raises:
-            ChatcliError: the picture cannot be read, and the next prompt names it; or the projector fails.
+            ChatcliError: the projector fails, or the picture cannot be read. The next prompt then names it.
         """
         self._cancel = cancel or Cancellation()
         try:
@@ -192,7 +193,7 @@ class Vision:
         pieces = [piece for piece in self._pieces(*seen) if piece.cells]
         try:
             if [piece.cells for piece in pieces] != [len(chunk.ids) for chunk in chunks]:
-                raise ModelError(f"{picture.name} came out otherwise than its size told")
+                raise ModelError(f"{picture.name}: decoded size differs from its header")
             for chunk, piece in zip(chunks, pieces, strict=True):
                 if not self._cancel.is_set():
                     self._keep(chunk, piece.handle, picture.name)
@@ -202,7 +203,7 @@ class Vision:
         self._forget_old(picture)
 
     def free(self) -> None:
-        """Free the projector; call it before the model is freed. Idempotent."""
+        """Free the projector, before the model is freed. Idempotent."""
         if self._context:
             for chunk in self._chunks.values():
                 self._lib.mtmd_input_chunk_free(chunk.handle)
@@ -212,7 +213,7 @@ class Vision:
             self._context = None
 
     def _most_cells(self) -> int:
-        """Of a chunk of any picture that is not a mere line, or a few more."""
+        """The most cells of a chunk of any picture that is not a mere line, rounded up."""
         sizes = {*_LARGE, *((height, width) for width, height in _LARGE)}
         pieces = [piece for size in sizes for piece in self._pieces(*size, None)]
         for piece in pieces:
@@ -247,7 +248,7 @@ class Vision:
         self._native.log.clear()
         failed = self._lib.mtmd_encode_chunk(self._context, handle)
         if self._cancel.is_set():
-            return  # what came out is worthless
+            return  # the output is worthless
         if failed:
             reason = self._native.log.reason()
             raise ModelError(f"the projector fails on {name}: {reason}")
@@ -257,7 +258,7 @@ class Vision:
         self._encoded[chunk.ids[0]] = room
 
     def _forget_old(self, picture: Picture) -> None:
-        """Drop what was encoded the longest ago, but nothing of this picture."""
+        """Drop the oldest outputs of the projector, but none of this picture."""
         held = sum(map(ctypes.sizeof, self._encoded.values()))
         for first in list(self._encoded):
             if held > _KEPT_BYTES and self._chunks[first].picture != picture.sha256:
@@ -276,13 +277,14 @@ class Vision:
         return tuple(place.t for place in places)
 
     def _pieces(self, width: int, height: int, rgb: bytes | None) -> list[_Piece]:
-        """What a picture of a size is made of, in order. The caller frees the chunks.
+        """The pieces of a picture's row, in order. The caller frees the chunks.
 
         Args:
-            rgb: its pixels; None: the chunks only tell their sizes.
+            width, height: size in pixels.
+            rgb: the pixels. None: the chunks tell their sizes only.
 
         Raises:
-            ModelError: the projector refuses it.
+            ModelError: the projector refuses the picture.
         """
         lib = self._lib
         data = ctypes.cast(ctypes.c_char_p(rgb), ctypes.POINTER(ctypes.c_uint8)) if rgb else None
@@ -308,22 +310,22 @@ class Vision:
             count = ctypes.c_size_t(lib.mtmd_input_chunk_get_n_tokens(chunk))
             if lib.mtmd_input_chunk_get_type(chunk) == lib.MTMD_INPUT_CHUNK_TYPE_TEXT:
                 tokens = lib.mtmd_input_chunk_get_tokens_text(chunk, ctypes.byref(count))
-                # Where the vocabulary lacks one that libmtmd looks for, it gives -1 in its place.
+                # -1 stands for a token that libmtmd looks for and the vocabulary lacks.
                 yield _Piece([token for token in tokens[: count.value] if token >= 0])
             else:
                 copy = lib.mtmd_input_chunk_copy if whole else lib.mtmd_input_chunk_get_placeholder
                 yield _Piece([], count.value, copy(chunk))
 
     def _between_operations(self, _tensor: Any, asks: bool, _data: Any) -> bool:
-        """ggml's eval callback: asks whether to stop after an operation, then whether to go on.
+        """ggml's eval callback: returns whether to pause after an operation, then whether to go on.
 
-        To stop after each one costs nothing that could be measured (benchmarks/LOG.md).
+        Pausing after each operation has no measurable cost (benchmarks/LOG.md).
         """
         return asks or not self._cancel.is_set()
 
 
 def _refusal(native: Native, most_tokens: int | None) -> str:
-    """Why libmtmd refuses a projector; of pixels where tokens were set it speaks in tokens."""
+    """Why libmtmd refuses a projector. Its limits in pixels are told in tokens if the user set tokens."""
     reason = native.log.reason()
     few = _FEW.search(reason)
     if few is None or most_tokens is None:

@@ -24,16 +24,16 @@ _LEADS = (b"\n", b"\t", b"\x01", b"|", b"x")
 
 
 class Vocabulary:
-    """The vocabulary of a loaded model; valid as long as that model is.
+    """The vocabulary of a loaded model; valid as long as the model is.
 
     Args:
-        model: ``llama_model_p`` of a model that is loaded, possibly with ``vocab_only``.
+        model: ``llama_model`` pointer; ``vocab_only`` is enough.
 
     Attributes:
-        n_tokens: how many tokens there are; ids run from 0 to n_tokens - 1.
-        bos, eos: ids of the begin and end tokens, or None where the vocabulary has none.
-        bos_text, eos_text: what a template writes for them; empty where there is none.
-        add_bos: whether the model was trained to see the begin token first.
+        n_tokens: number of tokens; ids run from 0 to n_tokens - 1.
+        bos, eos: ids of the begin and end tokens, or None.
+        bos_text, eos_text: their text in a template; empty if there is none.
+        add_bos: whether the model was trained with the begin token first.
     """
 
     def __init__(self, model: Any) -> None:
@@ -60,10 +60,10 @@ class Vocabulary:
         """Token ids of a text, as llama.cpp gives them.
 
         Args:
-            text: any text; lone surrogates become U+FFFD, bytes are taken as they are.
-            parse_special: whether the text of a control token yields that token. User-defined tokens
-                are found either way: only ``PromptBuilder`` keeps them out of content.
-            add_special: whether the begin and end tokens are added as the vocabulary asks.
+            text: any text. Lone surrogates become U+FFFD; bytes are taken as they are.
+            parse_special: whether the text of a control token yields that token. User-defined tokens are
+                found either way; only ``PromptBuilder`` keeps them out of content.
+            add_special: whether to add the begin and end tokens if the vocabulary asks for them.
         """
         data = text if isinstance(text, bytes) else encode(text)
         room = len(data) + 8
@@ -79,11 +79,11 @@ class Vocabulary:
             room = -count
 
     def continuation(self, data: bytes) -> list[int]:
-        """Token ids of bytes that follow other text, so that no space is put before them.
+        """Token ids of bytes that follow other text, without a space before them.
 
-        SentencePiece vocabularies begin every text with a space. The bytes are therefore tokenized
-        behind a lead whose ids are checked and dropped; where no lead stays apart, they are spelled.
-        Control tokens in the bytes are parsed.
+        SentencePiece vocabularies begin every text with a space. So the bytes are tokenized behind a lead
+        whose ids are checked and dropped. If no lead stays apart, the bytes are spelled. Control tokens are
+        parsed.
         """
         if not data or not self.adds_space:
             return self.tokenize(data, parse_special=True)
@@ -95,10 +95,9 @@ class Vocabulary:
         return self.spell(data)
 
     def spell(self, data: bytes) -> list[int]:
-        """Plain tokens that stand for exactly these bytes, one for each byte or character.
+        """Plain tokens for exactly these bytes, one for each byte or character.
 
-        A character for which the vocabulary has no plain token is tokenized on its own, which gives its
-        unknown token.
+        A character without a plain token is tokenized on its own, which gives the unknown token.
         """
         ids: list[int] = []
         at = 0
@@ -113,7 +112,7 @@ class Vocabulary:
         return ids
 
     def piece(self, token: int) -> bytes:
-        """The bytes a token stands for, control tokens included; may be part of a UTF-8 character.
+        """The bytes of a token, also of a control token; may be a part of a UTF-8 character.
 
         Raises:
             IndexError: no such token.
@@ -133,21 +132,21 @@ class Vocabulary:
             room = -count
 
     def text_bytes(self, ids: list[int]) -> bytes:
-        """The bytes of all these tokens together, control tokens included."""
+        """The bytes of several tokens, control tokens included."""
         return b"".join(map(self.piece, ids))
 
     @cached_property
     def special_ids(self) -> frozenset[int]:
-        """Control, user-defined and unknown tokens: those that llama.cpp finds in text by their piece."""
+        """Control, user-defined and unknown tokens, which llama.cpp finds in text by their piece."""
         attribute = self._lib.llama_vocab_get_attr
         return frozenset(i for i in range(self.n_tokens) if attribute(self._vocab, i) & _SPECIAL)
 
     def is_special(self, token: int) -> bool:
-        """Whether only a template may write it: a control, user-defined or unknown token, or a cell."""
+        """Whether only a template may write it: control, user-defined and unknown tokens, and cells."""
         return token in self.special_ids or is_cell(token)
 
     def is_control(self, token: int) -> bool:
-        """Whether it is a control token: it stands for structure, and has no text of its own."""
+        """Whether it is a control token, which has no text of its own."""
         return bool(self._lib.llama_vocab_is_control(self._vocab, token))
 
     def is_end(self, token: int) -> bool:
@@ -163,9 +162,9 @@ class Vocabulary:
     def special_pieces(self) -> frozenset[bytes]:
         """Every byte sequence that yields a special token.
 
-        Besides the pieces themselves these are the texts that the vocabulary's own way of writing turns
-        into one: a space for ``▁``, or the bytes behind GPT-2's printable letters. A single byte is
-        left out there, since its token is the only way to write it.
+        These are the pieces themselves and the texts that the vocabulary's own notation turns into one: a
+        space for ``▁``, or the bytes behind GPT-2's printable letters. Single bytes are left out there,
+        because their token is the only way to write them.
         """
         pieces = {self.piece(token) for token in self.special_ids} - {b""}
         if self._writes_spaces_as_marks():
@@ -185,7 +184,7 @@ class Vocabulary:
 
     @cached_property
     def _letters(self) -> dict[bytes, int]:
-        """Plain tokens of one byte or one character, by what they stand for; words before byte tokens."""
+        """Plain tokens of one byte or one character, by their bytes; normal tokens before byte tokens."""
         attribute = self._lib.llama_vocab_get_attr
         found: dict[bytes, int] = {}
         for token in range(self.n_tokens):
@@ -227,7 +226,7 @@ def chunk_start(ids: Sequence[int], at: int) -> int:
 
 
 def encode(text: str) -> bytes:
-    """UTF-8 bytes of any Python string; surrogate pairs are joined, lone surrogates become U+FFFD."""
+    """UTF-8 bytes of any Python string. Surrogate pairs are joined; lone surrogates become U+FFFD."""
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:
@@ -236,13 +235,13 @@ def encode(text: str) -> bytes:
 
 
 def _character_length(data: bytes, at: int) -> int:
-    """How many bytes from ``at`` on belong to one UTF-8 character; 1 where they are not UTF-8."""
+    """Number of bytes of the UTF-8 character at ``at``; 1 if it is not UTF-8."""
     first = data[at]
     return 1 + (first >= 0xC0) + (first >= 0xE0) + (first >= 0xF0)
 
 
 def _from_letters(piece: bytes) -> bytes:
-    """The bytes that GPT-2's byte-to-letter table writes as this piece; empty if it is not so written."""
+    """The bytes that GPT-2's byte-to-letter table writes as this piece; empty if there are none."""
     table = _letter_table()
     letters = piece.decode("utf-8", "replace")
     return bytes(table[c] for c in letters) if all(c in table for c in letters) else b""

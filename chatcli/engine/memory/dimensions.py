@@ -7,7 +7,7 @@ blocks that share the cache of others.
 
 from dataclasses import dataclass
 
-from chatcli.engine.gguf import Array, Header
+from chatcli.engine.gguf import Header, MetadataArray
 
 # Blocks with a sliding window, but every n-th, where the header does not list them.
 _WINDOW_PERIODS = {
@@ -26,10 +26,11 @@ _HYBRID = frozenset(
 )
 _BOTH = frozenset({"falcon-h1"})
 _GEMMA3N_OWN_CACHES = 20
+_MAX_BLOCKS = 512  # LLAMA_MAX_LAYERS; llama.cpp refuses more
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class LayerShape:
     """One block of a model.
 
     Attributes:
@@ -56,7 +57,7 @@ class Dimensions:
         trained_context: tokens it was trained for; 0: unknown.
     """
 
-    blocks: tuple[Block, ...]
+    blocks: tuple[LayerShape, ...]
     window: int
     activations: int
     vocabulary: int
@@ -77,7 +78,7 @@ class _Numbers:
     def each(self, key: str, count: int, default: int) -> list[int]:
         """One number a block, whether the header gives one for all or a list."""
         listed = self._header.array(f"{self.architecture}.{key}")
-        if not isinstance(listed, Array):
+        if not isinstance(listed, MetadataArray):
             return [self(key, default)] * count
         values = [v if isinstance(v, int) and 0 <= v < 2**40 else 0 for v in listed][:count]
         return values + [values[-1] if values else default] * (count - len(values))
@@ -90,7 +91,7 @@ def dimensions(header: Header) -> Dimensions:
         header: of the model's first file. Absurd numbers give absurd sizes, and no error.
     """
     numbers = _Numbers(header)
-    count = max(0, min(numbers("block_count"), 10_000) - numbers("nextn_predict_layers"))
+    count = max(0, min(numbers("block_count"), _MAX_BLOCKS) - numbers("nextn_predict_layers"))
     table = next((t for t in header.tensors if t.name == "token_embd.weight"), None)
     tokens = header.array("tokenizer.ggml.tokens")
     vocabulary = table.shape[1] if table and len(table.shape) > 1 else len(tokens) if tokens else 0
@@ -103,7 +104,7 @@ def dimensions(header: Header) -> Dimensions:
     )
 
 
-def _block(numbers: _Numbers, index: int, count: int) -> Block:
+def _block(numbers: _Numbers, index: int, count: int) -> LayerShape:
     heads = numbers.each("attention.head_count", count, 0)
     kv_heads = numbers.each("attention.head_count_kv", count, heads[index] if heads else 0)
     usual = numbers("embedding_length") // max(heads[0], 1)
@@ -116,9 +117,9 @@ def _block(numbers: _Numbers, index: int, count: int) -> Block:
     recurrent = _recurrent(numbers, index, count, kv_heads[index])
     state = _state(numbers, heads[index]) if recurrent or numbers.architecture in _BOTH else 0
     if recurrent or index >= _own_caches(numbers, count):
-        return Block(state=state)
+        return LayerShape(state=state)
     latent = numbers("attention.key_length_mla") and numbers("attention.value_length_mla")
-    return Block(key * kv_heads[index], 0 if latent else value * kv_heads[index], windowed, state)
+    return LayerShape(key * kv_heads[index], 0 if latent else value * kv_heads[index], windowed, state)
 
 
 def _windowed(numbers: _Numbers, index: int, count: int) -> bool:

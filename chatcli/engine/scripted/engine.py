@@ -1,11 +1,11 @@
-"""An engine without a model: ``--model scripted:`` answers by rules or from a file, the same way every time.
+"""An engine without a model, which answers by rules or from a file, the same way every time.
 
-For trying the terminal, for demonstrations and for tests. It is a whole engine: it counts tokens, fills a
-context, reuses a prefix, sees pictures, reasons, stops and can be interrupted.
+It is for trying the terminal, for demonstrations and for tests. It counts tokens, fills a context, reuses a
+prefix, sees pictures, reasons, stops and can be interrupted.
 
 ``scripted:``                        rules only (``script.py`` lists them)
 ``scripted:answers.txt``             the answers of a transcript
-``scripted:delay=0.05``              seconds a token, to watch it stream
+``scripted:delay=0.05``              seconds for each token, to watch it stream
 ``scripted:answers.txt,delay=0.05,context=200``
 """
 
@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chatcli import __version__
-from chatcli.chat.message import FinishReason, Generation, Message, ModelRef, Role, Timings, Usage
+from chatcli.chat.message import FinishReason, Message, ModelRef, Role
 from chatcli.chat.window import ContextWindow, Window
-from chatcli.engine.answer import StopStrings
+from chatcli.engine.answer import AnswerStats, StopStrings
 from chatcli.engine.base import (
     Cancellation,
     Engine,
@@ -38,21 +38,15 @@ from chatcli.sampling import SamplingParams
 
 PREFIX = "scripted:"
 DEFAULT_CONTEXT_SIZE = 4096
-_PATIENCE = 0.02  # longest sleep before the flag is looked at again, in seconds
+_PATIENCE = 0.02  # seconds; the longest sleep between looks at the flag
 _MAX_DELAY = 60.0
+_END = "</assistant>"
 
 
 class ScriptedEngine(Engine):
-    """Implements ``engine.base.Engine`` without a model.
+    """Answers by a script, with ``delay`` seconds for each token. ``scripted/prompt.py`` makes its tokens."""
 
-    What its tokens are says ``scripted_prompt``.
-
-    Args:
-        script: what it answers.
-        context_size: tokens that prompt and answer share.
-        delay: seconds each generated token takes.
-        name: what the user calls it.
-    """
+    no_vision_reason = ""
 
     def __init__(
         self,
@@ -63,19 +57,20 @@ class ScriptedEngine(Engine):
         name: str = PREFIX,
     ) -> None:
         self._script = script or Script()
-        self._context_size = context_size
         self._delay = delay
-        self._model = ModelRef(name, architecture="scripted", context_size=context_size)
+        self.context_size = context_size
+        self.recommended = SamplingParams()
+        self.model = ModelRef(name, architecture="scripted", context_size=context_size)
         self._window = ContextWindow(context_size)
         self._held: list[Piece] = []  # what a KV cache would hold
         self._seeds = itertools.count(1)
 
     @classmethod
     def open(cls, spec: str) -> "ScriptedEngine":
-        """Make an engine from what follows ``--model``, such as ``scripted:answers.txt,delay=0.05``.
+        """Make an engine from its name, such as ``scripted:answers.txt,delay=0.05``.
 
         Raises:
-            UsageError: an option that does not exist or makes no sense.
+            UsageError: the value of an option makes no sense.
             ModelNotFound: the file is missing.
             TranscriptError: the file is not a transcript.
         """
@@ -86,44 +81,15 @@ class ScriptedEngine(Engine):
                 numbers[key] = _number(key, value)
             else:
                 paths.append(part)
-        if not paths:
-            return cls(context_size=int(numbers["context"]), delay=numbers["delay"])
         path = Path(",".join(paths))
-        return cls(
-            Script.from_file(path),
-            context_size=int(numbers["context"]),
-            delay=numbers["delay"],
-            name=PREFIX + path.name,  # a whole path would leak who the user is
-        )
-
-    @property
-    def model(self) -> ModelRef:
-        """The model in use; there are no weights."""
-        return self._model
-
-    @property
-    def context_size(self) -> int:
-        """Tokens that prompt and answer share."""
-        return self._context_size
-
-    @property
-    def recommended(self) -> SamplingParams:
-        """The defaults."""
-        return SamplingParams()
-
-    @property
-    def no_vision_reason(self) -> str:
-        """Empty: it sees pictures."""
-        return ""
+        script = Script.from_file(path) if paths else None
+        name = PREFIX + path.name  # a whole path could name the user
+        return cls(script, context_size=int(numbers["context"]), delay=numbers["delay"], name=name)
 
     def prompt(
         self, messages: Sequence[Message], params: SamplingParams, *, thinking: bool | None = None
     ) -> Prompt:
-        """The prompt ``generate`` would read.
-
-        Raises:
-            ContextOverflow: as ``generate``.
-        """
+        """Build the prompt that ``generate`` would read; see ``CountsTokens``."""
         messages, _ = looked_at(messages)
         window, pieces = self._read(messages, params, remember=False)
         text, tokens = "".join(p.rendered for p in pieces), tuple(p.token for p in pieces)
@@ -137,59 +103,69 @@ class ScriptedEngine(Engine):
         cancel: Cancellation | None = None,
         thinking: bool | None = None,
     ) -> Iterator[Event]:
-        """Answer the last message of the user's; see ``Engine.generate``. ``thinking=False`` skips reasoning.
-
-        Raises:
-            ContextOverflow: the system prompt and the last message alone do not fit.
-        """
-        start = time.monotonic()
+        """Answer the user's last message; see ``Engine.generate``. ``thinking=False`` skips the reasoning."""
         cancel = cancel or Cancellation()
+        params = params if params.seed is not None else params.with_seed(next(self._seeds))
+        stats = AnswerStats(params, thinking)
         messages, unseen = looked_at(messages)
         window, prompt = self._read(messages, params, remember=True)
-        params = params if params.seed is not None else params.with_seed(next(self._seeds))
         if window.left_out:
             yield LeftOut(window.left_out)
         if unseen is not None:
             yield unseen
-        cached = min(_common(self._held, prompt), len(prompt) - 1)
+        stats.prompt_tokens = len(prompt)
+        stats.cached = min(_common(self._held, prompt), len(prompt) - 1)
+        stats.decoded = len(prompt) - stats.cached
         self._held = prompt[:]
-        yield PromptProgress(len(prompt), len(prompt), cached)
+        yield PromptProgress(len(prompt), len(prompt), stats.cached)
         reply = self._script.reply(messages, params.seed or 0)
         told = messages[-1].content if messages[-1].role is Role.ASSISTANT else ""
         text = seen(messages, reply.text)
         text = text.removeprefix(told) if text.startswith(told) else ""
         reasoning = reply.reasoning if thinking is not False and not told else ""
-        answer = _Answer(params, self._context_size - len(prompt))
-        first = 0.0
-        for piece in _spoken(reasoning, text):
+        yield from self._speak(_spoken(reasoning, text), stats, cancel)
+        yield Finished(stats.generation(self.model, {"chatcli": __version__}))
+
+    def _speak(self, pieces: Iterator[Piece], stats: AnswerStats, cancel: Cancellation) -> Iterator[Event]:
+        room = self.context_size - stats.prompt_tokens
+        limit = min(stats.params.max_tokens or room, room)
+        stops = StopStrings(stats.params.stop)
+        reasons = False
+        for piece in pieces:
             self._wait(cancel)
             if cancel.is_set():
-                answer.finish_reason = FinishReason.INTERRUPTED
+                stats.finish_reason = FinishReason.INTERRUPTED
                 break
-            first = first or time.monotonic()
+            stats.count()
             self._held.append(piece)
-            yield from answer.take(piece)
-            if answer.finish_reason is not None:
+            if piece.is_tag:
+                reasons = piece.text == "<think>"
+                if piece.text == _END:
+                    break
+            elif reasons:
+                yield ReasoningDelta(piece.text)
+            elif shown := stops.feed(piece.text):
+                yield TextDelta(shown)
+            if stops.found is not None:
+                stats.finish_reason = FinishReason.STOP
                 break
-        yield from answer.rest()
-        usage = Usage(len(prompt), cached, len(prompt) - cached, answer.tokens)
-        now = time.monotonic()
-        timings = Timings(0.0, (first or now) - start, now - (first or now))
-        reason = answer.finish_reason or FinishReason.END
-        versions = {"chatcli": __version__}
-        yield Finished(Generation(self._model, reason, params, usage, timings, versions, thinking))
+            if stats.completion >= limit:
+                stats.finish_reason = FinishReason.LENGTH
+                break
+        if held := stops.finish():
+            yield TextDelta(held)
 
     @property
     def state_conditions(self) -> str:
-        """The context size; the answers do not matter."""
-        return f"scripted 2 {self._context_size}"
+        """The context size. The script does not matter."""
+        return f"scripted 2 {self.context_size}"
 
     def save_state(self) -> memoryview | None:
-        """The pieces held, in JSON."""
+        """The tokens in memory, as JSON."""
         return memoryview(json.dumps(self._held).encode()) if self._held else None
 
     def load_state(self, blob: bytes | memoryview) -> bool:
-        """Hold the pieces that were saved."""
+        """Replace the tokens in memory with saved ones."""
         try:
             held = [Piece(str(t), bool(tag), str(shown)) for t, tag, shown in json.loads(bytes(blob))]
         except (ValueError, TypeError):
@@ -212,45 +188,13 @@ class ScriptedEngine(Engine):
             time.sleep(min(left, _PATIENCE))
 
 
-class _Answer:
-    """Turns pieces into events and knows when to stop."""
-
-    def __init__(self, params: SamplingParams, room: int) -> None:
-        self.tokens = 0
-        self.finish_reason: FinishReason | None = None
-        self._limit = min(params.max_tokens or room, room)
-        self._stops = StopStrings(params.stop)
-        self._reasons = False
-
-    def take(self, piece: Piece) -> Iterator[Event]:
-        text = piece.text
-        self.tokens += 1
-        if piece.is_tag:
-            self._reasons = text == "<think>"
-            if text == "</assistant>":
-                self.finish_reason = FinishReason.END
-        elif self._reasons:
-            yield ReasoningDelta(text)
-        elif shown := self._stops.feed(text):
-            yield TextDelta(shown)
-        if self._stops.found is not None:
-            self.finish_reason = FinishReason.STOP
-        elif self.finish_reason is None and self.tokens >= self._limit:
-            self.finish_reason = FinishReason.LENGTH
-
-    def rest(self) -> Iterator[Event]:
-        """What was held back as the possible beginning of a stop string."""
-        if held := self._stops.finish():
-            yield TextDelta(held)
-
-
 def _spoken(reasoning: str, text: str) -> Iterator[Piece]:
     if reasoning:
         yield Piece("<think>", is_tag=True)
         yield from words_of(reasoning)
         yield Piece("</think>", is_tag=True)
     yield from words_of(text)
-    yield Piece("</assistant>", is_tag=True)
+    yield Piece(_END, is_tag=True)
 
 
 def _common(left: Sequence[Piece], right: Sequence[Piece]) -> int:

@@ -1,7 +1,7 @@
-"""What the scripted engine reads: the tokens of a prompt, and what it sees of pictures.
+"""The tokens of the scripted engine's prompts, and what it sees of pictures.
 
-A token is a word with the space before it, a punctuation mark, a white space or one of the tags. A picture is
-64 tokens, and what is seen of it is its size.
+A token is a word with the space before it, a punctuation mark, a white space character or a tag. A picture
+has 64 tokens; the engine sees its size.
 """
 
 import re
@@ -25,9 +25,9 @@ class Piece(NamedTuple):
     """A token.
 
     Attributes:
-        text: what it says; of a picture's parts the first has its name, the others nothing.
-        is_tag: it is one of ``_TAGS``.
-        picture: hash of the picture that it is a part of; empty: of none.
+        text: its text. The first part of a picture has the picture's name, the others have none.
+        is_tag: whether it is one of ``_TAGS``.
+        picture: sha256 of the picture that it is a part of, or empty.
     """
 
     text: str
@@ -36,12 +36,12 @@ class Piece(NamedTuple):
 
     @property
     def rendered(self) -> str:
-        """How it stands in the rendered prompt."""
+        """Its text in the rendered prompt."""
         return caption(Picture(self.picture, self.text)) if self.picture and self.text else self.text
 
     @property
     def token(self) -> PromptToken:
-        """It, with its number in the vocabulary."""
+        """The same as a ``PromptToken``, with a number in the vocabulary."""
         return PromptToken(self._number, self.text, self.is_tag or bool(self.picture))
 
     @property
@@ -53,7 +53,7 @@ class Piece(NamedTuple):
 
 
 def pieces_of(messages: Sequence[Message]) -> list[Piece]:
-    """The prompt: every message between its tags, and an open tag for the answer."""
+    """The tokens of a prompt: every message between its tags, and an open tag for the answer."""
     pieces: list[Piece] = []
     for message in messages:
         pieces.append(Piece(f"<{message.role}>", is_tag=True))
@@ -62,12 +62,12 @@ def pieces_of(messages: Sequence[Message]) -> list[Piece]:
             pieces += [Piece("", picture=picture.sha256)] * (_PICTURE_TOKENS - 1)
         pieces += [*words_of(message.content), Piece(f"</{message.role}>", is_tag=True)]
     if messages and messages[-1].role is Role.ASSISTANT:
-        return pieces[:-1]  # goes on
+        return pieces[:-1]  # it is continued
     return [*pieces, Piece("<assistant>", is_tag=True)]
 
 
 def looked_at(messages: Sequence[Message]) -> tuple[list[Message], Unseen | None]:
-    """The messages with the pictures that could be looked at; the others are named in the words."""
+    """The messages with the pictures that can be read; the other pictures are named in the text."""
     names, reason = [], ""
     result = []
     for message in messages:
@@ -86,19 +86,19 @@ def looked_at(messages: Sequence[Message]) -> tuple[list[Message], Unseen | None
 
 
 def _size(picture: Picture) -> str:
-    """What is seen of a picture.
+    """What the engine sees of a picture.
 
     Raises:
-        ChatcliError: nothing.
+        ChatcliError: the picture cannot be read.
     """
     if picture.read is None:
-        raise DataError("nobody knows where it is")
+        raise DataError("its file is not known")
     _, width, height = facts(picture.read(), picture.name)
     return f"{width} x {height} pixels"
 
 
 def seen(messages: Sequence[Message], reply: str) -> str:
-    """A reply to the last message of the user's, after what is said of its pictures."""
+    """A reply to the user's last message, with a sentence about each of its pictures before it."""
     asked = next((m for m in reversed(messages) if m.role is Role.USER), None)
     if asked is None or not asked.pictures:
         return reply

@@ -1,4 +1,4 @@
-"""What the scripted engine says: answers of a transcript, and a few rules for everything else."""
+"""The answers of the scripted engine: those of a transcript, and a few rules for everything else."""
 
 import re
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ _ECHOES = ("You said: {}", "I heard: {}", "Your words were: {}")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer and the reasoning before it; empty: none."""
+    """An answer and the reasoning before it; either may be empty."""
 
     text: str
     reasoning: str = ""
 
 
 class Script:
-    """Answers by the last message of the user's, the same ones every time.
+    """Answers the user's last message, the same way every time.
 
     Args:
-        exchanges: pairs of a user's words and an answer to them. Where the same words come several times, the
-            seed chooses among their answers.
+        exchanges: pairs of a user's message and its answer. If a message has several answers, the seed
+        chooses.
     """
 
     def __init__(self, exchanges: Sequence[tuple[str, Reply]] = ()) -> None:
@@ -37,7 +37,7 @@ class Script:
 
     @classmethod
     def from_file(cls, path: Path) -> "Script":
-        """Read the exchanges of a transcript, on all of its branches.
+        """Read the exchanges of a transcript, from all of its branches.
 
         Raises:
             ModelNotFound: no such file, or it cannot be read.
@@ -57,7 +57,7 @@ class Script:
         return cls(exchanges)
 
     def reply(self, messages: Sequence[Message], seed: int) -> Reply:
-        """The answer to the last message of the user's.
+        """The answer to the user's last message.
 
         Without a scripted answer, "count to N" counts, "think about X" reasons before it answers, and
         everything else is repeated, in words that depend on the seed.

@@ -1,8 +1,6 @@
 """Tries a model in this process, which may die of it; ``probe.py`` starts it as a child.
 
-The task comes as one JSON line on standard input, which then stays open: when it closes, the parent is gone,
-and the reason to go on with it. The finding goes to standard output as one JSON line; what llama.cpp or a
-driver prints goes to standard error.
+The task and the finding are one JSON line each (``process.py``).
 """
 
 import contextlib
@@ -10,23 +8,33 @@ import ctypes
 import json
 import math
 import os
+import signal
 import struct
 import sys
-import threading
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from chatcli.chat.message import Picture
+from chatcli.chat.message import Message, Picture, Role
+from chatcli.engine.gguf import read_header
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.llama.loading import LoadedModel, load_model
-from chatcli.engine.load_options import LoadOptions
-from chatcli.errors import ModelError
+from chatcli.engine.trial.process import take_task
+from chatcli.errors import ModelError, TemplateError
 
 CONTEXT_SIZE = 256
 _PROMPT_TOKENS = 40  # a prompt and a single token take different kernels: the choice is made by batch size
-_ORPHANED = 75
+_TEMPLATE_SECONDS = 20  # of the processor, for rendering the chat template; a rendering stops itself at 10
+_TEMPLATE_MEMORY = 2 << 30  # bytes; Python and jinja2 take a tenth of it
 # Letters outside any one vocabulary, so that the fall back to bytes runs too.
 _TEXT = "Hello, world! Grüße, 你好, \U0001f44b\u200d\U0001f9d1 <b>1 + 1 = 2</b>\n\n\tdef f(x):\r\n\x00"
+_DIALOGUE = (
+    Message(Role.SYSTEM, "Answer briefly."),
+    Message(Role.USER, "What is 1 + 1?"),
+    Message(Role.ASSISTANT, "2"),
+    Message(Role.USER, "Thank you!"),
+)
 
 
 class Nonsense(ModelError):
@@ -47,13 +55,15 @@ def _decode_task(line: bytes) -> tuple[Path, LoadOptions]:
 
 
 def attempt(path: Path, options: LoadOptions) -> None:
-    """Load a model, tokenize a text, read a short prompt, make one step, and look at what was predicted; with
-    a projector look at a picture, too.
+    """Render the chat template, load the model, tokenize a text, read a short prompt, make one step, and look
+    at what was predicted. With a projector look at a picture, too.
 
     Raises:
         Nonsense: no prediction came out (not a number, or all tokens equally likely).
+        Runaway: the chat template takes too long or makes too much.
         ModelError: llama.cpp refuses the model, with its reason.
     """
+    _render_template(path)
     loaded = load_model(path, replace(options, context_size=CONTEXT_SIZE))
     try:
         _read_vocabulary(loaded)
@@ -66,6 +76,51 @@ def attempt(path: Path, options: LoadOptions) -> None:
             loaded.vision.look_at(Picture("", "a picture", lambda: _bitmap(48, 32)))
     finally:
         loaded.free()
+
+
+def _render_template(path: Path) -> None:
+    """Render the chat template once, with little memory and time.
+
+    A template that fails in another way is no reason to refuse the model: opening it says what is wrong.
+
+    Raises:
+        Runaway: it takes too long or makes too much.
+    """
+    from chatcli.engine.llama.template import ChatTemplate
+    from chatcli.engine.llama.template_sandbox import Runaway
+
+    source = read_header(path).chat_template
+    if not source:
+        return
+    try:
+        with _little_memory_and_time():
+            ChatTemplate(source).render(_DIALOGUE)
+    except Runaway:
+        raise
+    except TemplateError:
+        pass
+
+
+@contextlib.contextmanager
+def _little_memory_and_time() -> Iterator[None]:
+    """Bound what the block takes: too much memory is a MemoryError, too much time the end of this process."""
+    if sys.platform == "win32":
+        yield
+        return
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    least = min((limit for limit in before if limit >= 0), default=_TEMPLATE_MEMORY)
+    with contextlib.suppress(OSError, ValueError):  # macOS does not have it
+        resource.setrlimit(resource.RLIMIT_AS, (min(least, _TEMPLATE_MEMORY), before[1]))
+    signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_VIRTUAL, _TEMPLATE_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def _read_vocabulary(loaded: LoadedModel) -> None:
@@ -133,29 +188,10 @@ def finding(path: Path, options: LoadOptions) -> dict[str, Any]:
     return {"outcome": "ok", "reason": ""}
 
 
-def _die_quietly() -> None:
-    """No core file of a model's size, no crash window."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "win32":
-        ctypes.windll.kernel32.SetErrorMode(0x0001 | 0x0002)
-
-
-def _die_with_parent(stdin: BinaryIO) -> None:
-    stdin.read()
-    os._exit(_ORPHANED)
-
-
 def main() -> None:
     """The child's whole life."""
-    _die_quietly()
-    path, options = _decode_task(sys.stdin.buffer.readline())
-    threading.Thread(target=_die_with_parent, args=(sys.stdin.buffer,), daemon=True).start()
-    answers = os.dup(1)
-    os.dup2(2, 1)  # from here on, whatever is printed is not the answer
-    result = finding(path, options)
+    task, answers = take_task()
+    result = finding(*_decode_task(task))
     os.write(answers, json.dumps(result).encode() + b"\n")
     os._exit(0)  # a driver's clean-up at exit is not what is being tried
 

@@ -4,7 +4,8 @@ import signal
 from dataclasses import dataclass
 from enum import StrEnum
 
-from chatcli.errors import InvalidModel, ModelCrashed, ModelError
+from chatcli.engine.trial.process import signal_name
+from chatcli.errors import ModelCrashed, ModelError
 
 # What a CPU does on instructions it lacks: POSIX signals by name, exception codes of Windows.
 _FAULTS = {
@@ -14,11 +15,10 @@ _FAULTS = {
 }
 
 
-class Outcome(StrEnum):
+class TrialOutcome(StrEnum):
     """How a trial ended."""
 
     OK = "ok"
-    INVALID = "invalid"  # the header check refused the file; nothing was tried
     ERROR = "error"  # llama.cpp refused it cleanly
     NONSENSE = "nonsense"  # it computes, but no prediction comes out
     CRASHED = "crashed"  # the child process died
@@ -26,7 +26,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class TrialVerdict:
     """Whether a model can be loaded on this machine, and how.
 
     Attributes:
@@ -39,7 +39,7 @@ class Verdict:
         remembered: this is an earlier trial's verdict.
     """
 
-    outcome: Outcome
+    outcome: TrialOutcome
     use_extra_bufts: bool = True
     reason: str = ""
     signal: int = 0
@@ -50,37 +50,31 @@ class Verdict:
     @property
     def ok(self) -> bool:
         """The model may be loaded."""
-        return self.outcome in (Outcome.OK, Outcome.UNTRIED)
+        return self.outcome in (TrialOutcome.OK, TrialOutcome.UNTRIED)
 
     @property
     def is_cpu_fault(self) -> bool:
         """The child died as a CPU lets it die that cannot do what it promises."""
-        return self.outcome is Outcome.CRASHED and self.signal in _FAULTS
+        return self.outcome is TrialOutcome.CRASHED and self.signal in _FAULTS
 
     @property
     def signal_name(self) -> str:
         """``SIGILL``, or the code in hexadecimal; '' without a crash."""
-        if not self.signal:
-            return ""
-        try:
-            return signal.Signals(self.signal).name
-        except ValueError:
-            return f"{self.signal:#x}"
+        return signal_name(self.signal)
 
     def raise_for_failure(self) -> None:
         """Do nothing when the model may be loaded.
 
         Raises:
-            InvalidModel: the header check refused the file.
             ModelCrashed: llama.cpp died of it.
             ModelError: llama.cpp refused it, or it computes nonsense.
         """
         if self.ok:
             return
-        if self.outcome is Outcome.INVALID:
-            raise InvalidModel(self.reason)
-        if self.outcome is not Outcome.CRASHED:
+        if self.outcome is not TrialOutcome.CRASHED:
             raise ModelError(self.reason if self.file in self.reason else f"{self.file}: {self.reason}")
+        if self.signal_name == "SIGVTALRM":
+            raise ModelCrashed(f"{self.file}: its chat template does not come to an end")
         if self.signal_name == "SIGKILL":
             raise ModelCrashed(f"{self.file}: a trial load was killed, most likely because memory ran out")
         why = f": {self.reason}" if self.reason else ""

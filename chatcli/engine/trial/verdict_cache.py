@@ -15,10 +15,10 @@ from pathlib import Path
 
 import msgspec
 
-from chatcli.engine.load_options import LoadOptions
+from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.machine import cpu_identity, devices, library_build
-from chatcli.engine.trial.verdict import Outcome, Verdict
-from chatcli.files.cache_file import read_cache, write_cache
+from chatcli.engine.trial.verdict import TrialOutcome, TrialVerdict
+from chatcli.files.replace import read_cache, write_cache
 
 _END = 1 << 16  # bytes hashed at each end of a file
 _MOST = 500  # verdicts kept, the newest
@@ -27,7 +27,7 @@ _KILLED = 9  # SIGKILL: somebody's decision, not a property of the model
 
 
 class _Entry(msgspec.Struct):
-    verdict: Verdict
+    verdict: TrialVerdict
     time: float
 
 
@@ -79,11 +79,11 @@ class VerdictCache:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def find(self, key: str) -> Verdict | None:
+    def find(self, key: str) -> TrialVerdict | None:
         """The verdict remembered under ``key``, marked so."""
         entry = self._read().verdicts.get(key)
         if entry is None or (
-            entry.verdict.outcome is Outcome.CRASHED and not 0 <= time.time() - entry.time < _CRASH_LASTS
+            entry.verdict.outcome is TrialOutcome.CRASHED and not 0 <= time.time() - entry.time < _CRASH_LASTS
         ):
             return None
         return replace(entry.verdict, remembered=True)
@@ -92,7 +92,7 @@ class VerdictCache:
         """Whether repacked weights are known to fault on this machine."""
         return _hash(machine) in self._read().avoid_extra_bufts
 
-    def remember(self, key: str, verdict: Verdict, avoid_on: Mapping[str, str] | None = None) -> None:
+    def remember(self, key: str, verdict: TrialVerdict, avoid_on: Mapping[str, str] | None = None) -> None:
         """Keep a verdict, if it is one that will be true tomorrow.
 
         Clean failures are not kept: they cost little to find again, and memory may be free by then.
@@ -100,8 +100,8 @@ class VerdictCache:
         Args:
             avoid_on: the machine on which repacked weights have just been found to fault, or None.
         """
-        lasting = verdict.outcome is Outcome.OK or (
-            verdict.outcome is Outcome.CRASHED and verdict.signal != _KILLED
+        lasting = verdict.outcome is TrialOutcome.OK or (
+            verdict.outcome is TrialOutcome.CRASHED and verdict.signal != _KILLED
         )
         if not lasting:
             return

@@ -1,26 +1,25 @@
-"""Fits a model to this machine before it is loaded; where it is too big, says what would fit."""
+"""Decides how to load a model on this machine; if it is too big, says what would fit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chatcli.engine.gguf import Header
+from chatcli.engine.llama.load_options import ALL_LAYERS, LoadOptions
 from chatcli.engine.llama.offload import MARGIN, layers_that_fit, on_gpu
-from chatcli.engine.load_options import ALL_LAYERS, LoadOptions
-from chatcli.engine.memory.estimate import Estimate, estimate, largest_context
+from chatcli.engine.memory.estimate import Estimate, estimate, largest_context, projector_memory
 from chatcli.engine.memory.process import Memory
-from chatcli.engine.memory.projector import projector_memory
 from chatcli.errors import ModelError
 from chatcli.settings import AUTO_CONTEXT, Settings
 from chatcli.words import byte_size
 
-_LEAST_CONTEXT = 1024  # a smaller one is no proposal
+_LEAST_CONTEXT = 1024  # smaller ones are not proposed
 # Bits a weight takes, roughly, in the formats people find on download pages.
 _FORMATS = (("Q8_0", 8.5), ("Q6_K", 6.6), ("Q5_K_M", 5.7), ("Q4_K_M", 4.9), ("Q3_K_M", 3.9), ("Q2_K", 3.2))
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What there is to fit into, in bytes.
+    """Memory of this machine, in bytes.
 
     Attributes:
         memory: main memory.
@@ -32,16 +31,16 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """How to load a model here.
+class FitPlan:
+    """How to load a model on this machine.
 
     Attributes:
         options: with context size and layers decided.
         estimate: of its memory.
-        offloads: a part of it may go to a GPU.
-        notes: what was decided for the user, a line each.
+        offloads: a part of the model may go to a GPU.
+        notes: decisions made for the user, a line each.
         projector: its projector is loaded with it.
-        projector_on_gpu: there, and not in main memory.
+        projector_on_gpu: the projector goes to the GPU.
     """
 
     options: LoadOptions
@@ -58,7 +57,7 @@ def plan(
     machine: Machine,
     name: str,
     projector: Header | None = None,
-) -> Plan:
+) -> FitPlan:
     """Decide how to load a model, and whether its projector fits beside it.
 
     Args:
@@ -67,7 +66,7 @@ def plan(
             to refuse what does not fit.
         machine: what there is.
         name: of the model, for messages.
-        projector: header of what lets it see; None: nothing does.
+        projector: header of its projector, or None.
 
     Raises:
         ModelError: it does not fit, not even without its projector; proposes what would.
@@ -87,7 +86,7 @@ def plan(
 
 
 def _without(machine: Machine, needed: int, *, on_gpu: bool) -> Machine:
-    """What is left of a machine when something has its memory."""
+    """A machine without the memory that something takes."""
     if on_gpu:
         return replace(machine, gpu=machine.gpu - needed)
     memory = machine.memory
@@ -104,7 +103,7 @@ def _blind_note(needed: int, context: int) -> str:
     )
 
 
-def _planned(shards: Sequence[Header], settings: Settings, machine: Machine, name: str) -> Plan:
+def _planned(shards: Sequence[Header], settings: Settings, machine: Machine, name: str) -> FitPlan:
     offloads = machine.gpu > 0 and settings.gpu_layers != "0"
     options = LoadOptions.from_settings(settings)
     notes = []
@@ -127,13 +126,13 @@ def _planned(shards: Sequence[Header], settings: Settings, machine: Machine, nam
     needed = guess.total + guess.overhead - placed
     if settings.check_memory and available and needed > available:
         raise ModelError(_too_big(shards, options, guess, machine, name, needed))
-    return Plan(options, guess, offloads, tuple(notes))
+    return FitPlan(options, guess, offloads, tuple(notes))
 
 
 def _too_big(
     shards: Sequence[Header], options: LoadOptions, guess: Estimate, machine: Machine, name: str, needed: int
 ) -> str:
-    """What is wrong and every remedy that would be one."""
+    """What is wrong, and every remedy that would help."""
     available = machine.memory.available
     remedies = []
     context = largest_context(shards, options, available)

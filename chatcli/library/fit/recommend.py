@@ -1,22 +1,21 @@
-"""Which models of the catalogue suit a machine: the most capable that runs well, a quicker, another one."""
+"""Recommends models of the catalogue: the most capable that runs well, a quicker, another one."""
 
-import shutil
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from chatcli.engine.cpu import physical_cores
+from chatcli.engine.llama.load_options import physical_cores
 from chatcli.engine.machine import Device, devices
 from chatcli.engine.memory.process import memory
 from chatcli.library.catalog import CatalogEntry
 from chatcli.library.stores import Places
+from chatcli.library.stores.repo_cache import free_space
 from chatcli.words import byte_size
 
 _KEEP = 500_000_000  # bytes of main memory left to the rest of the machine, at least
 _SHARE = 0.85  # of what is available
 # Bytes of weights a core reads in a second while it computes with them (benchmarks/LOG.md: 1.2B Q4_K_M on two
-# cores, 15 tokens a second), and what main memory gives at most. They choose, and promise nothing.
+# cores, 15 tokens a second), and what main memory gives at most. They are used to choose only.
 _PER_CORE, _MEMORY = 5_500_000_000, 40_000_000_000
 _PROGRESS = 1.35  # a year later, a model does what one so much larger did
 _FLUENT = 6.0  # tokens a second: about as fast as people read
@@ -25,7 +24,7 @@ _QUICK = 2.0  # times as fast
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a machine offers, in bytes; 0 where it is not known.
+    """Resources of a machine, in bytes; 0 if unknown.
 
     Attributes:
         available: main memory that can be used, within the limits of a control group.
@@ -42,13 +41,13 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One model for a machine.
+    """A recommended model.
 
     Attributes:
         entry: of the catalogue.
-        reason: why this one, for people.
+        reason: why, in words.
         where: ``GPU`` or ``CPU``.
-        present: it is on this machine already.
+        present: whether it is on this machine already.
     """
 
     entry: CatalogEntry
@@ -95,7 +94,7 @@ def recommend(facts: Facts, entries: Sequence[CatalogEntry], present: Collection
 
 
 def measured(places: Places, *, gpu: bool = True) -> Facts:
-    """What this machine offers now.
+    """Measure this machine.
 
     Args:
         places: where models go; their disk counts.
@@ -105,23 +104,16 @@ def measured(places: Places, *, gpu: bool = True) -> Facts:
     if gpu:
         with suppress(ImportError, OSError, RuntimeError):  # it does not load: ``chatcli doctor`` says why
             found = [device for device in devices() if device.kind in ("gpu", "igpu")]
+    disk = 0
+    with suppress(OSError):
+        disk = free_space(places.hub[0] if places.hub else places.models)
     own = [device for device in found if device.kind == "gpu"] or found
     return Facts(
         available=memory().available,
         gpu=sum(device.free_memory for device in own),
-        disk=_free(places.hub[0] if places.hub else places.models),
+        disk=disk,
         cores=physical_cores(),
     )
-
-
-def _free(folder: Path) -> int:
-    """Bytes free on the disk a folder is on, or will be; 0: unknown."""
-    for place in (folder, *folder.absolute().parents):
-        try:
-            return shutil.disk_usage(place).free
-        except OSError:
-            continue
-    return 0
 
 
 def room(facts: Facts) -> int:

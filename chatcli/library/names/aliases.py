@@ -1,4 +1,4 @@
-"""What the user said about models: aliases, and files to be known by a name where they lie.
+"""Names that the user gave: aliases of models, and names of files.
 
 This room reads the file; ``storage.registry_file`` writes it.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from chatcli.errors import DataError, UsageError
+from chatcli.files.disk import read_regular
 
 _LONGEST = 200  # bytes of a name, which may have to be that of a file
 
@@ -24,12 +25,12 @@ class _File(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Names the user gave.
+    """Names that the user gave.
 
     Attributes:
         aliases: name -> name of a model.
         files: name -> path of a GGUF file, the first of a split model.
-        projectors: name -> path of what lets that file's model see, where the user said so.
+        projectors: name -> path of the projector that the user named for that file.
     """
 
     aliases: Mapping[str, str] = field(default_factory=dict)
@@ -37,7 +38,7 @@ class Registry:
     projectors: Mapping[str, Path] = field(default_factory=dict)
 
     def meaning(self, name: str) -> str:
-        """What an alias stands for, in whatever case and through other aliases; any other name itself."""
+        """The name that an alias stands for, in any case and through other aliases."""
         seen: set[str] = set()
         while name not in seen and (target := self._target(name)) is not None:
             seen.add(name)
@@ -51,7 +52,7 @@ class Registry:
         return next((target for alias, target in self.aliases.items() if alias.lower() == lower), None)
 
     def with_alias(self, alias: str, name: str) -> "Registry":
-        """With one more alias, or another meaning of one.
+        """Add or change an alias.
 
         Raises:
             UsageError: it cannot be a name.
@@ -59,10 +60,10 @@ class Registry:
         return replace(self, aliases={**self.aliases, checked_name(alias): name})
 
     def with_file(self, name: str, path: Path, projector: Path | None = None) -> "Registry":
-        """With one more file, or another one under a name.
+        """Add a file, or change the file of a name.
 
         Args:
-            projector: what lets its model see; None: what lies beside it, if that is certain.
+            projector: its projector; None: the one next to the file, if that is certain.
 
         Raises:
             UsageError: it cannot be a name.
@@ -72,14 +73,14 @@ class Registry:
         return replace(self, files={**files, checked_name(name): path}, projectors={**projectors, **said})
 
     def without(self, name: str) -> "Registry":
-        """Without an alias or a file of that name; as before if there is none."""
+        """Remove an alias or a file of that name, if there is one."""
         aliases = {alias: target for alias, target in self.aliases.items() if alias != name}
         files = {known: path for known, path in self.files.items() if known != name}
         projectors = {known: path for known, path in self.projectors.items() if known != name}
         return Registry(aliases, files, projectors)
 
     def encode(self) -> bytes:
-        """As it is stored: in UTF-8 whatever the locale.
+        """The content of the file, in UTF-8 whatever the locale.
 
         Raises:
             UsageError: a path is not.
@@ -92,7 +93,7 @@ class Registry:
 
 
 def decode_registry(data: bytes, where: str) -> Registry:
-    """A registry as it was stored.
+    """Read the content of the file.
 
     Args:
         data: the file's content; empty: an empty registry.
@@ -132,7 +133,7 @@ def read_registry(path: Path) -> Registry:
         DataError: it is damaged, or cannot be read.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except FileNotFoundError:
         return Registry()
     except OSError as error:
@@ -141,7 +142,7 @@ def read_registry(path: Path) -> Registry:
 
 
 def checked_name(name: str) -> str:
-    """A name that can be typed and shown, and be that of a file.
+    """Check that a name can be typed, shown and used for a file.
 
     Raises:
         UsageError: it cannot.

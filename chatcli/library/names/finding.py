@@ -1,4 +1,4 @@
-"""From what a user calls a model to its files on this disk: paths, names, aliases, catalogue, hub."""
+"""Finds the model that a name means: a path, an alias, a name of a store, of the catalogue or of the hub."""
 
 import difflib
 from collections.abc import Iterator
@@ -7,22 +7,14 @@ from pathlib import Path
 
 from chatcli.errors import ChatcliError, ModelNotFound, UsageError
 from chatcli.library import catalog
-from chatcli.library.bundled import NAME as BUNDLED
-from chatcli.library.bundled import bundled_model
-from chatcli.library.catalog import CatalogEntry
-from chatcli.library.hub.cache import cached_files
+from chatcli.library.catalog import BUNDLED, CatalogEntry, bundled_model
 from chatcli.library.names.aliases import read_registry
-from chatcli.library.names.hub_reference import (
-    PREFERRED_TAGS,
-    Reference,
-    fitting,
-    is_model,
-    parse_reference,
-    quantization,
-)
+from chatcli.library.names.hub_reference import Reference, parse_reference
 from chatcli.library.names.new_names import is_reserved
+from chatcli.library.names.repo_files import PREFERRED_TAGS, fitting, is_model, quantization
 from chatcli.library.stores import LocalModel, Places, Store, local_models
-from chatcli.library.stores.local_model import claimed_sha256, shards_beside, size_of, split_stem
+from chatcli.library.stores.hub_cache import cached_files
+from chatcli.library.stores.local_model import claimed_sha256, files_at, size_of, split_stem
 from chatcli.library.stores.projectors import projector_beside
 from chatcli.words import byte_size, listed
 
@@ -36,9 +28,9 @@ class Located:
     Attributes:
         name: what to call it: as the user did, or a path's file name without ending.
         files: its GGUF files, the one to load first.
-        entry: its entry in the catalogue; None: it is not there.
-        model: as its store has it; None: the bundled model, or a file of no store.
-        projector: what lets it see, by its name; its header was not looked at. None: there is none.
+        entry: its entry in the catalogue, or None.
+        model: as its store lists it; None for the bundled model and for a file of no store.
+        projector: path of its projector, by the name alone, or None.
     """
 
     name: str
@@ -105,7 +97,7 @@ def find_model(name: str, places: Places, *, whole: bool = True) -> Located:
 
 
 def meaning(name: str, places: Places) -> str:
-    """What an alias stands for; any other name itself.
+    """The name that an alias stands for; another name unchanged.
 
     Raises:
         DataError: it may be an alias, and their file is damaged.
@@ -114,45 +106,13 @@ def meaning(name: str, places: Places) -> str:
 
 
 def _known(path: Path, models: list[LocalModel]) -> tuple[CatalogEntry | None, LocalModel | None]:
-    """What is known of a file that was named by its path."""
+    """The catalogue entry and the store's model of a file that was named by its path."""
     model = next((m for m in models if m.path == path.absolute()), None)
     return (_entry_of(model), model) if model is not None else (None, None)
 
 
-def files_at(name: str) -> tuple[Path, ...] | None:
-    """The files of the model a path names, the first one first; None: there is no such file.
-
-    Raises:
-        ModelNotFound: it is a folder, or lacks parts.
-    """
-    if not name:  # to Path it would be the working folder
-        return None
-    try:
-        path = Path(name).expanduser()
-        if path.is_dir() and not name.lower().startswith(("hf:", "ollama:")):
-            there = sorted(p.name for p in path.glob("*.gguf"))[:_MOST_LISTED]
-            inside = f": {', '.join(there)}" if there else ""
-            if there or path.parent != Path():
-                raise ModelNotFound(f"{name} is a folder; name the .gguf file in it{inside}")
-            return None
-        split = shards_beside(path) if path.parent != Path() or path.suffix.lower() == ".gguf" else None
-        is_file = path.is_file()
-    except RuntimeError:  # ~nobody
-        raise ModelNotFound(f"no model file at {name}: there is no such home folder") from None
-    except (OSError, ValueError):  # too long a name, a NUL
-        return None
-    if split is not None and (not is_file or path in split[0]):
-        files, missing = split
-        if missing:
-            raise ModelNotFound(
-                f"{name}: parts of the model are missing beside it: {listed(missing, most=_MOST_LISTED)}"
-            )
-        return files
-    return (path,) if is_file else None
-
-
 def _candidates(wanted: str, models: list[LocalModel]) -> list[LocalModel]:
-    """Models a name means, by the most exact of the ways in which it means any."""
+    """Models that a name means, by the most exact way of matching that finds any."""
     lower = wanted.lower().removesuffix(".gguf")
     for way in (_full_name, _other_names, _short_name):
         found = [m for m in models if any(lower == n.lower().removesuffix(".gguf") for n in way(m))]
@@ -234,12 +194,12 @@ def _at_revision(wanted: str, models: list[LocalModel], places: Places) -> Local
 
 
 def is_here(entry: CatalogEntry, models: list[LocalModel]) -> bool:
-    """Whether a model of the catalogue is among those on this disk, whole."""
+    """Whether a model of the catalogue is on this disk with all its parts."""
     return any(not model.missing for model in _of_entry(entry, models))
 
 
 def _of_entry(entry: CatalogEntry, models: list[LocalModel]) -> list[LocalModel]:
-    """A catalogue's model, from whichever store: by repository and quantization, or by the file's name."""
+    """Models of a catalogue entry, in any store: by repository and quantization, or by the file's name."""
     from_repo = _of_reference(Reference(entry.repo, entry.tag), models)
     return from_repo or [m for m in models if m.file.lower() == entry.file.lower()]
 
@@ -264,7 +224,7 @@ def _choose(name: str, found: list[LocalModel]) -> LocalModel | None:
 
 
 def _same(one: LocalModel, other: LocalModel) -> bool:
-    """Whether two stores keep the same file, as far as can be told without reading it."""
+    """Whether two stores keep the same file, judged without reading it."""
     if one.sha256 and other.sha256:
         return one.sha256 == other.sha256
     blob = Store.OLLAMA in (one.store, other.store)  # has no name of its own
@@ -310,7 +270,7 @@ def _all_names(places: Places, models: list[LocalModel]) -> Iterator[str]:
 
 
 def _lacking(model: LocalModel) -> str:
-    """What is not there of a model, and what to do."""
+    """Which parts of a model are missing, and what to do."""
     if model.store is Store.REGISTERED and not model.path.is_file():
         return f"{model.path} is gone; import it again, or `chatcli models rm {model.name}` forgets it"
     again = f"`chatcli pull {model.name}` fetches them" if model.repo else "copy them beside it"

@@ -1,15 +1,15 @@
-"""New names for models: none may hide a model that goes by it already, or never be reached itself."""
+"""New names for models. A name must not hide another model, and must be reachable itself."""
 
 from chatcli.engine.registry import kind_of
 from chatcli.errors import UsageError
 from chatcli.library import catalog
-from chatcli.library.bundled import NAME as BUNDLED
+from chatcli.library.catalog import BUNDLED
 from chatcli.library.names.aliases import checked_name
 from chatcli.library.stores import LocalModel, Places, local_models
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a name is never one that the user gave: it is a path or a place, of the program or the
+    """Whether a name cannot be the user's: it is a path or a place, or belongs to the program or the
     catalogue."""
     return _is_place(name) or name.lower() == BUNDLED or catalog.find(name) is not None
 
@@ -27,7 +27,7 @@ def _is_place(name: str) -> bool:
 
 
 def free_name(name: str, places: Places, *, mine: LocalModel | None = None) -> str:
-    """A name nothing goes by yet, aliases aside.
+    """Check that a new name is free, aliases aside.
 
     Args:
         name: the new name.

@@ -1,6 +1,6 @@
-"""Models that lie on this disk, whoever put them there; nothing is copied, and no header is read here.
+"""Models on this disk, of all programs. Nothing is copied, and no header is read here.
 
-Other programs' folders may hold anything: what cannot be read or makes no sense is passed over.
+Other programs' folders may hold anything: what cannot be read or understood is skipped.
 """
 
 from chatcli.library.stores.local_model import LocalModel, Store

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from chatcli.library.names.hub_reference import is_model, is_projector, nearest_projector, quantization
+from chatcli.library.names.repo_files import is_model, is_projector, nearest_projector, quantization
 from chatcli.library.stores.local_model import (
     LocalModel,
     Store,
@@ -19,11 +19,11 @@ _MOST = 20_000  # entries looked at below one folder
 
 
 class Files(NamedTuple):
-    """What lies in a folder, by the names alone; sorted.
+    """GGUF files below a folder, by the names alone; sorted.
 
     Attributes:
         models: files that may be models.
-        projectors: files that may let one see.
+        projectors: files that may be projectors.
     """
 
     models: list[Path]
@@ -31,7 +31,7 @@ class Files(NamedTuple):
 
 
 def files_below(folder: Path, depth: int) -> Files:
-    """Models and projectors at most ``depth`` folders below; without links that lead nowhere."""
+    """Models and projectors at most ``depth`` folders below; without broken links."""
     found = Files([], [])
     pending = [(folder, depth)]
     seen = 0
@@ -47,7 +47,7 @@ def files_below(folder: Path, depth: int) -> Files:
                             kind.append(here / entry.name)
                     elif left and not entry.name.startswith(".") and entry.is_dir(follow_symlinks=left > 1):
                         pending.append((here / entry.name, left - 1))
-        except (OSError, ValueError):  # not there, not ours to read, a name that cannot be
+        except (OSError, ValueError):  # missing, unreadable, or an invalid name
             continue
     return Files(sorted(found.models), sorted(found.projectors))
 

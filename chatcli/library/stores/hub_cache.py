@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from chatcli.library.names.hub_reference import quantization
+from chatcli.errors import ModelNotFound
+from chatcli.library.names.hub_reference import Reference
+from chatcli.library.names.repo_files import choose_file, choose_files, quantization
 from chatcli.library.stores.folders import files_below, nearest
 from chatcli.library.stores.local_model import (
     LocalModel,
@@ -19,6 +21,7 @@ from chatcli.library.stores.local_model import (
     size_of,
     split_stem,
 )
+from chatcli.library.stores.repo_cache import RepoCache
 
 _FOLDER = re.compile(r"^models--(?P<user>[^/]+?)--(?P<repo>[^/]+)$", re.DOTALL)
 _MOST = 5000  # repositories
@@ -34,56 +37,64 @@ def hub_models(cache: Path) -> Iterator[LocalModel]:
     for name in names[:_MOST]:
         found = _FOLDER.match(name)
         if found:
-            yield from _models(cache / name, f"{found['user']}/{found['repo']}")
+            yield from _models(RepoCache(cache, f"{found['user']}/{found['repo']}"))
 
 
-def _models(folder: Path, repo: str) -> Iterator[LocalModel]:
-    there: dict[str, tuple[str, LocalModel]] = {}  # place in the repository -> quantization, model
-    for snapshot in _snapshots(folder):
+def _models(cache: RepoCache) -> Iterator[LocalModel]:
+    repo = cache.repo
+    there: dict[str, tuple[tuple[Path, ...], tuple[str, ...], Path | None]] = {}
+    for snapshot in cache.snapshots(None):
         found = files_below(snapshot, 4)
         for files, missing in grouped(found.models):
             place = files[0].relative_to(snapshot).as_posix()
-            former = there.get(place)
-            if former is None or (former[1].missing and not missing):
-                projector = nearest(files[0], found.projectors, snapshot)
-                model = LocalModel(
-                    repo, files, size_of(files), Store.HUB, repo=repo, missing=missing, projector=projector
-                )
-                there[place] = ((quantization(place) or ""), model)
-    counts = Counter(tag for tag, _ in there.values())
-    for place, (tag, model) in there.items():
-        single = counts[tag] == 1
-        name = (
-            f"{repo}:{tag}" if tag and single else repo if single and len(there) == 1 else f"{repo}/{place}"
-        )
+            if place not in there or (there[place][1] and not missing):
+                there[place] = files, missing, nearest(files[0], found.projectors, snapshot)
+    tags = {place: quantization(place) or "" for place in there}
+    counts = Counter(tags.values())
+    for place, (files, missing, projector) in there.items():
+        tag = tags[place]
+        name = f"{repo}/{place}"
+        if counts[tag] == 1 and (tag or len(there) == 1):
+            name = f"{repo}:{tag}" if tag else repo
         yield LocalModel(
             name,
-            model.files,
-            model.size,
+            files,
+            size_of(files),
             Store.HUB,
             repo=repo,
             tag=tag,
-            sha256=claimed_sha256(model.path) if len(model.files) == 1 else "",
-            missing=model.missing,
-            also=(f"{repo}/{place}", split_stem(model.file)),
-            projector=model.projector,
+            sha256=claimed_sha256(files[0]) if len(files) == 1 else "",
+            missing=missing,
+            also=(f"{repo}/{place}", split_stem(files[0].name)),
+            projector=projector,
         )
 
 
-def _snapshots(folder: Path) -> list[Path]:
-    try:
-        snapshots = [Path(entry.path) for entry in os.scandir(folder / "snapshots") if entry.is_dir()]
-    except OSError:
-        return []
-    try:
-        main = (folder / "refs" / "main").read_text(encoding="utf-8", errors="replace")[:64].strip()
-    except OSError:
-        main = ""
-    return sorted(snapshots, key=lambda s: (s.name == main, _modified(s)), reverse=True)
+def cached_files(reference: Reference, root: Path) -> tuple[Path, ...]:
+    """The files of a model in a cache, whichever program fetched them, ready to be loaded.
 
+    Args:
+        reference: what is wanted; without a tag the preferred one of those that are here.
+        root: the cache.
 
-def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
+    Returns:
+        The parts of the model, the first one first, in the newest snapshot that has them all; then its
+        projector, if that is here. Empty if the model is not here.
+
+    Raises:
+        UsageError: several files that are here fit.
+    """
+    for snapshot in RepoCache(root, reference.repo).snapshots(reference.revision):
+        # is_file: a link to a blob that was deleted, or is not whole yet, does not count.
+        there = [
+            p.relative_to(snapshot).as_posix() for p in snapshot.rglob("*.[gG][gG][uU][fF]") if p.is_file()
+        ]
+        try:
+            if reference.file is not None:
+                choice = choose_file(there, reference.file)
+            else:
+                choice = choose_files(there, reference.tag)
+        except ModelNotFound:
+            continue
+        return tuple(snapshot / name for name in choice.all_files)
+    return ()

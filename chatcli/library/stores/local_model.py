@@ -1,4 +1,4 @@
-"""A model that lies on this disk, and what its file's name tells."""
+"""A model on this disk, its parts, and what its files' names tell."""
 
 import os
 import re
@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from chatcli.errors import ModelNotFound
+from chatcli.words import listed
+
 _SHARD = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf$", re.IGNORECASE | re.DOTALL)
 
+_MOST_LISTED = 8
 _BLOB = re.compile(r"^(?:sha256-)?([0-9a-f]{64})$")
 
 
 class Store(StrEnum):
-    """Who keeps a model; in the order in which equal ones are preferred."""
+    """The program that keeps a model, in the order in which equal models are preferred."""
 
     CHATCLI = "chatcli"
     REGISTERED = "registered"
@@ -24,7 +28,7 @@ class Store(StrEnum):
 
     @property
     def foreign(self) -> bool:
-        """The files belong to other programs too."""
+        """Whether the files belong to other programs too."""
         return self is not Store.CHATCLI
 
 
@@ -43,7 +47,7 @@ class LocalModel:
         missing: names of files of a split model that are not there.
         also: other names it goes by.
         revision: branch, tag or commit whose file it is; '' of the newest one.
-        projector: what lets it see, by its name; its header was not looked at. None: there is none.
+        projector: path of its projector, by the name alone, or None.
     """
 
     name: str
@@ -103,7 +107,7 @@ def grouped(paths: Iterable[Path]) -> Iterator[tuple[tuple[Path, ...], tuple[str
 
 
 def size_of(files: Iterable[Path]) -> int:
-    """Bytes of the files that are there."""
+    """Bytes of the files that exist."""
     total = 0
     for file in files:
         try:
@@ -114,7 +118,7 @@ def size_of(files: Iterable[Path]) -> int:
 
 
 def claimed_sha256(file: Path) -> str:
-    """What a store claims by the name of the blob a file is, or is a link to; '' where it claims nothing."""
+    """The sha256 in the name of the blob that a file is, or is a link to; '' if the name has none."""
     found = _BLOB.match(Path(os.path.realpath(file)).name)
     return found[1] if found else ""
 
@@ -139,3 +143,35 @@ def shards_beside(path: Path) -> tuple[tuple[Path, ...], tuple[str, ...]] | None
 
 def _ending(shard: re.Match[str]) -> str:
     return f"-of-{shard['count']}.gguf"
+
+
+def files_at(name: str) -> tuple[Path, ...] | None:
+    """The files of the model that a path names, the first one first; None if there is no such file.
+
+    Raises:
+        ModelNotFound: it is a folder, or lacks parts.
+    """
+    if not name:  # to Path it would be the working folder
+        return None
+    try:
+        path = Path(name).expanduser()
+        if path.is_dir() and not name.lower().startswith(("hf:", "ollama:")):
+            there = sorted(p.name for p in path.glob("*.gguf"))[:_MOST_LISTED]
+            inside = f": {', '.join(there)}" if there else ""
+            if there or path.parent != Path():
+                raise ModelNotFound(f"{name} is a folder; name the .gguf file in it{inside}")
+            return None
+        split = shards_beside(path) if path.parent != Path() or path.suffix.lower() == ".gguf" else None
+        is_file = path.is_file()
+    except RuntimeError:  # ~nobody
+        raise ModelNotFound(f"no model file at {name}: there is no such home folder") from None
+    except (OSError, ValueError):  # too long a name, a NUL
+        return None
+    if split is not None and (not is_file or path in split[0]):
+        files, missing = split
+        if missing:
+            raise ModelNotFound(
+                f"{name}: parts of the model are missing beside it: {listed(missing, most=_MOST_LISTED)}"
+            )
+        return files
+    return (path,) if is_file else None

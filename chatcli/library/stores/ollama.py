@@ -1,7 +1,7 @@
 """Models of Ollama: manifests name blobs by their sha256.
 
 See https://github.com/ollama/ollama/blob/main/docs/ (a manifest is an OCI image manifest; the weights are
-the layer of type ``application/vnd.ollama.image.model``, what lets them see is ``...image.projector``).
+the layer of type ``application/vnd.ollama.image.model``, the projector is ``...image.projector``).
 """
 
 import json
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from chatcli.files.disk import read_regular
 from chatcli.library.stores.local_model import LocalModel, Store, size_of
 
 _WEIGHTS = "application/vnd.ollama.image.model"
@@ -70,10 +71,9 @@ def _manifests(folder: Path) -> Iterator[Path]:
 
 
 def _layers(manifest: Path) -> list[dict[str, Any]]:
-    """The layers a manifest lists; none where it makes no sense."""
+    """The layers that a manifest lists; none if it is invalid."""
     try:
-        with manifest.open("rb") as file:
-            content: Any = json.loads(file.read(_LARGEST))
+        content: Any = json.loads(read_regular(manifest, _LARGEST))
     except (OSError, ValueError, RecursionError):
         return []
     layers = content.get("layers") if isinstance(content, dict) else None

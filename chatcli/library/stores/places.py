@@ -1,13 +1,14 @@
-"""Where models lie: our own folder, and those of the hub's client, llama.cpp, LM Studio and Ollama."""
+"""The folders of models: our own, and those of huggingface_hub, llama.cpp, LM Studio and Ollama."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from chatcli.library.hub.place import cache_root
+from chatcli.files.disk import read_regular
 from chatcli.settings import Paths
 
 _POINTER = ".lmstudio-home-pointer"
@@ -16,10 +17,10 @@ _MOST = 1 << 20  # bytes of a settings file
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Folders to look into, which need not exist.
+    """Folders of models, which need not exist.
 
     Attributes:
-        models: ours.
+        models: our own folder.
         registry: the file of aliases and registered files.
         hub: caches in huggingface_hub's layout, the one that is used first.
         llama_cpp: flat caches of llama.cpp before it took over the hub's layout.
@@ -62,6 +63,13 @@ class Places:
         )
 
 
+def cache_root(environ: Mapping[str, str]) -> Path:
+    """The cache of huggingface_hub and llama.cpp: where both look first, so that a file is fetched once."""
+    home = environ.get("HF_HOME") or f"{environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
+    root = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE") or f"{home}/hub"
+    return Path(os.path.expandvars(root)).expanduser()
+
+
 def _home(environ: Mapping[str, str]) -> Path:
     named = environ.get("HOME") or environ.get("USERPROFILE")
     if named:
@@ -100,7 +108,6 @@ def _lm_studio(home: Path) -> tuple[Path, ...]:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return file.read(_MOST).decode("utf-8-sig", "replace").replace("\0", "")
+        return read_regular(path, _MOST).decode("utf-8-sig", "replace").replace("\0", "")
     except (OSError, ValueError):
         return ""

@@ -1,15 +1,10 @@
-"""Which projector certainly belongs to a model, where no store says so but the files' names and folder."""
+"""Finds the projector that belongs to a model by the files' names and folders alone."""
 
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from chatcli.library.names.hub_reference import (
-    is_model,
-    is_projector,
-    nearest_projector,
-    without_quantization,
-)
+from chatcli.library.names.repo_files import is_model, is_projector, nearest_projector, without_quantization
 from chatcli.library.stores.local_model import split_stem
 
 _MOST = 20_000  # entries of a folder
@@ -18,10 +13,10 @@ _SNAPSHOTS = "snapshots"
 
 
 def certain_projectors(models: Collection[str], projectors: Collection[str]) -> dict[str, str]:
-    """Which projector belongs to which of a folder's models; models without a certain one are left out.
+    """Map each model of a folder to its projector; models without a certain one are left out.
 
-    It is the one whose name carries the model's (``mmproj-NAME-F16.gguf``, ``NAME.mmproj.gguf``), or else the
-    only one beside the only model. Quantizations of one are one; of those the closest bit width is taken.
+    It is the projector whose name contains the model's (``mmproj-NAME-F16.gguf``, ``NAME.mmproj.gguf``), or
+    else the only one next to the only model. Of several quantizations the closest bit width is taken.
 
     Args:
         models: names of files, of a split model the first is enough.
@@ -43,9 +38,9 @@ def certain_projectors(models: Collection[str], projectors: Collection[str]) -> 
 
 
 def projector_beside(path: Path) -> Path | None:
-    """The projector of a model that is named by its path; None: there is none, or it is not certain.
+    """The projector of a model that is named by its path; None if there is no certain one.
 
-    A file of a snapshot, wherever the cache lies, has its repository's; any other one what certainly belongs.
+    A file of a snapshot in a hub cache has its repository's; another file what certainly belongs to it.
     """
     snapshot = next((f for f in path.parents if f.parent.name == _SNAPSHOTS and _is_repository(f)), None)
     if snapshot is not None:
@@ -59,7 +54,7 @@ def projector_beside(path: Path) -> Path | None:
 
 
 def _stem(name: str) -> str:
-    """What a file is of, without its quantization, the number of its part and the word for projectors."""
+    """A file's name without quantization, part number and the word for projectors."""
     bare = without_quantization(_WORD.sub("", split_stem(name)))
     return re.sub(r"[-_. ]+", "-", bare).strip("-").lower()
 
@@ -77,7 +72,7 @@ def _upwards(folder: Path, top: Path) -> Iterable[Path]:
 
 
 def _names(folder: Path) -> list[str]:
-    """Names of the files in a folder; of those that lead nowhere none."""
+    """Names of the GGUF files in a folder, without broken links."""
     names = []
     try:
         for _, entry in zip(range(_MOST), folder.iterdir(), strict=False):

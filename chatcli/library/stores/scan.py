@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from chatcli.errors import DataError
 from chatcli.library.names.aliases import read_registry
-from chatcli.library.names.hub_reference import quantization
+from chatcli.library.names.repo_files import quantization
 from chatcli.library.stores.folders import llama_cpp_models, lm_studio_models, own_models
 from chatcli.library.stores.hub_cache import hub_models
 from chatcli.library.stores.local_model import (

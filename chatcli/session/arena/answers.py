@@ -3,55 +3,47 @@
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from secrets import randbelow
 
 import msgspec
 
-from chatcli.chat.message import FinishReason, Message, Role
+from chatcli.chat.message import Message, Role
 from chatcli.engine.base import Cancellation, Engine, Finished
 from chatcli.errors import ChatcliError, ModelError
 from chatcli.feedback.answers import Answer, answer_of, message_of, well_formed
 from chatcli.files.record_log import DamagedLine, RecordLog
-from chatcli.session.answering import Draft
+from chatcli.session.answering import BROKEN_OFF, Draft
 from chatcli.session.arena.arena import Arena, Pairing
 from chatcli.session.arena.contenders import Contender, open_contender
 from chatcli.session.engine_slot import Open
 from chatcli.session.loading import LoadingEngine
 
 _POLL_SECONDS = 0.1
-_SEEDS = 2**32 - 1
-_BROKEN = {FinishReason.INTERRUPTED, FinishReason.ERROR}
 
 
 class KeptAnswer(msgspec.Struct, frozen=True):
-    """A line of the file: the number of an answer in the run's conversation, and the answer."""
+    """A line of the file: an answer, and its number in the conversation of the run."""
 
     id: int
     answer: Answer
 
 
 def answers_file(folder: Path, arena: Arena) -> RecordLog[KeptAnswer]:
-    """Where the answers of a run are kept, so that they need not be generated again.
-
-    Args:
-        folder: of all runs.
-    """
+    """The file in ``folder`` that keeps the answers of a run, so that they are generated only once."""
     decoder = msgspec.json.Decoder(KeptAnswer)
     return RecordLog(folder / f"{arena.run}.jsonl", msgspec.json.encode, decoder.decode)
 
 
 class AnswerWriter:
-    """Writes the answers that are wanted, one at a time, in a thread of its own; close it to stop.
+    """Generates the wanted answers, one at a time, in a thread of its own; close it to stop.
 
-    Engines stay loaded as long as there is room for them. Of the answers that are wanted, those of a model
-    that is loaded come first, so that models are exchanged seldom.
+    Engines stay loaded as long as there is room for them. Answers of a loaded model come first, so that
+    models are rarely exchanged.
 
     Args:
-        arena: gets the answers.
+        arena: receives the answers.
         open_engine: opens the model of some settings.
-        file: keeps the answers; None: nothing does.
+        file: keeps the answers; None keeps none.
     """
 
     def __init__(self, arena: Arena, open_engine: Open, file: RecordLog[KeptAnswer] | None) -> None:
@@ -71,7 +63,7 @@ class AnswerWriter:
         self._thread.start()
 
     def want(self, pairings: Sequence[Pairing]) -> None:
-        """Write the answers to these duels, and no others but the one that is being written."""
+        """Generate the answers of these duels, and no others except the one that is being generated."""
         with self._changed:
             self._wanted.clear()
             for pairing in pairings:
@@ -82,11 +74,7 @@ class AnswerWriter:
             self._changed.notify_all()
 
     def wait(self, pairing: Pairing, seconds: float) -> int:
-        """Wait so long for the answers of a duel; returns how many of the two are there.
-
-        Raises:
-            ChatcliError: a model cannot be loaded, or an answer cannot be kept.
-        """
+        """Wait up to ``seconds`` for the answers of a duel; returns how many exist, or raises the failure."""
         with self._changed:
             if self._count(pairing) < 2 and self._failure is None:
                 self._changed.wait(seconds)
@@ -95,12 +83,12 @@ class AnswerWriter:
             return self._count(pairing)
 
     def refusal(self, pairing: Pairing) -> ChatcliError | None:
-        """Why one of the answers never comes; None: both are there, or will be."""
+        """Why one of the answers will never come, or None."""
         found = (self._refused.get((pairing.prompt, contender)) for contender in pairing.pair)
         return next((error for error in found if error is not None), None)
 
     def close(self) -> None:
-        """Stop, and free the engines; idempotent."""
+        """Stop and free the engines; idempotent."""
         self._cancel.set()
         with self._changed:
             self._changed.notify_all()
@@ -159,13 +147,11 @@ class AnswerWriter:
         message: Message | None = None
         try:
             params = contender.parameters(engine)
-            if params.seed is None:
-                params = replace(params, seed=randbelow(_SEEDS))
             for event in engine.generate(messages, params, cancel=self._cancel, thinking=contender.thinking):
                 draft.take(event)
-                if isinstance(event, Finished) and event.generation.finish_reason not in _BROKEN:
+                if isinstance(event, Finished) and event.generation.finish_reason not in BROKEN_OFF:
                     message = Message(Role.ASSISTANT, draft.text, draft.reasoning, event.generation)
-        except ChatcliError as error:  # this prompt is too long for it, say; others may not be
+        except ChatcliError as error:  # for example a prompt that is too long; others may fit
             with self._changed:
                 self._refused[prompt, index] = error
                 self._changed.notify_all()
@@ -183,7 +169,7 @@ class AnswerWriter:
             self._changed.notify_all()
 
     def _engine_of(self, contender: Contender) -> Engine:
-        """The contender's engine; others make room for it if they have to."""
+        """The contender's engine; other engines are closed if it needs their memory."""
         found = self._engines.pop(contender.weights, None)
         while True:
             found = found or open_contender(contender, self._open)
@@ -192,12 +178,12 @@ class AnswerWriter:
             try:
                 engine = found() if found.ready else None
             except ModelError:
-                if not self._engines:  # nothing is left that could make room
+                if not self._engines:  # no other engine is left to close
                     raise
                 self._engines.pop(next(iter(self._engines))).close()
                 found = None
                 continue
-            self._engines[contender.weights] = found  # the one used last stands last
+            self._engines[contender.weights] = found  # the last used one comes last
             if engine is None:
                 raise ModelError("loading was interrupted")
             return engine

@@ -1,9 +1,9 @@
-"""A session of blind duels: which prompts, who answers them, and which duel comes next.
+"""A run of blind duels: which prompts, which contenders, and which duel comes next.
 
-Nothing of the state is kept but what the feedback log says: the records of a run name it as their target,
-``arena:RUN``, and the answers by numbers that follow from the plan. The run is the hash of the plan, so that
-the same command goes on where it stopped. Pairs take turns, so that each has as many duels as any other, and
-each side of a pair is on the left as often as the other, to within one.
+All state is in the feedback log: records name their run as their target (``arena:RUN``) and the answers by
+numbers that follow from the plan. The run is the hash of the plan, so the same command goes on where it
+stopped. Pairs take turns, so that all have equally many duels, and each contender of a pair is on the left
+as often as the other; both within one.
 """
 
 import hashlib
@@ -20,9 +20,9 @@ from chatcli.chat.message import Message
 from chatcli.errors import UsageError
 from chatcli.feedback.records import Comparison, Judgement
 from chatcli.session.arena.contenders import Contender
-from chatcli.session.arena.prompts import Prompt
+from chatcli.session.arena.prompts import ArenaPrompt
 
-#: Before the run in the target of a record.
+#: Begins the target of a record; the run follows.
 PREFIX = "arena:"
 _RUN_LENGTH = 12
 
@@ -42,7 +42,7 @@ class Pairing:
 
     @property
     def pair(self) -> tuple[int, int]:
-        """The contenders, whatever side they are on."""
+        """The contenders in the order of the plan, whatever their sides."""
         return (min(self.left, self.right), max(self.left, self.right))
 
 
@@ -51,24 +51,24 @@ class Arena:
 
     Args:
         prompts: all different.
-        contenders: all different, at least two.
+        contenders: all different, at least two; their order does not matter.
 
     Attributes:
-        run: names the plan, whatever the order of the contenders.
+        run: hash of the plan.
         contenders: in the order of the plan.
-        conversation: the prompts, and the answers that are there, so that they can be judged.
+        conversation: the prompts and the answers that exist, so that they can be judged.
 
     Raises:
         UsageError: there are fewer than two contenders, or two are the same.
     """
 
-    def __init__(self, prompts: Sequence[Prompt], contenders: Sequence[Contender]) -> None:
+    def __init__(self, prompts: Sequence[ArenaPrompt], contenders: Sequence[Contender]) -> None:
         described = sorted(((_described(c), c) for c in contenders), key=lambda pair: pair[0])
         for (one, contender), (other, _) in itertools.pairwise(described):
             if one == other:
-                raise UsageError(f"two contenders are the same, {contender.name}; change one of them")
+                raise UsageError(f"two contenders are the same: {contender.name}; change one of them")
         if len(described) < 2:
-            raise UsageError("a duel needs two contenders; name them with --contender, one each")
+            raise UsageError("a duel needs two contenders; give --contender twice")
         self.contenders = [contender for _, contender in described]
         self.prompts = list(prompts)
         plan = [[[m.role.value, m.content] for m in prompt] for prompt in prompts]
@@ -83,67 +83,64 @@ class Arena:
 
     @property
     def name(self) -> str:
-        """The run as the target of a record names it."""
+        """The run, as the target of a record."""
         return PREFIX + self.run
 
     @property
     def planned(self) -> int:
-        """How many duels there are in all."""
+        """Number of duels in the plan."""
         return len(self._pairs) * len(self.prompts)
 
     @property
     def done(self) -> int:
-        """How many of them are judged."""
+        """Number of duels that are judged."""
         return len(self._done)
 
     def answer_id(self, prompt: int, contender: int) -> int:
-        """The number of an answer in the conversation, whether it is there or not."""
+        """The number of an answer in the conversation, whether it exists yet or not."""
         return self._first_answer + prompt * len(self.contenders) + contender
 
     def place_of(self, number: int | str) -> tuple[int, int] | None:
-        """The prompt and the contender of an answer's number; None: it is none of this run."""
+        """The prompt and the contender of an answer's number, or None if it is not of this run."""
         index = number - self._first_answer if isinstance(number, int) else -1
         if not 0 <= index < len(self.prompts) * len(self.contenders):
             return None
         return divmod(index, len(self.contenders))
 
     def answer(self, prompt: int, contender: int) -> Message | None:
-        """An answer; None: it is not there yet."""
+        """An answer, or None if it does not exist yet."""
         number = self.answer_id(prompt, contender)
         return self.conversation.node(number).message if number in self.conversation else None
 
     def add_answer(self, prompt: int, contender: int, message: Message) -> None:
-        """An answer has come."""
+        """Add an answer to the conversation."""
         number = self.answer_id(prompt, contender)
         if number not in self.conversation:
             self.conversation.add(Node(number, self._asked[prompt], message))
 
     def nodes(self, pairing: Pairing) -> tuple[int, int]:
-        """The numbers of the two answers, in the order of the contenders."""
+        """The numbers of the two answers, in the order of the plan."""
         low, high = pairing.pair
         return self.answer_id(pairing.prompt, low), self.answer_id(pairing.prompt, high)
 
     def take_records(self, records: Iterable[Judgement]) -> None:
-        """Know which duels were judged before: the judgements of this run that count."""
+        """Find out which duels were judged before, from the judgements that count."""
         self._done = [p for p in map(self._pairing_of, records) if p is not None]
 
     def judged(self, pairing: Pairing) -> None:
-        """A duel was judged."""
+        """Note that a duel was judged."""
         self._done.append(pairing)
 
     def undo(self, pairing: Pairing) -> None:
-        """It was not, after all."""
+        """Note that the judgement of a duel was taken back."""
         self._done.remove(pairing)
 
     def put_aside(self, pairing: Pairing) -> None:
-        """A duel is not to come again now: it was skipped, or there is nothing to choose."""
+        """Do not show a duel again in this run: it was skipped, or there is nothing to choose."""
         self._aside.add((pairing.prompt, pairing.pair))
 
     def upcoming_after(self, queued: Sequence[Pairing], count: int) -> list[Pairing]:
-        """The duels that come after those that are queued, at most ``count``.
-
-        Pairs that are equally far take turns at random, and so do sides.
-        """
+        """The duels after the queued ones, at most ``count``; ties between pairs and sides are random."""
         draw = random.SystemRandom()
         taken = [*self._done, *queued]
         found: list[Pairing] = []
@@ -166,7 +163,7 @@ class Arena:
         return None
 
     def _prompts_for(self, pair: tuple[int, int]) -> list[int]:
-        """The prompts in the pair's own order, so that one prompt is not asked about again and again."""
+        """The prompts in the pair's own order, so that the same prompt does not come up every time."""
         count = len(self.prompts)
         begin = self._pairs.index(pair) * count // len(self._pairs)
         return [(begin + i) % count for i in range(count)]
@@ -199,7 +196,7 @@ class Arena:
 
 
 def _described(contender: Contender) -> str:
-    """What makes two contenders the same, as text; the folder an adapter lies in does not."""
+    """A text that is equal for equal contenders; the folder of an adapter does not count."""
     settings = contender.settings
     loading = [settings.ctx_size, contender.thinking]
     adapter = [contender.adapter.name, contender.scale] if contender.adapter else []

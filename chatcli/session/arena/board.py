@@ -1,4 +1,4 @@
-"""The standings of those who met in blind duels, from the feedback log."""
+"""The standings of the contenders of blind duels, from the feedback log."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -7,29 +7,27 @@ from typing import Any
 
 from chatcli.feedback.answers import Answer
 from chatcli.feedback.bradley_terry import (
-    Duel,
+    PairedResult,
     Standing,
     competitor,
-    duel_of,
     leaderboard,
     position_bias,
+    result_of,
     win_matrix,
 )
-from chatcli.feedback.proportion import Proportion
 from chatcli.feedback.records import Comparison, Judgement
+from chatcli.feedback.statistics import Proportion
 from chatcli.session.arena.arena import PREFIX
 
 _HASH_LENGTH = 8
+_STANDING = ("name", "strength", "low", "high", "elo", "wins", "losses", "ties", "group")
 
 
 class Names:
-    """Tells competitors apart by what differs: the model, else its file, else how it was asked.
+    """Names the contenders by what differs: the model, else its file, else its parameters.
 
-    Answers of one model that were made with different parameters, or with and without reasoning, are two
-    competitors, and so are those of two files under one name; the seed does not count.
-
-    Args:
-        answers: all that take part.
+    Answers of one model with different parameters, or with and without reasoning, are two contenders; so
+    are answers of two files with one name. The seed does not count.
     """
 
     def __init__(self, answers: Iterable[Answer]) -> None:
@@ -45,12 +43,12 @@ class Names:
                 known.setdefault(parameter, Counter())[str(value)] += 1
 
     def __call__(self, answer: Answer) -> str:
-        """Who answered."""
+        """The name of the contender that gave an answer."""
         name = competitor(answer)
         parts = [name]
         if len(self._files.get(name, ())) > 1:
             parts.append(f"#{_sha256(answer)[:_HASH_LENGTH]}")
-        count = self._counts[name]  # a parameter that some answers lack varies too
+        count = self._counts[name]  # a parameter that only some answers have differs too
         varied = {p for p, found in self._values.get(name, {}).items() if set(found.values()) != {count}}
         parts += [f"{p}={v}" for p, v in _parameters(answer).items() if p in varied]
         return " ".join(parts)
@@ -58,15 +56,15 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """The standings.
+    """The standings of an arena.
 
     Attributes:
         standings: the strongest first.
         matrix: for each standing, in that order, how often it beat each other; a tie is half a win.
-        duels: how many there were.
-        both_bad: in how many of them neither was good enough.
-        alike: comparisons besides, of answers whose records do not tell who is who.
-        bias: in how many of the decided duels the left one won.
+        duels: number of duels.
+        both_bad: number of duels in which neither answer was good.
+        alike: further comparisons, of answers that cannot be told apart by their records; not counted.
+        bias: share of the decided duels that the left answer won.
     """
 
     standings: tuple[Standing, ...]
@@ -78,12 +76,12 @@ class Board:
 
 
 def comparisons(records: Iterable[Judgement], *, run: str = "", everything: bool = False) -> list[Comparison]:
-    """The blind comparisons that make a board.
+    """The blind comparisons for a board.
 
     Args:
-        records: that count.
-        run: of this run of the arena only, or of those whose names begin so.
-        everything: those of chats too.
+        records: the judgements that count.
+        run: only of the runs whose names begin so.
+        everything: also those made in chats.
     """
     found = []
     for record in records:
@@ -96,12 +94,12 @@ def comparisons(records: Iterable[Judgement], *, run: str = "", everything: bool
 
 
 def board_of(records: Sequence[Comparison]) -> Board:
-    """The board of some comparisons."""
+    """Compute the board of some comparisons."""
     name = Names(answer for record in records for answer in record.answers)
-    duels: list[Duel] = []
+    duels: list[PairedResult] = []
     both_bad = 0
     for record in records:
-        duel = duel_of(record, name)
+        duel = result_of(record, name)
         if duel is not None:
             duels.append(duel)
             both_bad += record.winner == "both_bad"
@@ -118,27 +116,14 @@ def board_of(records: Sequence[Comparison]) -> Board:
 
 
 def board_record(board: Board) -> dict[str, Any]:
-    """The board as JSON."""
+    """The board as a JSON object."""
     names = [standing.name for standing in board.standings]
     low, high = board.bias.interval
     return {
         "duels": board.duels,
         "both_bad": board.both_bad,
         "alike": board.alike,
-        "standings": [
-            {
-                "name": s.name,
-                "strength": s.strength,
-                "low": s.low,
-                "high": s.high,
-                "elo": s.elo,
-                "wins": s.wins,
-                "losses": s.losses,
-                "ties": s.ties,
-                "group": s.group,
-            }
-            for s in board.standings
-        ],
+        "standings": [{name: getattr(s, name) for name in _STANDING} for s in board.standings],
         "wins": {
             name: dict(zip(names, row, strict=True)) for name, row in zip(names, board.matrix, strict=True)
         },
@@ -160,5 +145,5 @@ def _parameters(answer: Answer) -> dict[str, Any]:
     if provenance.model is not None and provenance.model.context_size:
         given["ctx_size"] = provenance.model.context_size
     if provenance.thinking is not None:
-        given["think"] = str(provenance.thinking).lower()  # as it is typed for a contender
+        given["think"] = str(provenance.thinking).lower()  # as typed for a contender
     return given

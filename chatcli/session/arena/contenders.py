@@ -1,10 +1,11 @@
-"""Who takes part in a comparison: a model, the same one with other parameters, or with an adapter."""
+"""Contenders of a comparison: a model, the same one with other parameters, or with an adapter."""
 
 import hashlib
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from secrets import randbelow
 from typing import Any, Protocol
 
 from chatcli.engine.base import Cancellation, Engine, KeepsState, Progress, TakesAdapter
@@ -18,26 +19,23 @@ from chatcli.settings import Settings, check, coerce, refuse_unknown
 
 _LOADING = ("ctx_size", "gpu_layers", "threads")
 _ADAPTER, _SCALE, _THINKING = "adapter", "scale", "thinking"
+_SEEDS = 2**32 - 1
 
 
 class Supply(Protocol):
-    """Where an engine comes from, which may take a while: ``EngineSlot`` or ``LoadingEngine``."""
+    """A source of an engine that may still be loading: ``EngineSlot`` or ``LoadingEngine``."""
 
     @property
     def ready(self) -> bool:
-        """A call returns or raises at once."""
+        """Whether a call returns or raises at once."""
         ...
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long for it; returns ``ready``."""
+        """Wait up to ``seconds``; returns ``ready``."""
         ...
 
     def __call__(self) -> Engine:
-        """The engine.
-
-        Raises:
-            ChatcliError: it could not be loaded.
-        """
+        """The engine; raises ChatcliError if it could not be loaded."""
         ...
 
 
@@ -47,11 +45,10 @@ class Contender:
 
     Attributes:
         settings: which model, and how it is loaded.
-        sampling: the sampling parameters that are set; the others are the model's own.
-        thinking: as ``SessionOptions.thinking``.
-        adapter: a LoRA adapter on top of the model.
-        scale: how strongly that acts.
-        words: what tells it from the others, as it was typed.
+        sampling: sampling parameters that were set; the others are the model's own.
+        thinking: as in ``SessionOptions``.
+        adapter, scale: a LoRA adapter for the model, and its strength.
+        words: what distinguishes it, as it was typed.
     """
 
     settings: Settings
@@ -63,34 +60,31 @@ class Contender:
 
     @property
     def name(self) -> str:
-        """What to call it: the model, and what else was said of it."""
+        """Its name: the model, and what else distinguishes it."""
         return " ".join(dict.fromkeys((self.settings.model, *self.words)))
 
     @property
     def weights(self) -> tuple[object, ...]:
-        """Tells what has to be loaded for it from what others need."""
+        """Equal for contenders that can share a loaded engine."""
         loading = (getattr(self.settings, name) for name in _LOADING)
         return (self.settings.model, *loading, self.adapter, self.scale)
 
     def parameters(self, engine: Engine) -> SamplingParams:
-        """Its sampling parameters for one answer; the seed is fresh unless it is one of them.
-
-        Raises:
-            UsageError: they do not go together.
-        """
-        return replace(engine.recommended, **{"seed": None, **self.sampling})
+        """Its sampling parameters for one answer, with a fresh seed unless it has one; raises UsageError."""
+        params = replace(engine.recommended, **{"seed": None, **self.sampling})
+        return replace(params, seed=randbelow(_SEEDS)) if params.seed is None else params
 
 
 def parse_contender(words: Sequence[str], base: Contender, where: str) -> Contender:
     """The contender that some words describe: a model, the path of an adapter, ``NAME=VALUE`` pairs.
 
     Args:
-        words: none: the base.
-        base: what it is where the words say nothing. A seed of its own does not count.
-        where: who asks, for errors.
+        words: none for the base itself.
+        base: gives everything that the words do not, except a seed.
+        where: the command, for error messages.
 
     Raises:
-        UsageError: they make no sense.
+        UsageError: the words make no sense.
     """
     sampling = {name: value for name, value in base.sampling.items() if name != "seed"}
     found = replace(base, sampling=sampling, words=tuple(words))
@@ -105,7 +99,7 @@ def parse_contender(words: Sequence[str], base: Contender, where: str) -> Conten
         else:
             models.append(word)
     if len(models) > 1:
-        raise UsageError(f"{where}: {models[0]} and {models[1]} are two models; name one")
+        raise UsageError(f"{where}: {models[0]} and {models[1]} are both models; name one")
     if models:
         found = replace(found, settings=replace(found.settings, model=models[0]))
     check(found.settings)
@@ -117,8 +111,7 @@ def open_contender(contender: Contender, open_engine: Open, state: memoryview | 
     """Load what a contender needs, in a thread; close it to free that.
 
     Args:
-        open_engine: opens the model of some settings.
-        state: of another engine with the same model, so that the same prompt need not be read twice.
+        state: of another engine with the same model, so that the prompt need not be decoded twice.
     """
 
     def load(cancel: Cancellation, progress: Progress) -> Engine:
@@ -136,11 +129,11 @@ def open_contender(contender: Contender, open_engine: Open, state: memoryview | 
 
 
 class Twin:
-    """A second engine with the chat's own model, so that two answers grow at once; if need be, the first.
+    """A second engine with the chat's model, so that two answers grow at once; else the chat's engine.
 
     Args:
-        own: the chat's engine, idle.
-        contender: what it is loaded for.
+        own: the chat's engine; nothing may be generating.
+        contender: what the second engine is loaded for.
     """
 
     def __init__(self, own: EngineSlot, contender: Contender) -> None:
@@ -158,14 +151,14 @@ class Twin:
         return self._second.wait(seconds)
 
     def __call__(self) -> Engine:
-        """The second engine, or the first where there is no room for two."""
+        """The second engine, or the chat's if there is no room for two."""
         try:
             return self._second()
         except ModelError:
             return self._own()
 
     def close(self) -> None:
-        """Free the second."""
+        """Free the second engine."""
         self._second.close()
 
 
@@ -178,7 +171,7 @@ def _may_be_model(word: str) -> bool:
 
 
 def _is_adapter(word: str) -> bool:
-    """Whether a word is the path of a file that says it is an adapter."""
+    """Whether a word is the path of a GGUF file whose header says that it is an adapter."""
     from chatcli.engine.gguf import read_header
 
     path = Path(word).expanduser()
@@ -187,7 +180,7 @@ def _is_adapter(word: str) -> bool:
     try:
         return read_header(path).string("general.type") == "adapter"
     except ChatcliError:
-        return False  # whoever opens it as a model says what is wrong with it
+        return False  # loading it as a model reports what is wrong
 
 
 def _changed(contender: Contender, name: str, value: str, where: str) -> Contender:
@@ -196,7 +189,7 @@ def _changed(contender: Contender, name: str, value: str, where: str) -> Contend
     if name == _ADAPTER:
         path = Path(value).expanduser()
         if not path.is_file():
-            raise ModelNotFound(f"{where}: there is no adapter {value}")
+            raise ModelNotFound(f"{where}: no such adapter: {value}")
         return replace(contender, adapter=path)
     if name == _SCALE:
         return replace(contender, scale=coerce(_SCALE, value, float, where))

@@ -1,14 +1,10 @@
-"""The standings of an arena as one HTML file: without scripts, complete in itself, light and dark."""
+"""The standings of an arena as one self-contained HTML file without scripts."""
 
-import html
-import re
 from collections.abc import Iterator
 
-from chatcli.feedback.answers import well_formed
+from chatcli.chat.formats.documents import html_head, html_text
 from chatcli.session.arena.board import Board
 
-# Not allowed in HTML (whatwg.org, 13.1.3): controls but white space.
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _STYLE = """
 :root { color-scheme: light dark; --text: #1b1f24; --back: #fff; --bar: #3b6fb6; --dim: #5d6670;
   --line: #d5dae0 }
@@ -32,17 +28,13 @@ th { color: var(--dim) } .count { text-align: right; font-variant-numeric: tabul
 
 
 def board_page(board: Board) -> str:
-    """The page. Whatever the name of a model holds is text there."""
+    """The page; names of models appear as plain text."""
     return "".join(_pieces(board))
 
 
 def _pieces(board: Board) -> Iterator[str]:
     yield (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        f"<title>Arena</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>Arena</h1>\n"
+        f"{html_head('Arena', _STYLE)}<h1>Arena</h1>\n"
         f"<p>{board.duels:,} blind duels, {board.both_bad:,} of them both bad.</p>\n"
     )
     yield from _standings(board)
@@ -51,7 +43,7 @@ def _pieces(board: Board) -> Iterator[str]:
     if bias.share is not None:
         low, high = bias.interval
         yield (
-            f"<h2>Position</h2>\n<p>The left one won {bias.part:g} of {bias.whole:,} decided duels, "
+            f"<h2>Position</h2>\n<p>The left answer won {bias.part:g} of {bias.whole:,} decided duels, "
             f"{bias.share:.0%} (95%: {low:.0%} to {high:.0%}).</p>\n"
         )
     yield "</body>\n</html>\n"
@@ -75,21 +67,17 @@ def _standings(board: Board) -> Iterator[str]:
         group = f" (group {s.group + 1})" if s.group else ""
         numbers = (f"{s.elo:.0f}", f"{s.low:+.2f} to {s.high:+.2f}", s.wins, s.losses, s.ties)
         cells = "".join(f'<td class="count">{number}</td>' for number in numbers)
-        yield f'<tr><td>{_text(s.name)}{group}</td><td class="chart">{chart}</td>{cells}</tr>\n'
+        yield f'<tr><td>{html_text(s.name)}{group}</td><td class="chart">{chart}</td>{cells}</tr>\n'
     yield "</table>\n</div>\n"
 
 
 def _matrix(board: Board) -> Iterator[str]:
     yield "<h2>Who beat whom</h2>\n<p>Rows beat columns; a tie is half a win.</p>\n"
     yield '<div class="wide">\n<table>\n'
-    heads = "".join(f'<th class="count">{_text(s.name)}</th>' for s in board.standings)
+    heads = "".join(f'<th class="count">{html_text(s.name)}</th>' for s in board.standings)
     yield f"<tr><th></th>{heads}</tr>\n"
     for index, (standing, row) in enumerate(zip(board.standings, board.matrix, strict=True)):
         cells = (f"{wins:g}" if i != index else "" for i, wins in enumerate(row))
-        yield f"<tr><td>{_text(standing.name)}</td>"
+        yield f"<tr><td>{html_text(standing.name)}</td>"
         yield "".join(f'<td class="count">{cell}</td>' for cell in cells) + "</tr>\n"
     yield "</table>\n</div>\n"
-
-
-def _text(text: str) -> str:
-    return html.escape(_CONTROLS.sub("\ufffd", well_formed(text)))

@@ -11,36 +11,36 @@ from chatcli.chat.transcript.reader import load
 from chatcli.errors import ChatcliError, DataError, TranscriptError, UsageError
 from chatcli.words import binary_size
 
-#: What an answer answers: a system prompt perhaps, earlier turns perhaps, a message of the user's.
-Prompt = tuple[Message, ...]
+#: An optional system prompt, earlier messages and a user message to answer.
+ArenaPrompt = tuple[Message, ...]
 
 _MOST_BYTES = 64 * 2**20
 _TRANSCRIPT = re.compile(r"<[^<>]+>", re.ASCII)
-_NO_PROMPT = "has no message of the user's, so there is nothing to answer"
+_NO_PROMPT = "no user message, so there is nothing to answer"
 
 
-def read_prompts(path: Path, system_prompt: str | None = None) -> list[Prompt]:
-    """The prompts of a file, each once.
+def read_prompts(path: Path, system_prompt: str | None = None) -> list[ArenaPrompt]:
+    """Read the prompts of a file, each once.
 
-    A line that is a JSON object has ``prompt`` (a text, or messages) or ``messages``; answers at the end of
-    those are passed over. A file that begins with a tag is a transcript: what was asked last is the prompt.
-    Any other file has a prompt on each line.
+    A line that is a JSON object has ``prompt`` (text or messages) or ``messages``; answers at the end are
+    ignored. A file that begins with a tag is a transcript, whose last question is the prompt. Any other file
+    has a prompt on each line.
 
     Args:
-        system_prompt: for prompts without one of their own.
+        system_prompt: for prompts that have none.
 
     Raises:
-        UsageError: the file cannot be read, or there is none in it.
+        UsageError: the file cannot be read or contains no prompt.
         DataError: it is damaged; names the line.
     """
     text = _read(path)
-    found: dict[Prompt, None] = {}
+    found: dict[ArenaPrompt, None] = {}
     for prompt in _prompts(path, text):
         if system_prompt and not any(m.role is Role.SYSTEM for m in prompt):
             prompt = (system(system_prompt), *prompt)
         found[prompt] = None
     if not found:
-        raise UsageError(f"{path} holds no prompt; write one a line")
+        raise UsageError(f"{path} contains no prompt; write one per line")
     return list(found)
 
 
@@ -58,7 +58,7 @@ def _read(path: Path) -> str:
         raise DataError(f"{path} is not text in UTF-8") from None
 
 
-def _prompts(path: Path, text: str) -> Iterator[Prompt]:
+def _prompts(path: Path, text: str) -> Iterator[ArenaPrompt]:
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not lines:
         return
@@ -73,14 +73,14 @@ def _prompts(path: Path, text: str) -> Iterator[Prompt]:
         try:
             yield _of_record(json.loads(line))
         except (ValueError, RecursionError):
-            raise DataError(f"{path}:{number}: this is not a JSON object, as the first line is") from None
+            raise DataError(f"{path}:{number}: not a JSON object, unlike the first line") from None
         except ChatcliError as error:
             raise DataError(f"{path}:{number}: {error}") from None
 
 
-def _of_record(record: object) -> Prompt:
+def _of_record(record: object) -> ArenaPrompt:
     if not isinstance(record, dict):
-        raise DataError("this is not a JSON object, as the first line is")
+        raise DataError("not a JSON object, unlike the first line")
     prompt = record.get("prompt")
     if isinstance(prompt, str):
         if not prompt.strip():
@@ -90,7 +90,7 @@ def _of_record(record: object) -> Prompt:
     return _up_to_question(read_messages(given, "assistant").prompt_messages())
 
 
-def _of_transcript(path: Path, text: str) -> Prompt:
+def _of_transcript(path: Path, text: str) -> ArenaPrompt:
     try:
         conversation = load([text.encode("utf-8", "surrogatepass")]).conversation
         return _up_to_question(conversation.prompt_messages())
@@ -100,12 +100,12 @@ def _of_transcript(path: Path, text: str) -> Prompt:
         raise DataError(f"{path}: {error}") from None
 
 
-def _up_to_question(messages: list[Message]) -> Prompt:
-    """The messages without what follows the last one of the user's, and without how they came to be."""
+def _up_to_question(messages: list[Message]) -> ArenaPrompt:
+    """The messages up to the last user message, without provenance."""
     while messages and messages[-1].role is not Role.USER:
         messages = messages[:-1]
     if not messages:
         raise DataError(_NO_PROMPT)
     if any(message.pictures for message in messages):
-        raise DataError("it shows pictures, which an arena cannot; leave them out")
+        raise DataError("the prompt has pictures, which an arena cannot show; leave them out")
     return tuple(Message(m.role, m.content) for m in messages)

@@ -1,24 +1,21 @@
 """The feedback log on disk: judgements are appended durably, read in either direction, and never rewritten.
 
-Reading holds one line at a time, so a log of any length is read in the same memory; what it takes to know
-which judgements count is a number for each thing that was judged (``feedback.judgements``).
+Reading holds one line at a time. To tell which judgements count takes a number for each thing that was judged
+(``feedback.judgements``).
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
-from chatcli.errors import DataError, StorageError, UsageError
+from chatcli.errors import StorageError, UsageError
 from chatcli.feedback.codec import NewerRecord, decode, encode
-from chatcli.feedback.judgements import Fate, Succession, decode_trace
+from chatcli.feedback.judgements import Fate, Succession, trace_of
 from chatcli.feedback.records import Judgement, Record
-from chatcli.files.backwards import lines_backwards
-from chatcli.files.durable import TailRepair, end_line, storage_error
-from chatcli.files.record_log import LONGEST_LINE, DamagedLine, RecordLog
+from chatcli.files.append import TailRepair, end_line
+from chatcli.files.disk import open_regular, storage_error
+from chatcli.files.record_log import LONGEST_LINE, DamagedLine, RecordLog, lines_backwards
 from chatcli.words import listed
-
-T = TypeVar("T")
 
 #: The reference to the judgement that was made last.
 LAST = "last"
@@ -38,11 +35,11 @@ class FeedbackLog:
     """The log of judgements.
 
     Args:
-        path: the file; it appears with the first record.
-        tail_repair: as ``AppendFile`` takes it.
+        path: the file; the first record creates it.
+        tail_repair: see ``AppendFile``.
 
     Attributes:
-        pending: records whose save failed, oldest first; the next ``append`` or ``retry`` saves them first.
+        pending: records that could not be saved, oldest first; ``append`` and ``retry`` save them first.
     """
 
     def __init__(self, path: Path, *, tail_repair: TailRepair = end_line) -> None:
@@ -57,17 +54,16 @@ class FeedbackLog:
         return self._records.damaged_path
 
     def append(self, record: Record) -> None:
-        """Write a record, after those that are pending; when this returns it is on the disk.
+        """Write a record, after the pending ones. It is on the disk when this returns.
 
         Raises:
-            StorageError: it could not be written. It is kept in ``pending``, and the file is as before but
-                for pending records that could be written.
+            StorageError: it could not be written. It stays in ``pending``.
         """
         self.pending.append(record)
         self.retry()
 
     def retry(self) -> int:
-        """Write the records whose save failed before; returns how many were written.
+        """Write the pending records; returns how many were written.
 
         Raises:
             StorageError: one could not be written; it and those after it stay in ``pending``.
@@ -80,22 +76,27 @@ class FeedbackLog:
         return written
 
     def read(self) -> Iterator[Record | DamagedLine]:
-        """All records, oldest first, and in their places the lines that cannot be read.
+        """All records, oldest first; a line that cannot be read is a ``DamagedLine``.
 
         Raises:
             StorageError: the file cannot be read.
         """
         return self._records.read()
 
+    def lines(self) -> Iterator[tuple[bytes, Record | DamagedLine | None]]:
+        """Each line of the file with its record; None for an empty line. Lines that are too long are whole.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        return self._records.lines(whole=True)
+
     def validate(self) -> Iterator[Record | NewerRecord | DamagedLine]:
-        """As ``read``, but what a newer version wrote is told apart from damage."""
+        """As ``read``, but records of newer versions are told apart from damage."""
         return self._mixed.read()
 
-    def read_backwards(self, decode: Callable[[bytes], T]) -> Iterator[T | None]:
+    def read_backwards(self) -> Iterator[Record | None]:
         """All records, newest first, and None for each line that cannot be read.
-
-        Args:
-            decode: of a line; raises ValueError or RecursionError when it cannot read it.
 
         Raises:
             StorageError: the file cannot be read.
@@ -108,42 +109,39 @@ class FeedbackLog:
                     yield None
 
     def events(self) -> Iterator[tuple[Record, Fate]]:
-        """All records that can be read, newest first, and what became of each."""
+        """All records that can be read, newest first, with their fates.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
         succession = Succession()
-        for item in self.read_backwards(lambda line: (line, decode_trace(line))):
-            if item is not None:
-                fate = succession.fate(item[1])
-                try:
-                    yield decode(item[0]), fate
-                except (ValueError, RecursionError):
-                    continue
+        for record in self.read_backwards():
+            if record is not None:
+                yield record, succession.fate(trace_of(record))
 
     def live(self) -> Iterator[Judgement]:
-        """The judgements that count, oldest first. Reads the log twice, and decodes only what counts.
+        """The judgements that count, oldest first. Reads the log twice and holds one record at a time.
 
         Raises:
             StorageError: the file cannot be read.
         """
         succession = Succession()
         counts = bytearray(
-            trace is not None and succession.fate(trace) is Fate.LIVE
-            for trace in self.read_backwards(decode_trace)
+            record is not None and succession.fate(trace_of(record)) is Fate.LIVE
+            for record in self.read_backwards()
         )
         counts.reverse()
-        del succession
-        numbers = iter(counts)  # what is appended meanwhile has none
-
-        def decode_live(line: bytes) -> Record | None:
-            if not line.strip():
-                raise ValueError("an empty line")
-            return decode(line) if next(numbers, 0) else None
-
-        for item in RecordLog[Record | None](self.path, _encode_record, decode_live).read():
-            if isinstance(item, Judgement):
+        numbers = iter(counts)  # lines that are appended meanwhile have none
+        for item in self.read():
+            if next(numbers, 0) and isinstance(item, Judgement):
                 yield item
 
     def of_transcript(self, transcript: str) -> list[Judgement]:
-        """The judgements that count of the answers in one conversation, oldest first."""
+        """The judgements that count of the answers in one conversation, oldest first.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
         mark = transcript.encode("utf-8", "replace")
         succession = Succession()
         found: list[Judgement] = []
@@ -151,22 +149,24 @@ class FeedbackLog:
             if line is None or not (mark in line or _RETRACTS in line):
                 continue
             try:
-                trace = decode_trace(line)
-                here = trace.target is not None and trace.target.transcript == transcript
-                if (here or trace.retracts is not None) and succession.fate(trace) is Fate.LIVE:
-                    record = decode(line)
-                    assert isinstance(record, Judgement)
-                    found.append(record)
+                record = decode(line)
             except (ValueError, RecursionError):
                 continue
+            if isinstance(record, Judgement):
+                if record.target is None or record.target.transcript != transcript:
+                    continue
+                if succession.fate(trace_of(record)) is Fate.LIVE:
+                    found.append(record)
+            else:
+                succession.fate(trace_of(record))
         found.reverse()
         return found
 
     def last(self, count: int) -> list[Record]:
-        """The last records that can be read, oldest first."""
+        """The last ``count`` records that can be read, oldest first."""
         found: list[Record] = []
         if count > 0:
-            for record in self.read_backwards(decode):
+            for record in self.read_backwards():
                 if record is not None:
                     found.append(record)
                     if len(found) == count:
@@ -174,65 +174,59 @@ class FeedbackLog:
         return found[::-1]
 
     def find(self, ref: str) -> Record:
-        """The event of an id.
+        """The event with this id.
 
         Args:
             ref: the id, the beginning of it or its last part; or ``last``, the last judgement that counts.
 
         Raises:
-            UsageError: there is none, or there are several.
+            UsageError: there is no such event, or there are several.
             StorageError: the file cannot be read.
         """
         if ref == LAST:
             return self._last_live()
         if not ref:
-            raise UsageError("the id of a judgement must not be empty")
-        found: dict[str, bytes] = {}
+            raise UsageError("the id of a judgement is empty")
+        found: dict[str, Record] = {}
         mark = ref.encode("utf-8", "replace")
         for line in self._lines_backwards():
             if line is None or mark not in line:
                 continue
             try:
-                name = decode_trace(line).id
+                record = decode(line)
             except (ValueError, RecursionError):
                 continue
+            name = record.id
             if name == ref:
-                return decode(line)
+                return record
             if name.startswith(ref) or name.rpartition("-")[2] == ref:
-                found.setdefault(name, line)
+                found.setdefault(name, record)
                 if len(found) > _MOST_CANDIDATES:
                     break
         if not found:
-            raise UsageError(f"there is no judgement {ref!r}; chatcli feedback list shows them")
+            raise UsageError(f"no judgement {ref!r}; chatcli feedback list shows them")
         if len(found) > 1:
-            raise UsageError(
-                f"{ref!r} begins several ids: {listed(found, most=_MOST_CANDIDATES)}; give more of it"
-            )
-        (line,) = found.values()
-        try:
-            return decode(line)
-        except ValueError as error:
-            raise DataError(f"{self.path}: {ref}: {error}") from None
+            names = listed(found, most=_MOST_CANDIDATES)
+            raise UsageError(f"several judgements have an id like {ref!r}: {names}; type more of it")
+        (record,) = found.values()
+        return record
 
     def fate(self, event_id: str) -> Fate:
-        """What became of the event with this id.
+        """The fate of the event with this id.
 
         Raises:
-            UsageError: there is none.
+            UsageError: there is no such event.
             StorageError: the file cannot be read.
         """
-        succession = Succession()
-        for trace in self.read_backwards(decode_trace):
-            if trace is not None:
-                fate = succession.fate(trace)
-                if trace.id == event_id:
-                    return fate
-        raise UsageError(f"there is no judgement {event_id!r}; chatcli feedback list shows them")
+        for record, fate in self.events():
+            if record.id == event_id:
+                return fate
+        raise UsageError(f"no judgement {event_id!r}; chatcli feedback list shows them")
 
     def repair(self) -> int:
-        """Move damaged lines, as they are, to the end of ``damaged_path``; returns how many.
+        """Move damaged lines unchanged to the end of ``damaged_path``; returns how many.
 
-        What a newer version wrote stays.
+        Records of newer versions stay.
 
         Raises:
             StorageError: a file cannot be written; the log is as before.
@@ -247,7 +241,7 @@ class FeedbackLog:
 
     def _lines_backwards(self) -> Iterator[bytes | None]:
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 yield from lines_backwards(file, LONGEST_LINE)
         except FileNotFoundError:
             return

@@ -1,81 +1,58 @@
-"""Takes the judgements of removed conversations out of the feedback log, so that nothing quotes them."""
+"""Removes the judgements of removed conversations from the feedback log, so that nothing quotes them."""
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
 
-from chatcli.feedback.judgements import decode_trace
-from chatcli.files.durable import PATIENCE, AppendFile, atomic_write, storage_error
-from chatcli.files.record_log import LONGEST_LINE
+from chatcli.feedback.records import Judgement, Retraction
+from chatcli.files.append import PATIENCE, AppendFile
+from chatcli.files.record_log import DamagedLine
+from chatcli.files.replace import atomic_write
 from chatcli.storage.feedback.log import FeedbackLog
-
-_RETRACTS = b"retracts"
 
 
 def remove_judgements(log: Path, conversations: Collection[str]) -> int:
     """Remove the records that quote an answer of these conversations, and the retractions of these records.
 
-    The log is replaced at once, or not at all, while nobody else can write it; every other byte of it stays.
-    A damaged line is removed if it names one of the conversations, also where repairs have put it aside.
+    The log is locked and replaced in one step; every other byte of it stays. A line that cannot be read is
+    removed if it names one of the conversations, also in the file of lines that a repair moved aside.
 
     Args:
         log: the feedback log.
-        conversations: their names.
+        conversations: ids of the conversations.
 
     Returns:
-        How many lines were removed.
+        The number of removed lines.
 
     Raises:
-        StorageError: it could not be rewritten, and is as before.
+        StorageError: the log could not be rewritten; it is as before.
     """
-    aside = FeedbackLog(log).damaged_path
-    return sum(_remove_from(path, conversations) for path in (log, aside) if path.exists())
-
-
-def _remove_from(log: Path, conversations: Collection[str]) -> int:
-    with AppendFile(log) as file:
-        file.hold(exists=True, patience=PATIENCE)
-        doomed = _Doomed(conversations)
-        try:
-            count = sum(doomed.takes(line) for line in _pieces(log))
-        except OSError as error:
-            raise storage_error("read", log, error) from error
-        if count:
-            doomed = _Doomed(conversations)
-            atomic_write(log, (line for line in _pieces(log) if not doomed.takes(line)))
+    count = 0
+    for path in (log, FeedbackLog(log).damaged_path):
+        if path.exists():
+            with AppendFile(path) as file:
+                file.hold(exists=True, patience=PATIENCE)
+                found = sum(remove for _, remove in _judged(path, conversations))
+                if found:
+                    atomic_write(path, (line for line, remove in _judged(path, conversations) if not remove))
+                count += found
     return count
 
 
-class _Doomed:
-    """Says of each line of a log, in their order, whether it is to go."""
-
-    def __init__(self, conversations: Collection[str]) -> None:
-        self._conversations = set(conversations)
-        self._needles = [
-            msgspec.json.encode(name)
-            for name in conversations
-            if name == name.encode("utf-8", "ignore").decode()
-        ]
-        self._removed: set[str] = set()
-
-    def takes(self, line: bytes) -> bool:
-        """Whether this one goes."""
-        named = any(needle in line for needle in self._needles)
-        if not named and not (self._removed and _RETRACTS in line):
-            return False
-        try:
-            trace = decode_trace(line)
-        except (ValueError, RecursionError):
-            return named
-        here = trace.target is not None and trace.target.transcript in self._conversations
-        if here:
-            self._removed.add(trace.id)
-        return here or trace.retracts in self._removed
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    """The lines with their ends; one that no record is long enough for, in pieces."""
-    with path.open("rb") as file:
-        while piece := file.readline(LONGEST_LINE):
-            yield piece
+def _judged(log: Path, conversations: Collection[str]) -> Iterator[tuple[bytes, bool]]:
+    """Each line of a log, and whether to remove it."""
+    names = [name for name in conversations if name == name.encode("utf-8", "ignore").decode()]
+    needles = [msgspec.json.encode(name) for name in names]
+    removed: set[str] = set()
+    for line, record in FeedbackLog(log).lines():
+        remove = False
+        if isinstance(record, DamagedLine):
+            remove = any(needle in line for needle in needles)
+        elif isinstance(record, Retraction):
+            remove = record.retracts in removed
+        elif isinstance(record, Judgement) and record.target is not None:
+            remove = record.target.transcript in conversations
+            if remove:
+                removed.add(record.id)
+        yield line, remove

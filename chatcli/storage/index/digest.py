@@ -1,11 +1,11 @@
-"""What the search index knows of one transcript, read in one pass with one message in memory at a time."""
+"""Reads the facts of one transcript for the search index, with one message in memory at a time."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from chatcli.chat.message import Message, Role
 from chatcli.chat.pictures import in_words
-from chatcli.chat.transcript.reader import MessageRead, Reader, Renamed, SessionRead
+from chatcli.chat.transcript.reader import MessageRead, Renamed, SessionRead, TranscriptReader
 from chatcli.chat.transcript.scanner import Damage, Torn
 from chatcli.words import excerpt
 
@@ -14,11 +14,11 @@ _TITLE_LENGTH = 60
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Something to find: a message, or the title (``role`` "title", ``message`` 0).
+    """A message, or the title (``role`` "title", ``message`` 0).
 
     Attributes:
-        model: name and file of the model that gave the answer, or answered the question; may be empty.
-        content: the words, after the names of the message's pictures.
+        model: name and file of the model of the answer, or of the answer to the question; may be empty.
+        content: the names of the message's pictures, then its text.
     """
 
     message: int
@@ -29,13 +29,13 @@ class Passage:
 
 @dataclass(slots=True)
 class Digest:
-    """What was found besides the passages; complete once they have all been read.
+    """The facts of a transcript, complete when all passages were read.
 
     Attributes:
-        title: what it was called, else the beginning of the first message.
-        started: seconds since 1970, if the file says so.
+        title: the title, else the beginning of the first message.
+        started: seconds since 1970, or None if the file does not say.
         models: names, in order of appearance.
-        damage: the first fault that is more than a cut message; empty: none.
+        damage: the first fault that is more than a cut message; may be empty.
     """
 
     title: str = ""
@@ -46,10 +46,10 @@ class Digest:
 
 
 def passages(chunks: Iterable[bytes], digest: Digest) -> Iterator[Passage]:
-    """Everything in a transcript that can be found, and in passing the digest."""
+    """The passages of a transcript; fills the digest."""
     opening = named = ""
     question: Passage | None = None  # held back until it is known who answers it
-    for event in Reader(chunks, repair=True):
+    for event in TranscriptReader(chunks, repair=True):
         if isinstance(event, MessageRead):
             message = event.node.message
             digest.messages += 1
@@ -87,11 +87,11 @@ def passages(chunks: Iterable[bytes], digest: Digest) -> Iterator[Passage]:
 
 
 def beginning_of(message: Message) -> str:
-    """A message in a few words: the first line that says something, else what it shows."""
+    """The first line of a message that is not empty, shortened; else the names of its pictures."""
     return title_from(message.content) or title_from(in_words(message))
 
 
 def title_from(content: str) -> str:
-    """The title a conversation has from its first message: the first line that says something, shortened."""
+    """The title that a text gives: its first line that is not empty, shortened."""
     line = next((line for line in content.split("\n") if line.strip()), "")
     return excerpt(line.lstrip(), _TITLE_LENGTH)

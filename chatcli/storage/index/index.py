@@ -5,26 +5,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from chatcli.storage.index.database import IndexDatabase
-from chatcli.storage.index.ratings import follow
-from chatcli.storage.index.refresh import FILES_PER_CALL, SECOND_BITS, Progress, forget, refresh
+from chatcli.feedback.judgements import Fate
+from chatcli.feedback.records import Rating
+from chatcli.files.disk import FileStamp, stamp_of
+from chatcli.storage.feedback.log import FeedbackLog
+from chatcli.storage.index.database import IndexDatabase, IndexUnusable
+from chatcli.storage.index.refresh import SECOND_BITS, Progress, forget, refresh
 from chatcli.storage.index.search_query import SEPARATOR, SearchQuery, parse_query
-from chatcli.storage.transcripts import layout
 
-R = TypeVar("R")
+Row = tuple[Any, ...]
 
 _OPEN, _CLOSE = "\x01", "\x02"  # never in the text itself: search_query.searchable
 _SNIPPET_WORDS = 24
 _PLAIN_SNIPPET = 200
-_SUMMARY = "name, folder, file, size, mtime_ns, started, title, messages, models, damage"
+_SUMMARY = "name, mtime_ns, started, title, messages, models, damage"
 
 _RATED = (
     # CROSS fixes the order of the joins: SQLite would begin with every word of every message.
-    "SELECT w.rowid FROM ratings r CROSS JOIN transcripts t ON t.name = r.name "
-    "CROSS JOIN words w ON w.rowid >= t.first AND w.rowid < t.first + t.rows "
-    "WHERE r.rating = ? AND w.message = r.message"
+    "SELECT w.rowid FROM rated r CROSS JOIN transcripts t ON t.name = r.name "
+    "CROSS JOIN words w ON w.rowid >= t.first AND w.rowid < t.first + t.rows WHERE w.message = r.message"
 )
 
 
@@ -75,18 +76,16 @@ class Hit:
 class TranscriptIndex:
     """The index of a transcripts folder. Every question brings it up to date first.
 
-    Up to ``files_per_call`` transcripts every change is noticed at once. Above that, what is new, removed or
-    replaced is noticed at once; a change in place of an old file after a few calls, or when it is shown.
+    Questions are answered also where the index cannot be written: then it is kept in memory.
 
     Args:
         folder: the transcripts folder.
-        file: the SQLite file; made anew whenever it is missing, damaged or of another version.
+        file: the SQLite file; made anew if it is missing, damaged or of another version.
         feedback: the feedback log, for ``rated:``; None: nothing is rated.
         on_progress: told about long work.
-        files_per_call: how many files that seem unchanged are looked at.
 
     Raises:
-        StorageError: by every method: the file cannot be used.
+        Locked: by every method: another process does not let go of the file.
     """
 
     def __init__(
@@ -96,18 +95,18 @@ class TranscriptIndex:
         *,
         feedback: Path | None = None,
         on_progress: Progress | None = None,
-        files_per_call: int = FILES_PER_CALL,
     ) -> None:
         self.folder = folder
         self._database = IndexDatabase(file)
         self._feedback = feedback
         self._on_progress = on_progress
-        self._files_per_call = files_per_call
+        self._ratings: dict[tuple[str, int], bool] = {}
+        self._ratings_stamp: FileStamp | None = None
 
     def newest(self, count: int | None = 20, *, skip: int = 0) -> list[Summary]:
         """Conversations, those first that were written last; ``count`` None: all."""
 
-        def ask(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
+        def ask(db: sqlite3.Connection) -> list[Row]:
             return db.execute(
                 f"SELECT {_SUMMARY} FROM transcripts WHERE messages > 0 "
                 "ORDER BY mtime_ns DESC, name DESC LIMIT ? OFFSET ?",
@@ -123,12 +122,16 @@ class TranscriptIndex:
             UsageError: a filter makes no sense, or there is nothing to search for.
         """
         query = parse_query(text, datetime.now().astimezone())
-        log = self._feedback
-        if query.rated is not None and log is not None:
-            self._database.run(lambda db: follow(db, log))
         sql, values = _select(query, count)
-        rows = self._up_to_date(lambda db: db.execute(sql, values).fetchall())
-        return [_hit(row) for row in rows]
+        rated = self._rated(query.rated) if query.rated else []
+
+        def ask(db: sqlite3.Connection) -> list[Row]:
+            db.execute("CREATE TEMP TABLE IF NOT EXISTS rated (name TEXT, message INTEGER)")
+            db.execute("DELETE FROM rated")
+            db.executemany("INSERT INTO rated VALUES (?, ?)", rated)
+            return db.execute(sql, values).fetchall()
+
+        return [_hit(row) for row in self._up_to_date(ask)]
 
     def titled(self, title: str) -> list[str]:
         """Names of the conversations with this title, else of those whose title begins so; in any case."""
@@ -136,51 +139,60 @@ class TranscriptIndex:
         if not key:
             return []
 
-        def ask(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
-            exact = db.execute(f"SELECT {_SUMMARY} FROM transcripts WHERE title_key = ?", (key,)).fetchall()
-            return (
-                exact
-                or db.execute(
-                    f"SELECT {_SUMMARY} FROM transcripts WHERE substr(title_key, 1, ?) = ?", (len(key), key)
-                ).fetchall()
-            )
+        def ask(db: sqlite3.Connection) -> list[Row]:
+            exact = db.execute("SELECT name FROM transcripts WHERE title_key = ?", (key,)).fetchall()
+            begin = "SELECT name FROM transcripts WHERE substr(title_key, 1, ?) = ?"
+            return exact or db.execute(begin, (len(key), key)).fetchall()
 
         return [row[0] for row in self._up_to_date(ask)]
 
     def forget(self, name: str) -> None:
-        """Remove what the index holds of a conversation whose file was removed; nothing stays in the file."""
-        self._database.run(lambda db: forget(db, name))
+        """Remove what the index holds of a conversation; if that cannot be written, the index as a whole.
+
+        Raises:
+            StorageError: neither can be done.
+        """
+        if not self._database.path.exists():
+            return
+        try:
+            self._database.run_on_file(lambda db: forget(db, name))
+        except IndexUnusable:
+            self._database.discard()
 
     def close(self) -> None:
         """Close the file; the next question opens it again."""
         self._database.close()
 
-    def _up_to_date(
-        self, ask: Callable[[sqlite3.Connection], list[tuple[Any, ...]]]
-    ) -> list[tuple[Any, ...]]:
-        """The answer, after a refresh; and again if a file that is part of it proves to have changed."""
+    def _rated(self, word: str) -> list[tuple[str, int]]:
+        """Conversation and message of the answers whose rating is ``good`` or ``bad``."""
+        stamp = stamp_of(self._feedback) if self._feedback else None
+        if self._feedback is not None and stamp != self._ratings_stamp:
+            self._ratings, self._ratings_stamp = _human_ratings(self._feedback), stamp
+        return [key for key, good in self._ratings.items() if good == (word == "good")]
 
-        def run(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
-            self._refresh(db, set())
-            rows = ask(db)
-            suspects = {row[1] for row in rows if not self._is_current(row)}
-            if suspects:
-                self._refresh(db, suspects)
-                rows = ask(db)
-            return rows
+    def _up_to_date(self, ask: Callable[[sqlite3.Connection], list[Row]]) -> list[Row]:
+        """The answer to a question, after a refresh."""
+
+        def run(db: sqlite3.Connection) -> list[Row]:
+            refresh(db, self.folder, self._on_progress)
+            return ask(db)
 
         return self._database.run(run)
 
-    def _refresh(self, db: sqlite3.Connection, suspects: set[str]) -> None:
-        refresh(db, self.folder, suspects=suspects, on_progress=self._on_progress, limit=self._files_per_call)
 
-    def _is_current(self, row: tuple[Any, ...]) -> bool:
-        name, _, _, size, mtime_ns = row[:5]
-        try:
-            status = layout.path_of(self.folder, name).stat()
-        except OSError:
-            return False
-        return status.st_mtime_ns == mtime_ns and size in {-1, status.st_size}
+def _human_ratings(log: Path) -> dict[tuple[str, int], bool]:
+    """Conversation and message of the answers that a person rated, and whether they are good.
+
+    Raises:
+        StorageError: the log cannot be read.
+    """
+    found: dict[tuple[str, int], bool] = {}
+    for record, fate in FeedbackLog(log).events():  # newest first
+        if fate is Fate.LIVE and isinstance(record, Rating) and record.target and record.judge.by == "human":
+            message = record.target.messages[0]
+            if isinstance(message, int) and abs(message) < 2**63:
+                found.setdefault((record.target.transcript, message), record.good)
+    return found
 
 
 def _select(query: SearchQuery, count: int) -> tuple[str, list[Any]]:
@@ -198,7 +210,6 @@ def _select(query: SearchQuery, count: int) -> tuple[str, list[Any]]:
     if query.rated is not None:
         # The plus keeps a full-text match from being made once for each rating.
         conditions.append(f"{'+' if query.match else ''}words.rowid IN ({_RATED})")
-        values.append(query.rated)
     text = snippet if query.words else f"substr(words.content, 1, {_PLAIN_SNIPPET})"
     found = (
         f"SELECT words.rowid AS row, {text} AS snippet, message, role FROM words "
@@ -212,15 +223,15 @@ def _select(query: SearchQuery, count: int) -> tuple[str, list[Any]]:
     return sql, [*values, count]
 
 
-def _summary(row: tuple[Any, ...]) -> Summary:
-    name, _, _, _, mtime_ns, started, title, messages, models, damage = row
+def _summary(row: Row) -> Summary:
+    name, mtime_ns, started, title, messages, models, damage = row
     return Summary(
         name, title, _time(mtime_ns // 10**9), None if started is None else _time(started), messages,
         tuple(models.split("\n")) if models else (), damage,
     )  # fmt: skip
 
 
-def _hit(row: tuple[Any, ...]) -> Hit:
+def _hit(row: Row) -> Hit:
     summary = _summary(row[:-3])
     message, role, marked = row[-3:]
     text, matches, begin = "", [], 0

@@ -1,8 +1,7 @@
-"""Brings the search index up to date with the transcripts folder, looking at no more than it must.
+"""Brings the search index up to date with the transcripts folder.
 
-A folder's own time says whether files came, went or were replaced; a file's size and time say whether it was
-changed in place. Looking at 100,000 files takes 0.2 to 0.4 s (benchmarks/LOG.md), so above ``FILES_PER_CALL``
-files one call looks into the folders that changed, those with the newest names, and, in turns, the others.
+Every call looks at the size and time of every file, which takes 0.2 to 0.4 s for 100,000 files
+(benchmarks/LOG.md). A signature of each folder tells whether its rows must be compared.
 """
 
 import contextlib
@@ -12,21 +11,20 @@ import sqlite3
 import stat
 import time
 from array import array
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from chatcli.errors import TranscriptError
+from chatcli.files.disk import read_chunks
 from chatcli.storage.index.database import is_waiting
 from chatcli.storage.index.digest import Digest, passages
 from chatcli.storage.index.search_query import searchable
 from chatcli.storage.transcripts import layout
-from chatcli.storage.transcripts.store import read_chunks
 
-FILES_PER_CALL = 15_000
 #: Rows of one second of changes; ``index_database`` says why.
 SECOND_BITS = 29
-#: Something may change again within the resolution of a file system's clock (2 s on FAT) and look the same.
+#: A file may change again within the resolution of a file system's clock (2 s on FAT) and look the same.
 _FRESH_NS = 2_000_000_000
 _BATCH = 200
 
@@ -39,29 +37,20 @@ class _Scan:
     """A folder as it is now.
 
     Attributes:
+        path: below the transcripts folder, with ``/``; '' is that folder.
         files: name -> (size, mtime_ns).
-        signature: of the files; empty when one of them is too fresh to be relied on.
+        signature: hash of the files; empty if one of them was changed too recently to be relied on.
     """
 
     path: str
-    mtime_ns: int
     files: dict[str, tuple[int, int]] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)
     signature: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """A folder as it was."""
-
-    mtime_ns: int
-    files: int
-    signature: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class _Job:
-    """A file to be read."""
+    """A file to read."""
 
     folder: str
     file: str
@@ -70,62 +59,39 @@ class _Job:
 
     @property
     def name(self) -> str:
-        """Of the conversation."""
+        """Name of the conversation."""
         return layout.name_of(_join(self.folder, self.file))
 
 
-def refresh(
-    db: sqlite3.Connection,
-    root: Path,
-    *,
-    suspects: Collection[str] = (),
-    on_progress: Progress | None = None,
-    limit: int = FILES_PER_CALL,
-) -> None:
-    """Bring the index up to date. If another process is busy doing that, its work will have to do.
+def refresh(db: sqlite3.Connection, root: Path, on_progress: Progress | None = None) -> None:
+    """Bring the index up to date. If another process is doing that already, its work has to do.
 
     Args:
         db: the index.
         root: the transcripts folder.
-        suspects: folders (paths below the root) to look into in any case.
-        limit: how many files to look at in folders that seem unchanged.
     """
-    known = {
-        path: _Known(mtime_ns, files, signature)
-        for path, mtime_ns, files, signature in db.execute(
-            "SELECT path, mtime_ns, files, signature FROM folders"
-        )
-    }
-    scans, unchanged = _survey(root, known)
-    gone = known.keys() - unchanged - {scan.path for scan in scans}
-    chosen, cursor = _choose(db, unchanged, known, limit)
-    scans += [_scan(root, path) for path in sorted(chosen | (unchanged & set(suspects)))]
-    different = [
-        s for s in scans if s.path not in known or not s.signature or s.signature != known[s.path].signature
-    ]
-    moved = [s for s in scans if s.path in known and s.mtime_ns != known[s.path].mtime_ns]
-    if not (different or moved or gone or cursor):
+    known: dict[str, bytes] = dict(db.execute("SELECT path, signature FROM folders"))
+    scans = list(_scan_all(root))
+    different = [s for s in scans if not s.signature or s.signature != known.get(s.path)]
+    gone = known.keys() - {s.path for s in scans}
+    if not (different or gone):
         return
     try:
         jobs = _forget_missing(db, different, gone)
         _read_all(db, root, jobs, on_progress)
-        with _transaction(db):
-            db.executemany(
-                "INSERT OR REPLACE INTO folders VALUES (?, ?, ?, ?)",
-                [(s.path, s.mtime_ns, len(s.files), s.signature) for s in scans],
-            )
-            if cursor:
-                db.execute("INSERT OR REPLACE INTO notes VALUES ('cursor', ?)", (cursor,))
+        changed = [(s.path, s.signature) for s in different if known.get(s.path) != s.signature]
+        if changed:
+            with _transaction(db):
+                db.executemany("INSERT OR REPLACE INTO folders VALUES (?, ?)", changed)
     except sqlite3.OperationalError as error:
         if not is_waiting(error):
             raise
 
 
 def forget(db: sqlite3.Connection, name: str) -> None:
-    """Remove a conversation from the index, so that nothing of its words is left in the file."""
+    """Remove a conversation from the index, so that none of its words is left in the file."""
     with _transaction(db):
         _delete(db, name)
-        db.execute("DELETE FROM ratings WHERE name = ?", (name,))
     # A deletion only marks words as deleted; merging all segments drops them, and with secure_delete
     # (index_database) freed pages are overwritten. The log of changes is emptied last.
     db.execute("INSERT INTO words (words) VALUES ('optimize')")
@@ -136,107 +102,61 @@ def _join(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
-def _survey(root: Path, known: dict[str, _Known]) -> tuple[list[_Scan], set[str]]:
-    """Visit every folder; look into those that changed. Returns these, and the paths of the others."""
-    below: dict[str, list[str]] = {}
-    for path in known:
-        if path:
-            below.setdefault(path.rpartition("/")[0], []).append(path)
-    scans, unchanged, pending = [], set(), [""]
+def _scan_all(root: Path) -> Iterator[_Scan]:
+    """Every folder that can be read."""
+    pending = [""]
     while pending:
-        path = pending.pop()
-        try:
-            status = (root / path).stat()
-        except OSError:
-            continue
-        if path in known and known[path].mtime_ns == status.st_mtime_ns:
-            unchanged.add(path)
-            pending += below.get(path, [])
-        else:
-            scans.append(_scan(root, path))
-            pending += scans[-1].folders
-    return scans, unchanged
+        scan = _scan(root, pending.pop())
+        if scan is not None:
+            pending += scan.folders
+            yield scan
 
 
-def _choose(
-    db: sqlite3.Connection, unchanged: set[str], known: dict[str, _Known], limit: int
-) -> tuple[set[str], str]:
-    """Which folders that seem unchanged to look into, and where the next call shall go on ("": no matter)."""
-    newest_first = sorted(unchanged, reverse=True)
-    if sum(known[path].files for path in unchanged) <= limit:
-        return unchanged, ""
-    chosen: set[str] = set()
-
-    def take(paths: Sequence[str]) -> str:
-        room = limit // 2
-        for path in paths:
-            room -= known[path].files
-            if room < 0 and path != paths[0]:
-                return path
-            chosen.add(path)
-        return ""
-
-    take(newest_first)
-    (cursor,) = db.execute("SELECT max(value) FROM notes WHERE key = 'cursor'").fetchone()
-    others = [path for path in newest_first if path not in chosen]
-    later = [path for path in others if cursor is None or path <= cursor]
-    return chosen, take(later or others) or (others[0] if others else "")
-
-
-def _scan(root: Path, path: str) -> _Scan:
-    """Look at every file of a folder. One that cannot be read is empty."""
+def _scan(root: Path, path: str) -> _Scan | None:
     now = time.time_ns()
-    scan = _Scan(path, -1)
+    scan = _Scan(path)
     sizes, times = array("q"), array("q")
-    names, folders = [], []
     try:
-        mtime_ns = (root / path).stat().st_mtime_ns
         with os.scandir(root / path) as entries:
             for entry in entries:
                 name = entry.name
                 if layout.is_transcript(name):
-                    try:
+                    with contextlib.suppress(OSError):  # removed meanwhile
                         status = entry.stat()
-                    except OSError:  # removed meanwhile
-                        continue
-                    if stat.S_ISREG(status.st_mode):
-                        names.append(name)
-                        sizes.append(status.st_size)
-                        times.append(status.st_mtime_ns)
+                        if stat.S_ISREG(status.st_mode):
+                            scan.files[name] = status.st_size, status.st_mtime_ns
+                            sizes.append(status.st_size)
+                            times.append(status.st_mtime_ns)
                 elif layout.is_folder_name(name) and entry.is_dir(follow_symlinks=False):
-                    folders.append(_join(path, name))
+                    scan.folders.append(_join(path, name))
     except OSError:
-        return scan
-    scan.files = dict(zip(names, zip(sizes, times, strict=True), strict=True))
-    scan.folders = folders
-    if abs(now - mtime_ns) >= _FRESH_NS:
-        scan.mtime_ns = mtime_ns
+        return None
     if max(times, default=0) <= now - _FRESH_NS:
-        content = "\0".join(names).encode() + sizes.tobytes() + times.tobytes()
+        content = "\0".join(scan.files).encode() + sizes.tobytes() + times.tobytes()
         scan.signature = hashlib.blake2b(content, digest_size=16).digest()
     return scan
 
 
 def _forget_missing(db: sqlite3.Connection, scans: list[_Scan], gone: Collection[str]) -> list[_Job]:
-    """Remove what is no longer there from the index. Returns what is to be read, the newest first."""
+    """Remove what is no longer there from the index. Returns the files to read, the newest first."""
     jobs: list[_Job] = []
-    with _transaction(db):
-        for path in gone:
-            for (name,) in db.execute("SELECT name FROM transcripts WHERE folder = ?", (path,)).fetchall():
+    removed: list[str] = []
+    for path in gone:
+        removed += (name for (name,) in db.execute("SELECT name FROM transcripts WHERE folder = ?", (path,)))
+    for scan in scans:
+        rows = db.execute("SELECT file, name, size, mtime_ns FROM transcripts WHERE folder = ?", (scan.path,))
+        old = {file: (name, (size, mtime_ns)) for file, name, size, mtime_ns in rows}
+        removed += (old[file][0] for file in old.keys() - scan.files.keys())
+        jobs += (
+            _Job(scan.path, file, *status)
+            for file, status in scan.files.items()
+            if file not in old or old[file][1] != status
+        )
+    if removed or gone:
+        with _transaction(db):
+            for name in removed:
                 _delete(db, name)
-            db.execute("DELETE FROM folders WHERE path = ?", (path,))
-        for scan in scans:
-            rows = db.execute(
-                "SELECT file, name, size, mtime_ns FROM transcripts WHERE folder = ?", (scan.path,)
-            )
-            old = {file: (name, (size, mtime_ns)) for file, name, size, mtime_ns in rows.fetchall()}
-            for file in old.keys() - scan.files.keys():
-                _delete(db, old[file][0])
-            jobs += [
-                _Job(scan.path, file, *status)
-                for file, status in scan.files.items()
-                if file not in old or old[file][1] != status
-            ]
+            db.executemany("DELETE FROM folders WHERE path = ?", [(path,) for path in gone])
     # Within one second rowids are given in order of time, so that the newest is the greatest here too.
     jobs.sort(key=lambda job: (-(job.mtime_ns // 10**9), job.mtime_ns))
     return jobs
@@ -256,26 +176,14 @@ def _read(db: sqlite3.Connection, root: Path, job: _Job) -> None:
     if known == (job.size, job.mtime_ns):  # another process was faster
         return
     _delete(db, job.name)
-    low = min(max(job.mtime_ns // 10**9, 0), 2**33) << SECOND_BITS
-    before = db.execute(
-        "SELECT first + rows FROM transcripts WHERE first >= ? AND first < ? "
-        "ORDER BY first DESC, rows DESC LIMIT 1",
-        (low, low + (1 << SECOND_BITS)),
-    ).fetchone()
-    first = before[0] if before else low
+    first = _free_rowid(db, job.mtime_ns // 10**9)
     digest, rows = Digest(), 0
 
     def words() -> Iterator[tuple[int, str, str, str, int]]:
         nonlocal rows
-        path = layout.path_of(root, job.name)
-        for passage in passages(read_chunks(path), digest):
-            yield (
-                first + rows,
-                searchable(passage.content),
-                searchable(passage.model),
-                passage.role,
-                passage.message,
-            )
+        for passage in passages(read_chunks(layout.path_of(root, job.name)), digest):
+            content, model = searchable(passage.content), searchable(passage.model)
+            yield first + rows, content, model, passage.role, passage.message
             rows += 1
 
     fresh = abs(time.time_ns() - job.mtime_ns) < _FRESH_NS
@@ -296,6 +204,17 @@ def _read(db: sqlite3.Connection, root: Path, job: _Job) -> None:
             digest.messages, digest.started, title, title.casefold(), models, digest.damage,
         ),
     )  # fmt: skip
+
+
+def _free_rowid(db: sqlite3.Connection, second: int) -> int:
+    """The first rowid after those of the transcripts that were changed in the same second."""
+    low = min(max(second, 0), 2**33) << SECOND_BITS
+    before = db.execute(
+        "SELECT first + rows FROM transcripts WHERE first >= ? AND first < ? "
+        "ORDER BY first DESC, rows DESC LIMIT 1",
+        (low, low + (1 << SECOND_BITS)),
+    ).fetchone()
+    return before[0] if before else low
 
 
 def _delete(db: sqlite3.Connection, name: str) -> None:

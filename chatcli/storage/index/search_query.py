@@ -37,13 +37,13 @@ _UNFIT = re.compile("[\0\x01\x02\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """A query, understood.
+    """A parsed query.
 
     Attributes:
         match: an FTS5 expression over the columns content, model and role; empty: every message.
-        words: whether something is searched for in the content, so that there is something to highlight.
-        after, before: seconds since 1970; None: no bound.
-        rated: one of ``RATINGS``; None: whatever the rating.
+        words: whether the content is searched, so that there is something to highlight.
+        after, before: seconds since 1970, or None.
+        rated: one of ``RATINGS``, or None.
     """
 
     match: str
@@ -54,14 +54,14 @@ class SearchQuery:
 
 
 def parse_query(text: str, now: datetime) -> SearchQuery:
-    """Understand a query.
+    """Parse a query.
 
     Args:
         text: as typed.
-        now: the local time, for relative dates and the local time zone.
+        now: the local time, for relative dates and the time zone.
 
     Raises:
-        UsageError: a filter has a value that makes no sense, or there is nothing to search for.
+        UsageError: the value of a filter is not valid, or there is nothing to search for.
     """
     if len(text) > _LONGEST:
         raise UsageError(f"the query has {len(text)} characters; at most {_LONGEST} can be searched for")
@@ -90,7 +90,7 @@ def parse_query(text: str, now: datetime) -> SearchQuery:
 
 
 def searchable(text: str) -> str:
-    """Text as the index stores it: separable into words, without what SQLite or a snippet's marks forbid."""
+    """Text as the index stores it: words can be told apart, and no character is one that marks a match."""
     if not text.isascii():
         text = _UNSPACED.sub(rf"\1{SEPARATOR}", text)
     return _UNFIT.sub(" ", text)

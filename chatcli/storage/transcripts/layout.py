@@ -23,18 +23,18 @@ _ID = re.compile(rf"(\d{{4}})(\d\d)\d\d-\d{{6}}-[{_ALPHABET}]{{{_RANDOM_LENGTH}}
 
 
 def new_id(started: datetime) -> str:
-    """A name for a conversation that began at this time; 25 random bits tell those of one second apart."""
+    """A new name for a conversation that began at this time; 25 random bits avoid equal names."""
     tail = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_LENGTH))
     return f"{started.astimezone(UTC):%Y%m%d-%H%M%S}-{tail}"
 
 
 def is_id(name: str) -> bool:
-    """Whether this is a whole id, as ``new_id`` makes them."""
+    """Whether this is a name as ``new_id`` makes them."""
     return _ID.fullmatch(name) is not None
 
 
 def path_of(folder: Path, name: str) -> Path:
-    """Where the conversation with this name lies.
+    """The file of the conversation with this name.
 
     Args:
         folder: the transcripts folder.
@@ -45,7 +45,7 @@ def path_of(folder: Path, name: str) -> Path:
 
 
 def pictures_of(transcript: Path) -> Path:
-    """The folder of the pictures that a transcript shows, whether there are any or not."""
+    """The folder of a transcript's pictures, whether it exists or not."""
     return transcript.with_name(transcript.name.removesuffix(SUFFIX) + _PICTURES)
 
 
@@ -58,12 +58,12 @@ def name_of(relative: str) -> str:
 
 
 def is_transcript(file_name: str) -> bool:
-    """Whether a file of this name is taken for a conversation: not hidden, text, and with the suffix."""
+    """Whether a file name is that of a conversation: not hidden, valid text, and with the suffix."""
     return file_name.endswith(SUFFIX) and is_folder_name(file_name)
 
 
 def is_folder_name(name: str) -> bool:
-    """Whether a folder of this name is looked into: not hidden, not of pictures, and its name is text."""
+    """Whether a folder is searched for conversations: not hidden, not of pictures, its name valid text."""
     if name.startswith(".") or name.endswith(_PICTURES):
         return False
     return name.isascii() or not SURROGATE.search(name)

@@ -1,4 +1,4 @@
-"""The file of one conversation, open for writing: one durable write for each thing that happens."""
+"""The file of one conversation, open for writing: each event is one durable write."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import Picture
-from chatcli.chat.transcript.reader import Loaded, load
+from chatcli.chat.transcript.reader import ReadTranscript, load
 from chatcli.chat.transcript.writer import (
     Position,
     mend,
@@ -19,21 +19,23 @@ from chatcli.chat.transcript.writer import (
     render_title,
 )
 from chatcli.errors import ConversationBusy, StorageError
-from chatcli.files.durable import AppendFile, Locked, atomic_write, remove_file, storage_error
+from chatcli.files.append import AppendFile, Locked
+from chatcli.files.disk import read_regular, remove_file, storage_error
+from chatcli.files.replace import atomic_write
 from chatcli.storage.transcripts import layout
-from chatcli.storage.transcripts.partial import PartialAnswer, journal_path, missing_node, read_part
+from chatcli.storage.transcripts.partial import AnswerJournal, journal_path, missing_node, read_part
 from chatcli.storage.transcripts.pictures import PictureFolder
 
-#: What the name of a file has appended when it was put aside, before a number if there are several.
+#: Ending of the name of a file that was put aside, before a number if there are several.
 ASIDE = ".orig"
 
 
 class TranscriptLog:
-    """Writes a conversation down as it happens. The file appears with the first message.
+    """Writes a conversation as it happens. The file appears with the first message.
 
     Args:
         folder: the transcripts folder.
-        conversation: what is logged; its id names the file, and changes if that name is taken.
+        conversation: its id names the file, and changes if that name is taken.
     """
 
     def __init__(self, folder: Path, conversation: Conversation) -> None:
@@ -45,8 +47,8 @@ class TranscriptLog:
         self._closed = False
 
     @classmethod
-    def resume(cls, folder: Path, file: AppendFile, loaded: Loaded) -> "TranscriptLog":
-        """Go on with a file that this process holds, and has read."""
+    def resume(cls, folder: Path, file: AppendFile, loaded: ReadTranscript) -> "TranscriptLog":
+        """Go on with a file that this process holds and has read."""
         log = cls(folder, loaded.conversation)
         log._position, log._file = loaded.position, file
         log._foreign = not loaded.appendable or bool(loaded.problems)
@@ -72,7 +74,7 @@ class TranscriptLog:
         self._position = position
 
     def append_all(self) -> None:
-        """Write the whole conversation, in one piece, as the first thing; copies of its pictures before it.
+        """Write the whole conversation as the first thing, in one step, after copies of its pictures.
 
         Raises:
             StorageError: as ``append``.
@@ -82,7 +84,7 @@ class TranscriptLog:
         self._position = load(render(self._conversation)).position
 
     def move_head(self, node_id: int | None) -> None:
-        """Write that the chat goes on from another message (None: from the beginning).
+        """Write that the chat goes on from another message, or from the beginning (None).
 
         Raises:
             StorageError: as ``append``.
@@ -100,8 +102,8 @@ class TranscriptLog:
             self._write(render_title(title))
         self._conversation.title = title
 
-    def answering(self, node: Node) -> PartialAnswer | None:
-        """Where the words of an answer are kept while it comes (``partial``); None: nothing was asked yet.
+    def answering(self, node: Node) -> AnswerJournal | None:
+        """The journal of an answer that is coming; None if nothing was asked yet.
 
         Args:
             node: the answer before anything came.
@@ -109,13 +111,13 @@ class TranscriptLog:
         if self._closed or self._file is None:
             return None
         name = self._conversation.id
-        return PartialAnswer(journal_path(self._folder, name), name, node)
+        return AnswerJournal(journal_path(self._folder, name), name, node)
 
     def recover(self) -> Node | None:
-        """Write down what is left of an answer whose process died; returns it, None if there is nothing.
+        """Write the partial answer of a process that died. Returns it, or None if there is none.
 
         Raises:
-            StorageError: it could not be written; it will be tried again the next time.
+            StorageError: it could not be written; the next call tries again.
         """
         journal = journal_path(self._folder, self._conversation.id)
         part = read_part(journal)
@@ -166,7 +168,7 @@ class TranscriptLog:
         return file.path
 
     def _write_anew(self, path: Path) -> None:
-        """Nothing can be appended to a foreign or damaged file: put our form in its place, and it aside."""
+        """Put a foreign or damaged file aside, and our form of it, which can be appended to, in its place."""
         content = read_bytes(path)
         known = self._conversation
         loaded = load([content], repair=True, id=known.id, started=known.started, assistant=known.assistant)
@@ -177,39 +179,35 @@ class TranscriptLog:
 
 
 class NoLog:
-    """The log of a conversation that is not kept: writes nothing, anywhere."""
+    """The log of a conversation that is not kept: writes nothing."""
 
     path = None
 
     def append(self, node: Node) -> None:
-        """Nothing."""
+        """No-op."""
 
     def move_head(self, node_id: int | None) -> None:
-        """Nothing."""
+        """No-op."""
 
     def rename(self, title: str) -> None:
-        """Nothing."""
+        """No-op."""
 
     def answering(self, node: Node) -> None:
-        """Nowhere."""
+        """No journal."""
 
     def close(self) -> None:
-        """Nothing."""
+        """No-op."""
 
 
 def mend_tail(file: BinaryIO, size: int) -> bytes:
-    """The tail repair of transcripts; ``mend`` knows the rule."""
+    """The tail repair of transcripts, as ``mend`` defines it."""
     file.seek(max(0, size - 1))
     return mend(file.read(1))
 
 
 @contextlib.contextmanager
 def busy(name: str) -> Iterator[None]:
-    """Says of a lock which conversation it is about.
-
-    Raises:
-        ConversationBusy: in place of ``Locked``.
-    """
+    """Turn ``Locked`` into ``ConversationBusy``, which names the conversation."""
     try:
         yield
     except Locked:
@@ -225,7 +223,7 @@ def read_bytes(path: Path) -> bytes:
         StorageError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as error:
         raise storage_error("read", path, error) from error
 

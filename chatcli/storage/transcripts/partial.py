@@ -1,11 +1,10 @@
-"""The part of an answer that has come so far, on disk, so that it outlives a process that dies meanwhile.
+"""The journal of an answer that is coming: the words so far, on disk, so that they outlive the process.
 
 A journal lies in a hidden folder of the transcripts folder while an answer comes, and is removed when the
-answer is in the transcript. One that is still there when nobody holds its conversation was left by a process
-that was killed or crashed; ``TranscriptStore`` then writes its words into the transcript, as an interrupted
-answer.
+answer is in the transcript. If one is there and nobody holds its conversation, its process was killed or
+crashed; ``TranscriptStore`` then writes the words into the transcript as an interrupted answer.
 
-A journal is lines of JSON: first what is known of the answer, then the words, some at a time. Nothing waits
+A journal is lines of JSON: first what is known of the answer, then its words, some at a time. Nothing waits
 for the disk: what was written survives the process that wrote it; a power cut may take the last seconds.
 """
 
@@ -14,14 +13,16 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import msgspec
 
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import Message, Role
 from chatcli.chat.transcript import provenance
-from chatcli.files.durable import FILE_MODE, make_private_folder
+from chatcli.files.disk import FILE_MODE, make_private_folder, open_regular
 
 #: The folder of the journals, in the transcripts folder.
 FOLDER = ".answering"
@@ -29,11 +30,11 @@ _PAUSE = 0.2  # seconds between writes, so that a fast model is not slowed
 _VERSION = 1
 
 
-class Part(NamedTuple):
+class PartialAnswer(NamedTuple):
     """What a journal holds.
 
     Attributes:
-        conversation: the name of the conversation.
+        conversation: name of the conversation.
         node: the answer as far as it came.
         written_ns: when the last words came, nanoseconds since the epoch.
     """
@@ -43,7 +44,26 @@ class Part(NamedTuple):
     written_ns: int
 
 
-class PartialAnswer:
+class _Words(msgspec.Struct):
+    """A line of a journal."""
+
+    text: str | None = None
+    reasoning: str | None = None
+
+
+class _Head(_Words, kw_only=True):
+    """The first line of a journal; ``model`` and ``answer`` are attributes as transcripts have them."""
+
+    partial: int
+    conversation: str
+    id: int
+    parent: int | None
+    extra: dict[str, str] = {}
+    model: dict[str, str] = {}
+    answer: dict[str, str] = {}
+
+
+class AnswerJournal:
     """Writes down an answer that is coming. A disk that refuses costs the journal, not the chat.
 
     Args:
@@ -70,9 +90,9 @@ class PartialAnswer:
             self._write()
 
     def discard(self) -> None:
-        """The answer is in the transcript, or nothing came: remove the journal."""
+        """Remove the journal: the answer is in the transcript, or nothing came."""
         self.close()
-        if self._gave_up or self._next_write:
+        if self._next_write:
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)
 
@@ -111,28 +131,30 @@ def journals(folder: Path) -> Iterator[Path]:
         yield from sorted(p for p in (folder / FOLDER).iterdir() if p.suffix == ".jsonl")
 
 
-def read_part(path: Path) -> Part | None:
+def read_part(path: Path) -> PartialAnswer | None:
     """What a journal holds, up to where it is torn; None if there is none, or no word in it."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             written_ns = os.fstat(file.fileno()).st_mtime_ns
             lines = file.read().split(b"\n")[:-1]
     except OSError:
         return None
-    records = list(_records(lines))
-    if not records:
+    try:
+        head = msgspec.convert(json.loads(lines[0]), _Head)
+    except (IndexError, ValueError, RecursionError):
         return None
-    texts = [r["text"] for r in records if isinstance(r.get("text"), str)]
-    reasonings = [r["reasoning"] for r in records if isinstance(r.get("reasoning"), str)]
-    node = _node(records[0], "".join(texts), "".join(reasonings) or None)
-    name = records[0].get("conversation")
-    if node is None or not isinstance(name, str) or not (texts or reasonings):
+    words = [head, *_words(lines[1:])]
+    texts = [line.text for line in words if line.text is not None]
+    reasonings = [line.reasoning for line in words if line.reasoning is not None]
+    if head.partial != _VERSION or not (texts or reasonings):
         return None
-    return Part(name, node, written_ns)
+    generation = provenance.generation(provenance.model_facts(head.model), head.answer)
+    message = Message(Role.ASSISTANT, "".join(texts), "".join(reasonings) or None, generation)
+    return PartialAnswer(head.conversation, Node(head.id, head.parent, message, head.extra), written_ns)
 
 
-def missing_node(conversation: Conversation, part: Part) -> Node | None:
-    """The part as it fits into its conversation; None if the answer is there already.
+def missing_node(conversation: Conversation, part: PartialAnswer) -> Node | None:
+    """The answer as it fits into its conversation; None if it is there already.
 
     Somebody may have edited the transcript meanwhile: the words are kept all the same.
     """
@@ -147,49 +169,23 @@ def missing_node(conversation: Conversation, part: Part) -> Node | None:
 
 
 def _head(conversation: str, node: Node) -> dict[str, Any]:
-    message = node.message
-    head: dict[str, Any] = {
-        "partial": _VERSION,
-        "conversation": conversation,
-        "id": node.id,
-        "parent": node.parent,
-        "extra": dict(node.extra),
-    }
-    if message.generation is not None:
-        head["model"] = provenance.model_attributes(message.generation)
-        head["answer"] = provenance.answer_attributes(message.generation)
-    if message.content:
-        head["text"] = message.content
-    if message.reasoning:
-        head["reasoning"] = message.reasoning
-    return head
-
-
-def _records(lines: list[bytes]) -> Iterator[dict[str, Any]]:
-    """The lines that are whole, up to the first that is not."""
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            return
-        if not isinstance(record, dict):
-            return
-        yield record
-
-
-def _node(head: Mapping[str, Any], text: str, reasoning: str | None) -> Node | None:
-    number, parent = head.get("id"), head.get("parent")
-    if head.get("partial") != _VERSION or type(number) is not int or type(parent) not in {int, type(None)}:
-        return None
-    facts = provenance.model_facts(_strings(head.get("model")))
-    generation = provenance.generation(facts, _strings(head.get("answer")))
-    return Node(
-        number, parent, Message(Role.ASSISTANT, text, reasoning, generation), _strings(head.get("extra"))
+    message, generation = node.message, node.message.generation
+    head = _Head(
+        partial=_VERSION,
+        conversation=conversation,
+        id=node.id,
+        parent=node.parent,
+        extra=dict(node.extra),
+        model=provenance.model_attributes(generation) if generation else {},
+        answer=provenance.answer_attributes(generation) if generation else {},
+        text=message.content or None,
+        reasoning=message.reasoning or None,
     )
+    return msgspec.structs.asdict(head)
 
 
-def _strings(value: Any) -> dict[str, str]:
-    """A mapping of strings, whatever a damaged journal holds in its place."""
-    if not isinstance(value, dict):
-        return {}
-    return {key: text for key, text in value.items() if isinstance(text, str)}
+def _words(lines: list[bytes]) -> Iterator[_Words]:
+    """The lines that are whole, up to the first that is not."""
+    with contextlib.suppress(ValueError, RecursionError):
+        for line in lines:
+            yield msgspec.convert(json.loads(line), _Words)

@@ -1,8 +1,7 @@
-"""The pictures of a conversation: files beside its transcript, each under the hash of its content.
+"""The pictures of a conversation: files beside its transcript, named by the hash of their content.
 
-Those of ``2026/11/X.txt`` are ``2026/11/X.pictures/SHA256.png`` and so on. A picture is on the disk before
-the message that shows it is in the transcript, and is written once however often it is shown. The suffix is
-for people who look into the folder.
+Those of ``2026/11/X.txt`` are ``2026/11/X.pictures/SHA256.png`` and so on. A picture is written before the
+message that shows it, and once however often it is shown. The suffix is for people who open the folder.
 """
 
 import contextlib
@@ -15,10 +14,11 @@ from pathlib import Path
 from chatcli.chat.message import Picture
 from chatcli.chat.pictures import MOST_BYTES
 from chatcli.errors import ChatcliError, StorageError
-from chatcli.files.durable import atomic_write, remove_file, storage_error, sync_folder
+from chatcli.files.disk import read_regular, remove_file, storage_error, sync_folder
+from chatcli.files.replace import atomic_write
 from chatcli.storage.transcripts import layout
 
-# How files of the formats begin that ``engine.pictures`` reads, from which byte on, and their suffix.
+# Offset and bytes by which the formats that ``engine.pictures`` reads are told, and their suffix.
 _BEGINNINGS = (
     (0, b"\x89PNG", ".png"),
     (0, b"\xff\xd8\xff", ".jpg"),
@@ -45,10 +45,10 @@ class PictureFolder:
         self.path = layout.pictures_of(transcript)
 
     def read(self, picture: Picture) -> bytes:
-        """The bytes of a picture, as they were when it was kept.
+        """The bytes of a picture.
 
         Raises:
-            StorageError: it is not there, cannot be read, or has been changed.
+            StorageError: it is missing, cannot be read, or was changed.
         """
         name = _shown(picture.name)
         changed = False
@@ -67,10 +67,9 @@ class PictureFolder:
 
     @contextmanager
     def holding(self, pictures: Iterable[Picture]) -> Iterator[None]:
-        """Have pictures on the disk before what is in the ``with`` block is done.
+        """Write pictures before the ``with`` block runs; if it raises, remove those that were new.
 
-        One that nobody can read any more has no bytes to write, and is passed over. If the block raises,
-        those that were new are removed again.
+        Pictures that can no longer be read are passed over.
 
         Raises:
             StorageError: one could not be written; all is as before.
@@ -91,11 +90,11 @@ class PictureFolder:
             raise
 
     def missing(self, pictures: Iterable[Picture]) -> list[Picture]:
-        """Those of some pictures that are not here, each once."""
+        """The pictures that are not in this folder, each once."""
         return [picture for picture in dict.fromkeys(pictures) if not self._has(picture)]
 
     def remove(self) -> None:
-        """Remove all of them; nothing happens when there are none.
+        """Remove all pictures.
 
         Raises:
             StorageError: they cannot be removed.
@@ -113,7 +112,7 @@ class PictureFolder:
 
     @property
     def size(self) -> int:
-        """Bytes that they take."""
+        """Size of all pictures, in bytes."""
         total = 0
         with contextlib.suppress(OSError):
             for file in self.path.iterdir():
@@ -132,11 +131,8 @@ class PictureFolder:
 
 
 def _content(file: Path) -> bytes | None:
-    """The bytes of a file; None if it has more than a picture, or is none: of a pipe there may be no end."""
-    if not file.is_file():
-        return None
-    with file.open("rb") as stream:
-        data = stream.read(MOST_BYTES + 1)
+    """The bytes of a file; None if it has more than a picture."""
+    data = read_regular(file, MOST_BYTES + 1)
     return data if len(data) <= MOST_BYTES else None
 
 

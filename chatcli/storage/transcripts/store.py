@@ -1,19 +1,20 @@
-"""The transcripts folder: one file per conversation, written as it happens, read whenever somebody asks.
+"""The transcripts folder: one file for each conversation, written as it happens.
 
-A conversation that is open for writing is locked; the lock ends with its process, whatever ends that.
+A conversation that is open for writing is locked. The lock ends with its process, whatever ends that.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from chatcli.chat.conversation import DEFAULT_ASSISTANT, EPOCH, Conversation
-from chatcli.chat.transcript.reader import Loaded, load
+from chatcli.chat.transcript.reader import ReadTranscript, SessionRead, TranscriptReader, load
 from chatcli.chat.transcript.scanner import Damage
 from chatcli.errors import AmbiguousReference, ChatcliError, StorageError, TranscriptError, UsageError
-from chatcli.files.durable import AppendFile, Locked, remove_file, storage_error
+from chatcli.files.append import AppendFile, Locked
+from chatcli.files.disk import read_chunks, read_regular, remove_file, storage_error
 from chatcli.storage.transcripts import layout
 from chatcli.storage.transcripts.log import NoLog, TranscriptLog, asides, busy, mend_tail
 from chatcli.storage.transcripts.partial import journal_path, journals, missing_node, read_part
@@ -22,15 +23,15 @@ from chatcli.words import listed
 
 #: The reference to the conversation that was written last.
 LAST = "last"
-_CHUNK = 2**20
 _MOST_CANDIDATES = 10
+# Bytes. The first element of an imported conversation is shorter: its title and its origin are bounded.
+_FIRST_ELEMENT = 8192
 
 
 class Opened(NamedTuple):
     """A conversation to go on with.
 
     Attributes:
-        conversation: what has been said.
         log: where to write what follows; close it to unlock the conversation.
         problems: elements that were cut, and damage that was passed over, in the order of the file.
     """
@@ -66,9 +67,9 @@ class TranscriptStore:
         return conversation, TranscriptLog(self.folder, conversation)
 
     def add(self, conversation: Conversation) -> TranscriptLog:
-        """Keep a conversation that came from elsewhere (an import, a fork), in one durable write.
+        """Write a conversation from elsewhere (an import, a fork) in one durable step, with its pictures.
 
-        It gets a new id, and the current time if it does not know when it began. Its pictures are copied.
+        It gets a new id, and the current time if it does not know when it began.
 
         Raises:
             StorageError: it could not be written.
@@ -84,7 +85,7 @@ class TranscriptStore:
         return log
 
     def open(self, ref: str, *, repair: bool = False) -> Opened:
-        """Go on with a conversation; it is locked until its log is closed.
+        """Open a conversation for writing; it is locked until its log is closed.
 
         Args:
             ref: as ``resolve`` takes it.
@@ -97,25 +98,19 @@ class TranscriptStore:
             StorageError: it cannot be read.
         """
         name = self.resolve(ref)
-        file = AppendFile(self.path(name), mend_tail)
-        with busy(name):
-            file.hold(exists=True)
-        try:
+        with contextlib.ExitStack() as on_failure:
+            file = on_failure.enter_context(AppendFile(self.path(name), mend_tail))
+            with busy(name):
+                file.hold(exists=True)
             loaded = self._load(name, repair)
-        except BaseException:
-            file.close()
-            raise
-        log = TranscriptLog.resume(self.folder, file, loaded)
-        try:
+            log = TranscriptLog.resume(self.folder, file, loaded)
             log.recover()
-        except BaseException:
-            log.close()
-            raise
+            on_failure.pop_all()
         problems = sorted((*loaded.torn, *loaded.problems), key=lambda p: (p.line, p.column))
         return Opened(loaded.conversation, log, tuple(problems))
 
-    def read(self, ref: str, *, repair: bool = False) -> Loaded:
-        """Read a conversation; possible while another process writes it.
+    def read(self, ref: str, *, repair: bool = False) -> ReadTranscript:
+        """Read a conversation, also while another process writes it.
 
         Raises:
             UsageError: as ``resolve``.
@@ -132,30 +127,28 @@ class TranscriptStore:
         return loaded
 
     def recover(self) -> list[str]:
-        """Write into their transcripts what is left of answers whose processes died.
+        """Write the partial answers of processes that died into their transcripts.
 
         Conversations that are open elsewhere, or that cannot be written now, are left for later.
 
         Returns:
-            The names of the conversations that were looked after.
+            Names of the conversations that were completed.
         """
         found = []
         for journal in journals(self.folder):
             part = read_part(journal)
             if part is None:
                 continue
-            try:
+            with contextlib.suppress(ChatcliError, OSError, ValueError):
                 if self.path(part.conversation).is_file():
                     self.open(part.conversation).log.close()
                     found.append(part.conversation)
                 else:
                     remove_file(journal)  # what was removed by hand does not come back
-            except (ChatcliError, OSError, ValueError):
-                continue
         return found
 
     def remove(self, ref: str) -> str:
-        """Remove a conversation's file, and all that was kept beside it. Returns the name it had.
+        """Remove a conversation and all that was kept beside it, its file last. Returns its name.
 
         Raises:
             UsageError: as ``resolve``.
@@ -169,9 +162,9 @@ class TranscriptStore:
             journal = journal_path(self.folder, name)
             for other in (*asides(path), *([journal] if journal.exists() else [])):
                 remove_file(other)
-            PictureFolder(path).remove()  # before the file: without that nobody would find them again
+            PictureFolder(path).remove()
             remove_file(path)
-        with contextlib.suppress(OSError):  # unless it was the last of its month, the folder stays
+        with contextlib.suppress(OSError):  # not empty: there are other conversations of its month
             path.parent.rmdir()
         return name
 
@@ -179,7 +172,7 @@ class TranscriptStore:
         """The name of the conversation that is meant.
 
         Args:
-            ref: a name, the beginning of one or of its last part, if no other begins so; a title; ``last``.
+            ref: a name, the beginning of one or of its last part if no other begins so, a title, or ``last``.
 
         Raises:
             UsageError: there is none.
@@ -209,6 +202,20 @@ class TranscriptStore:
             f"{ref!r} could be {len(found)} conversations: {listed(found, most=_MOST_CANDIDATES)}; say which"
         )
 
+    def origins(self) -> dict[str, str]:
+        """Origin -> name of every imported conversation. Reads the beginning of each file."""
+        from chatcli.chat.formats.foreign import ORIGIN
+
+        found = {}
+        for name in sorted(layout.names(self.folder)):
+            with contextlib.suppress(OSError, TranscriptError):
+                begin = read_regular(self.path(name), _FIRST_ELEMENT)
+                if ORIGIN.encode() in begin:
+                    first = next(iter(TranscriptReader([begin])), None)
+                    if isinstance(first, SessionRead) and (origin := first.extra.get(ORIGIN)):
+                        found[origin] = name
+        return found
+
     def _is_open(self, name: str) -> bool:
         try:
             with AppendFile(self.path(name), mend_tail) as file:
@@ -219,7 +226,7 @@ class TranscriptStore:
             return False
         return False
 
-    def _load(self, name: str, repair: bool) -> Loaded:
+    def _load(self, name: str, repair: bool) -> ReadTranscript:
         path = self.path(name)
         try:
             started = datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
@@ -233,7 +240,7 @@ class TranscriptStore:
 
 
 class NoTranscripts:
-    """What stands in for the store when nothing shall be kept: conversations are read, never written.
+    """The store when nothing is to be kept: conversations are read, never written.
 
     Args:
         store: where conversations to go on with are read.
@@ -243,7 +250,7 @@ class NoTranscripts:
         self._store = store
 
     def create(self, *, assistant: str = DEFAULT_ASSISTANT, title: str = "") -> tuple[Conversation, NoLog]:
-        """An empty conversation without a file."""
+        """A new conversation without a file."""
         return Conversation("", datetime.now(UTC), title, assistant), NoLog()
 
     def add(self, conversation: Conversation) -> NoLog:
@@ -251,7 +258,7 @@ class NoTranscripts:
         return NoLog()
 
     def open(self, ref: str, *, repair: bool = False) -> Opened:
-        """Go on with a conversation; what follows is not written, and it is not locked.
+        """Read a conversation to go on with; it is not locked, and what follows is not written.
 
         Raises:
             ChatcliError: as ``TranscriptStore.read``.
@@ -262,14 +269,3 @@ class NoTranscripts:
     def resolve(self, ref: str) -> str:
         """As ``TranscriptStore.resolve``."""
         return self._store.resolve(ref)
-
-
-def read_chunks(path: Path) -> Iterator[bytes]:
-    """A file in pieces.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as file:
-        while piece := file.read(_CHUNK):
-            yield piece

@@ -1,10 +1,6 @@
-"""A session of blind duels on the screen: read two answers, press a key, read the next two."""
+"""Blind duels on the screen: read two answers, press a key, read the next two."""
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from types import FrameType
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from chatcli.errors import StorageError
@@ -12,30 +8,41 @@ from chatcli.feedback import records
 from chatcli.feedback.records import Comparison, Winner
 from chatcli.session.arena.answers import AnswerWriter
 from chatcli.session.arena.arena import Arena, Pairing
-from chatcli.session.judging import Judge
+from chatcli.session.judging import AnswerJudging
 from chatcli.terminal.answer import FRAME
-from chatcli.terminal.ballot.question import BOTH_BAD, LEFT, QUIT, RIGHT, SKIP, TIE, TITLES, UNDO, vote
+from chatcli.terminal.ballot.question import (
+    BOTH_BAD,
+    LEFT,
+    QUIT,
+    RIGHT,
+    SKIP,
+    TIE,
+    TITLES,
+    TRIED_AGAIN,
+    UNDO,
+    WINNERS,
+    vote,
+)
+from chatcli.terminal.prompt.keyboard import on_ctrl_c
 from chatcli.terminal.screen import Screen
 
 if TYPE_CHECKING:
     from prompt_toolkit.output import Output
 
-#: How many duels ahead answers are written.
+#: Number of duels whose answers are generated ahead.
 AHEAD = 4
 _LONGEST_EARLIER = 600  # characters
-_WINNERS: dict[str, Winner] = {"left": "left", "right": "right", "tie": "tie", "both_bad": "both_bad"}
 
 
 @dataclass(slots=True)
-class Outcome:
-    """How a session went.
+class ArenaOutcome:
+    """How a session of duels went.
 
     Attributes:
-        judged: duels that were.
-        skipped: duels that were put off.
-        same: duels that were not shown, since both answers have the same words.
-        unanswered: duels that were not shown, since a contender cannot answer; the reasons.
-        interrupted: Ctrl-C ended it.
+        judged, skipped: number of duels that were judged, and that were skipped.
+        same: number of duels that were not shown, because both answers are the same.
+        unanswered: the reason for each duel that was not shown, because a contender cannot answer.
+        interrupted: whether Ctrl-C ended the session.
     """
 
     judged: int
@@ -45,52 +52,37 @@ class Outcome:
     interrupted: bool = False
 
 
+@dataclass(slots=True)
 class ArenaSession:
-    """Duel after duel, until all are judged or the person leaves.
+    """Shows duel after duel, until all are judged or the person leaves.
 
-    Args:
-        arena: the plan.
-        writer: has the answers.
+    Attributes:
+        writer: generates the answers.
         judge: keeps the judgements.
-        screen: where answers are shown.
-        most: how many duels to judge at most; None: all.
+        most: most duels to judge; None for all.
         output: where questions are drawn; None is the terminal.
     """
 
-    def __init__(
-        self,
-        arena: Arena,
-        writer: AnswerWriter,
-        judge: Judge,
-        screen: Screen,
-        *,
-        most: int | None = None,
-        output: "Output | None" = None,
-    ) -> None:
-        self._arena = arena
-        self._writer = writer
-        self._judge = judge
-        self._screen = screen
-        self._most = most
-        self._output = output
-        self._queue: list[Pairing] = []
-        self._former: list[tuple[Pairing, Comparison]] = []
-        self._outcome = Outcome(0, 0, 0, [])
-        self._stop = False
+    arena: Arena
+    writer: AnswerWriter
+    judge: AnswerJudging
+    screen: Screen
+    most: int | None = None
+    output: "Output | None" = None
+    _queue: list[Pairing] = field(default_factory=list, init=False)
+    _former: list[tuple[Pairing, Comparison]] = field(default_factory=list, init=False)
+    _outcome: ArenaOutcome = field(default_factory=lambda: ArenaOutcome(0, 0, 0, []), init=False)
+    _stop: bool = field(default=False, init=False)
 
-    def hold(self) -> Outcome:
-        """Hold the session. Ctrl-C ends it at any moment; what was judged is kept.
-
-        Raises:
-            ChatcliError: a model cannot be loaded, or an answer cannot be kept.
-        """
-        with self._screen.keyboard.held(), self._ctrl_c():
+    def hold(self) -> ArenaOutcome:
+        """Hold the session; Ctrl-C ends it at any time. All judgements are kept, even if it raises."""
+        with self.screen.keyboard.held(), on_ctrl_c(self._interrupt):  # between two steps, never inside one
             try:
-                while not self._stop and (self._most is None or self._outcome.judged < self._most):
-                    self._queue += self._arena.upcoming_after(self._queue, AHEAD - len(self._queue))
+                while not self._stop and (self.most is None or self._outcome.judged < self.most):
+                    self._queue += self.arena.upcoming_after(self._queue, AHEAD - len(self._queue))
                     if not self._queue:
                         break
-                    self._writer.want(self._queue)
+                    self.writer.want(self._queue)
                     self._one(self._queue[0])
             except KeyboardInterrupt:
                 self._stop = self._outcome.interrupted = True
@@ -99,13 +91,13 @@ class ArenaSession:
     def _one(self, pairing: Pairing) -> None:
         """Show a duel and take its judgement, or put it aside."""
         self._wait(pairing)
-        refusal = self._writer.refusal(pairing)
+        refusal = self.writer.refusal(pairing)
         if refusal is not None:
             self._outcome.unanswered.append(f"prompt {pairing.prompt + 1}: {refusal}")
             self._drop(pairing)
             return
-        left = self._arena.answer(pairing.prompt, pairing.left)
-        right = self._arena.answer(pairing.prompt, pairing.right)
+        left = self.arena.answer(pairing.prompt, pairing.left)
+        right = self.arena.answer(pairing.prompt, pairing.right)
         assert left is not None
         assert right is not None
         if left.content == right.content:
@@ -113,16 +105,16 @@ class ArenaSession:
             self._drop(pairing)
             return
         if self._outcome.judged or self._outcome.skipped:
-            self._screen.text("")
-        self._screen.note(f"duel {self._arena.done + 1} of {self._arena.planned}")
-        *earlier, asked = self._arena.prompts[pairing.prompt]
+            self.screen.text("")
+        self.screen.note(f"duel {self.arena.done + 1} of {self.arena.planned}")
+        *earlier, asked = self.arena.prompts[pairing.prompt]
         for message in earlier:
-            self._screen.note(f"{message.role}: {_beginning(message.content)}")
-        self._screen.text(f"> {asked.content}")
-        self._screen.side_by_side([(TITLES[0], left.content), (TITLES[1], right.content)])
+            self.screen.note(f"{message.role}: {_beginning(message.content)}")
+        self.screen.text(f"> {asked.content}")
+        self.screen.side_by_side([(TITLES[0], left.content), (TITLES[1], right.content)])
         keys = (LEFT, RIGHT, TIE, BOTH_BAD, SKIP, *((UNDO,) if self._former else ()), QUIT)
-        chosen = vote(self._screen, "Which is better?", keys, self._output)
-        self._screen.keyboard.take()
+        chosen = vote(self.screen, "Which is better?", keys, self.output)
+        self.screen.keyboard.take()
         if chosen == QUIT.means:
             self._stop = True
         elif chosen == UNDO.means:
@@ -131,55 +123,55 @@ class ArenaSession:
             self._outcome.skipped += 1
             self._drop(pairing)
         else:
-            self._judge_it(pairing, _WINNERS[chosen])
+            self._judge_it(pairing, WINNERS[chosen])
 
     def _judge_it(self, pairing: Pairing, winner: Winner) -> None:
         low, _ = pairing.pair
         left: Literal[0, 1] = 0 if pairing.left == low else 1
-        conversation, nodes = self._arena.conversation, self._arena.nodes(pairing)
-        before = self._judge.unsaved
+        conversation, nodes = self.arena.conversation, self.arena.nodes(pairing)
+        before = self.judge.unsaved
         try:
-            record = self._judge.compare(
+            record = self.judge.compare(
                 conversation, nodes, winner=winner, left=left, blind=True, origin="arena"
             )
         except StorageError as error:
-            if self._judge.unsaved == before:
+            if self.judge.unsaved == before:
                 raise
-            self._screen.error(f"not saved yet: {error} (the next judgement and the end try again)")
+            self.screen.error(f"not saved yet: {error} ({TRIED_AGAIN})")
         else:
             self._former.append((pairing, record))
-        self._arena.judged(pairing)
+        self.arena.judged(pairing)
         self._queue.remove(pairing)
         self._outcome.judged += 1
 
     def _undo(self) -> None:
         """Take the last judgement back and show its duel again."""
         pairing, record = self._former.pop()
-        self._judge.keep(records.retraction(record.id, origin="arena"))
-        self._arena.undo(pairing)
+        self.judge.keep(records.retraction(record.id, origin="arena"))
+        self.arena.undo(pairing)
         self._queue.insert(0, pairing)
         self._outcome.judged -= 1
 
     def _drop(self, pairing: Pairing) -> None:
-        self._arena.put_aside(pairing)
+        self.arena.put_aside(pairing)
         self._queue.remove(pairing)
 
     def _wait(self, pairing: Pairing) -> None:
         """Wait for both answers; Ctrl-C ends the session."""
-        if self._writer.wait(pairing, 0.0) == 2:
+        if self.writer.wait(pairing, 0.0) == 2:
             return
-        screen = self._screen
+        screen = self.screen
         former = screen.waiting
         there = 0
 
         def progress() -> tuple[str, float | None]:
-            return f"two answers are being written{', one is there' if there else ''}", None
+            return f"writing two answers{', one is done' if there else ''}", None
 
         screen.waiting = progress
         screen.begin_answer()
         try:
             while there < 2:
-                there = self._writer.wait(pairing, FRAME)
+                there = self.writer.wait(pairing, FRAME)
                 if self._stop:
                     raise KeyboardInterrupt
                 screen.refresh()
@@ -189,20 +181,10 @@ class ArenaSession:
             screen.waiting = former
             screen.keyboard.take()
 
-    @contextmanager
-    def _ctrl_c(self) -> Iterator[None]:
-        """Ctrl-C ends the session between two steps, never inside one."""
-
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            self._stop = self._outcome.interrupted = True
-
-        former = signal.signal(signal.SIGINT, stop)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, former)
+    def _interrupt(self) -> None:
+        self._stop = self._outcome.interrupted = True
 
 
 def _beginning(text: str) -> str:
-    """As much of an earlier message as tells what it was about."""
+    """The beginning of an earlier message, and its length if that is not all."""
     return text if len(text) <= _LONGEST_EARLIER else f"{text[:_LONGEST_EARLIER]}… ({len(text):,} characters)"

@@ -1,4 +1,4 @@
-"""The standings of an arena as text: a chart of strengths, who beat whom, and whether the side mattered."""
+"""The standings of an arena as text: strengths, who beat whom, and whether the side mattered."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ def board_lines(board: Board, width: int, *, unicode: bool = True) -> Iterator[s
     if not board.standings:
         yield "no duels yet"
         return
-    yield f"{counted(board.duels, 'duel')}, {board.both_bad} of them both bad"
+    yield f"{counted(board.duels, 'duel')}, {board.both_bad} with two bad answers"
     yield "Elo, its 95% interval, and duels won-lost-tied:"
     yield ""
     yield from _chart(board, width, unicode=unicode)
@@ -27,18 +27,18 @@ def board_lines(board: Board, width: int, *, unicode: bool = True) -> Iterator[s
     yield ""
     yield _bias(board)
     if board.alike:
-        yield f"{board.alike} more between answers whose records do not tell who is who; not counted"
+        yield f"{board.alike} more not counted: their records do not say which contender is which"
 
 
 def _chart(board: Board, width: int, *, unicode: bool) -> Iterator[str]:
-    """A line each: place, name, Elo, a 95% interval drawn to scale, and wins, losses, ties.
+    """A line for each contender: place, name, Elo, its 95% interval drawn to scale, wins-losses-ties.
 
-    Names that are too long stand above, in full.
+    Names that are too long come first, in full.
     """
     names = [_named(place, s) for place, s in enumerate(board.standings, 1)]
     column = max(map(cells, names))
     if column > max(8, min(_WIDEST_NAME, width // 3)):
-        yield from (row.text for name in names for row in wrap([(name, ())], width))
+        yield from (row.text for name in names for row in wrap([(name, "")], width))
         yield ""
         names = [f"{place}." for place in range(1, len(names) + 1)]
         column = len(names[-1])
@@ -47,11 +47,11 @@ def _chart(board: Board, width: int, *, unicode: bool) -> Iterator[str]:
     room = min(_WIDEST_CHART, width - column - last - 8)
     low, high = min(s.low for s in board.standings), max(s.high for s in board.standings)
     for name, standing, result in zip(names, board.standings, results, strict=True):
-        label = "".join(text for text, _ in pad(Row(((name, ()),)), column))
+        label = "".join(text for text, _ in pad(Row(((name, ""),)), column))
         drawn = f" {_interval(standing, low, high, room, unicode)}" if room >= _NARROWEST_CHART else ""
         yield f"{label} {standing.elo:5.0f}{drawn} {result:>{last}}"
     if len({s.group for s in board.standings}) > 1:
-        yield "(those of different groups never met, not even through others: their numbers do not compare)"
+        yield "(different groups never met, not even through others; their numbers cannot be compared)"
 
 
 def _named(place: int, standing: Standing) -> str:
@@ -79,9 +79,9 @@ def _matrix(board: Board, width: int) -> Iterator[str]:
     column = max(6, *(len(f"{wins:g}") + 2 for row in board.matrix for wins in row))
     label = len(f"{count}.") + 1
     if count > _MOST_COLUMNS or label + count * column > width:
-        yield "(who beat whom: --json or --html has the matrix)"
+        yield "(for who beat whom, use --json or --html)"
         return
-    yield "who (row) beat whom (column), ties as half:"
+    yield "who (row) beat whom (column); a tie is half a win:"
     yield " " * label + "".join(f"{f'{place}.':>{column}}" for place in range(1, count + 1))
     for place, row in enumerate(board.matrix, 1):
         wins = (f"{won:g}" if index != place else "." for index, won in enumerate(row, 1))
@@ -91,10 +91,10 @@ def _matrix(board: Board, width: int) -> Iterator[str]:
 def _bias(board: Board) -> str:
     bias = board.bias
     if bias.share is None:
-        return "the left one won none of no decided duels"
+        return "no decided duels yet"
     low, high = bias.interval
-    verdict = "no sign that the side matters" if low <= 0.5 <= high else "the side seems to matter"
+    finding = "no sign that the side matters" if low <= 0.5 <= high else "the side seems to matter"
     return (
-        f"the left one won {bias.part:g} of {bias.whole} decided duels, {bias.share:.0%} "
-        f"(95%: {low:.0%} to {high:.0%}): {verdict}"
+        f"the left answer won {bias.part:g} of {bias.whole} decided duels, {bias.share:.0%} "
+        f"(95%: {low:.0%} to {high:.0%}): {finding}"
     )

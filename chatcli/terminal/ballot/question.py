@@ -1,9 +1,10 @@
-"""A question that one key answers, without Enter."""
+"""A question that a single key answers, without Enter."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
+from chatcli.feedback.records import Winner
 from chatcli.terminal.rows import wrap
 from chatcli.terminal.screen import Screen
 
@@ -17,12 +18,12 @@ _PLAIN = (("←/", ""), ("→/", ""), ("↑", "up"), ("↓", "down"), ("·", "-"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that may be pressed.
+    """A key that answers a question.
 
     Attributes:
-        means: the answer it gives.
-        names: the keys, as prompt_toolkit calls them.
-        shown: how the question names it, with what it means; empty: not at all.
+        means: the answer.
+        names: names of the keys in prompt_toolkit.
+        shown: how the question shows it; empty if it does not.
     """
 
     means: str
@@ -30,9 +31,9 @@ class Key:
     shown: str
 
 
-#: Of two answers, as they are shown.
+#: Titles of two answers.
 TITLES = ("1 (left)", "2 (right)")
-#: Which of two answers is better. The arrows come first, since they say where they point.
+# Which of two answers is better. The arrows come first, because they point to it.
 LEFT = Key("left", ("left", "1"), "←/1 left")
 RIGHT = Key("right", ("right", "2"), "→/2 right")
 TIE = Key("tie", ("t", "="), "t tie")
@@ -40,17 +41,21 @@ BOTH_BAD = Key("both_bad", ("b",), "b both bad")
 SKIP = Key("skip", ("s",), "s skip")
 UNDO = Key("undo", ("u", "backspace"), "u undo")
 QUIT = Key("quit", ("q",), "q quit")
+#: Said when a judgement could not be saved.
+TRIED_AGAIN = "saving is tried again with the next judgement and at the end"
+#: The keys that judge two answers, by what they mean.
+WINNERS: dict[str, Winner] = {"left": "left", "right": "right", "tie": "tie", "both_bad": "both_bad"}
 
 
 def vote(screen: Screen, question: str, keys: Sequence[Key], output: "Output | None" = None) -> str:
-    """Ask a question that one of the keys answers; returns what it means.
+    """Ask a question that one of the keys answers, and return what the key means.
 
     Args:
-        screen: where the question stands; a plain one shows it as a line, since nothing may move there.
-        output: where prompt_toolkit draws it; None is the terminal.
+        screen: shows the question; a plain screen shows it as a line, because nothing may move there.
+        output: where prompt_toolkit draws the question; None is the terminal.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, or Ctrl-D.
+        KeyboardInterrupt: Ctrl-C or Ctrl-D.
     """
     look = screen.abilities
     text = f"{question} {_SEPARATOR.join(key.shown for key in keys if key.shown)}"
@@ -63,7 +68,7 @@ def vote(screen: Screen, question: str, keys: Sequence[Key], output: "Output | N
 
 
 def drawn_on(stream: TextIO) -> "Output":
-    """What draws questions on another stream than standard output."""
+    """An output that draws questions on another stream than standard output."""
     from prompt_toolkit.output import create_output
 
     return create_output(stdout=stream)
@@ -77,19 +82,15 @@ def press(
     input: "Input | None" = None,
     output: "Output | None" = None,
 ) -> str:
-    """Wait for one of the keys; all others are passed over.
+    """Wait for one of the keys and return what it means; other keys do nothing.
 
     Args:
-        text: stands there meanwhile, and is gone afterwards.
-        keys: that may be pressed.
-        shown: draw the text; where nothing may move on the screen, the caller has printed it.
-        input, output: where keys come from and where it is drawn; None is the terminal.
-
-    Returns:
-        What the key means.
+        text: shown meanwhile, and removed afterwards.
+        shown: whether to draw the text; where nothing may move, the caller has printed it.
+        input, output: where keys come from and where the text is drawn; None is the terminal.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, or Ctrl-D, or the terminal is gone.
+        KeyboardInterrupt: Ctrl-C or Ctrl-D, or the terminal is gone.
     """
     from prompt_toolkit.application import Application
     from prompt_toolkit.layout import Layout, Window
@@ -98,7 +99,7 @@ def press(
 
     def fitted() -> str:
         columns = app.output.get_size().columns
-        return "\n".join(row.text for row in wrap([(text, ())], max(1, columns)))
+        return "\n".join(row.text for row in wrap([(text, "")], max(1, columns)))
 
     window = Window(FormattedTextControl(fitted), dont_extend_height=True, always_hide_cursor=True)
     app: Application[str] = Application(

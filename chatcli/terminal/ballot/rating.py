@@ -1,7 +1,7 @@
-"""Rating past answers one after the other, with single keys."""
+"""Rating stored answers one after the other with single keys."""
 
-import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -11,11 +11,11 @@ from chatcli.chat.pictures import in_words
 from chatcli.errors import StorageError
 from chatcli.feedback.reasons import label, vocabulary
 from chatcli.feedback.records import Rating, Thumb
-from chatcli.session.judging import Judge
-from chatcli.session.verdict_words import Verdict
-from chatcli.terminal.ballot.question import QUIT, Key, vote
+from chatcli.session.judgement_words import JudgementWords, rating_words
+from chatcli.session.judging import AnswerJudging
+from chatcli.terminal.ballot.question import QUIT, TRIED_AGAIN, Key, vote
+from chatcli.terminal.prompt.keyboard import on_ctrl_c
 from chatcli.terminal.screen import Screen
-from chatcli.terminal.verdicts import verdict_of
 
 _SCORES = "1234567890"  # 0 is 10
 _GOOD = Key("good", ("up",), "↑ good")
@@ -31,48 +31,36 @@ _LETTERS = "123456789"
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """An answer that can be rated.
-
-    Attributes:
-        conversation: it is in.
-        node: the answer.
-    """
+class RatedAnswer:
+    """An answer and its conversation."""
 
     conversation: Conversation
     node: Node
 
 
 class RatingSession:
-    """Answer after answer, until there are no more or the person leaves.
+    """Shows answer after answer, until there are no more or the person leaves.
 
     Args:
-        items: the answers in the order they come; asked for when they are needed.
+        items: the answers, in order; fetched when needed.
         judge: keeps the judgements.
-        screen: where answers are shown.
 
     Attributes:
         seen: the answers that were shown.
-        rated: those that were rated: conversation and message.
+        rated: conversation and message of each answer that was rated.
     """
 
-    def __init__(self, items: Iterator[Item], judge: Judge, screen: Screen) -> None:
+    def __init__(self, items: Iterator[RatedAnswer], judge: AnswerJudging, screen: Screen) -> None:
         self._items = items
         self._judge = judge
         self._screen = screen
-        self.seen: list[Item] = []
+        self.seen: list[RatedAnswer] = []
         self.rated: set[tuple[str, int]] = set()
 
     def hold(self) -> None:
-        """Hold the session; Ctrl-C ends it, and what was rated is kept."""
-        former = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a key where it is asked for; else for later
-        try:
-            with self._screen.keyboard.held():
-                self._go()
-        except KeyboardInterrupt:
-            pass
-        finally:
-            signal.signal(signal.SIGINT, former)
+        """Hold the session. Ctrl-C ends it; all ratings are kept."""
+        with suppress(KeyboardInterrupt), on_ctrl_c(lambda: None), self._screen.keyboard.held():
+            self._go()  # a question raises KeyboardInterrupt; elsewhere Ctrl-C does nothing
 
     def _go(self) -> None:
         at = 0
@@ -84,11 +72,11 @@ class RatingSession:
             self._screen.text("")
             at = max(0, at + step)
 
-    def _at(self, index: int) -> Item | None:
+    def _at(self, index: int) -> RatedAnswer | None:
         self.seen += islice(self._items, max(0, index + 1 - len(self.seen)))
         return self.seen[index] if index < len(self.seen) else None
 
-    def _ask(self, item: Item, *, first: bool) -> int:
+    def _ask(self, item: RatedAnswer, *, first: bool) -> int:
         """Take keys until the person goes on (1), back (-1) or leaves (0)."""
         while True:
             rating = self._judge.rating(item.conversation, item.node.id)
@@ -100,26 +88,26 @@ class RatingSession:
                 return {_NEXT.means: 1, _PREVIOUS.means: -1}.get(chosen, 0)
             self._obey(item, chosen, rating)
 
-    def _obey(self, item: Item, chosen: str, rating: Rating | None) -> None:
+    def _obey(self, item: RatedAnswer, chosen: str, rating: Rating | None) -> None:
         if chosen == _UNRATE.means:
-            with_former = self._judge.retract(item.conversation, item.node.id)
-            self._screen.note(
-                f"(not rated any more; it was {verdict_of(with_former)})" if with_former else ""
-            )
+            former = self._judge.retract(item.conversation, item.node.id)
+            self._screen.note(f"(no longer rated; it was {rating_words(former)})" if former else "")
             self.rated.discard((item.conversation.id, item.node.id))
         elif chosen == _REASON.means and rating is not None:
             self._reasons(item, rating)
         elif chosen == _COMMENT.means and rating is not None:
             comment = self._line("comment: ", rating.comment or "")
             if comment is not None:
-                self._rate(item, Verdict(rating.thumb, rating.score, rating.reasons, comment or None), None)
+                self._rate(
+                    item, JudgementWords(rating.thumb, rating.score, rating.reasons, comment or None), None
+                )
         elif chosen in _SCORES:
-            self._rate(item, Verdict(None, int(chosen) or 10), rating)
+            self._rate(item, JudgementWords(None, int(chosen) or 10), rating)
         else:
-            self._rate(item, Verdict(1 if chosen == _GOOD.means else -1, None), rating)
+            self._rate(item, JudgementWords(1 if chosen == _GOOD.means else -1, None), rating)
 
-    def _reasons(self, item: Item, rating: Rating) -> None:
-        """Choose reasons by their numbers; each key adds one or takes it away."""
+    def _reasons(self, item: RatedAnswer, rating: Rating) -> None:
+        """Let the person choose reasons by number; each key adds or removes one."""
         thumb: Thumb = 1 if rating.good else -1
         known = list(vocabulary(thumb))
         keys = [
@@ -140,10 +128,10 @@ class RatingSession:
             else:
                 reasons.append(chosen)
         if tuple(reasons) != rating.reasons:
-            self._rate(item, Verdict(rating.thumb, rating.score, tuple(reasons), rating.comment), None)
+            self._rate(item, JudgementWords(rating.thumb, rating.score, tuple(reasons), rating.comment), None)
 
-    def _rate(self, item: Item, verdict: Verdict, former: Rating | None) -> None:
-        said = verdict.after(former)
+    def _rate(self, item: RatedAnswer, words: JudgementWords, former: Rating | None) -> None:
+        said = words.after(former)
         try:
             self._judge.rate(
                 item.conversation,
@@ -155,13 +143,13 @@ class RatingSession:
                 origin="rate",
             )
         except StorageError as error:
-            self._screen.error(f"not saved yet: {error} (the next judgement and the end try again)")
+            self._screen.error(f"not saved yet: {error} ({TRIED_AGAIN})")
         self.rated.add((item.conversation.id, item.node.id))
         rating = self._judge.rating(item.conversation, item.node.id)
-        self._screen.note(f"({verdict_of(rating)})" if rating is not None else "(rated)")
+        self._screen.note(f"({rating_words(rating)})" if rating is not None else "(rated)")
 
     def _line(self, question: str, default: str) -> str | None:
-        """A line of text; None: Ctrl-C or Ctrl-D."""
+        """Ask for a line of text; None on Ctrl-C or Ctrl-D."""
         from prompt_toolkit import PromptSession
 
         try:
@@ -169,7 +157,7 @@ class RatingSession:
         except (KeyboardInterrupt, EOFError):
             return None
 
-    def _show(self, item: Item) -> None:
+    def _show(self, item: RatedAnswer) -> None:
         conversation, node = item.conversation, item.node
         question = question_of(conversation, node)
         title = " ".join((conversation.title or conversation.id).split())
@@ -180,10 +168,10 @@ class RatingSession:
 
 
 def question_of(conversation: Conversation, node: Node) -> str:
-    """What an answer answers."""
+    """The user message that an answer belongs to."""
     path = conversation.path(node.parent) if node.parent is not None else []
     return next((in_words(n.message) for n in reversed(path) if n.message.role is Role.USER), "")
 
 
 def _question(rating: Rating | None) -> str:
-    return f"{verdict_of(rating) if rating is not None else 'Not rated'}:"
+    return f"{rating_words(rating) if rating is not None else 'Not rated'}:"

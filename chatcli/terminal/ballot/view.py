@@ -11,10 +11,10 @@ from itertools import zip_longest
 from chatcli.engine.base import Event, Finished, TextDelta
 from chatcli.terminal.answer import FRAME, PATIENCE, Rows
 from chatcli.terminal.live import LiveArea, clipped
-from chatcli.terminal.markdown.stream import MarkdownStream
 from chatcli.terminal.plain_text import WholeLines, WrappedLines
-from chatcli.terminal.rows import BOLD, DIM, PLAIN, Row, cells, pad
+from chatcli.terminal.rows import Row, cells, pad
 from chatcli.terminal.sanitize import sanitize
+from chatcli.terminal.theme import BOLD, DIM, PLAIN
 
 #: Between two columns.
 GAP = " │ ", " | "
@@ -128,8 +128,10 @@ class BallotView:
         if not self._area.abilities.escapes:
             return WholeLines()
         if markdown:
+            from chatcli.terminal.markdown.stream import MarkdownStream
+
             return MarkdownStream(unicode=self._area.abilities.unicode)
-        return WrappedLines(PLAIN, ("", ()))
+        return WrappedLines(PLAIN, ("", ""))
 
     def _wait_row(self, now: float) -> list[Row]:
         if now - self._began < PATIENCE or all(side.ended for side in self._sides):

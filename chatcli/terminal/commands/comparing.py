@@ -1,33 +1,31 @@
-"""Commands that let the person choose between answers: two side by side, several in order."""
+"""The command that compares two answers side by side."""
 
 import random
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import fields
 
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Generation
-from chatcli.errors import UsageError
-from chatcli.feedback.records import Winner
 from chatcli.sampling import SamplingParams
 from chatcli.session.arena.contenders import Contender, Supply, Twin, open_contender, parse_contender
 from chatcli.session.arena.duel import Duel
 from chatcli.session.session import Session
 from chatcli.terminal.answer import FRAME
-from chatcli.terminal.ballot.question import BOTH_BAD, LEFT, RIGHT, SKIP, TIE, TITLES, vote
-from chatcli.terminal.chat import Chat, ctrl_c_stops
-from chatcli.terminal.commands.judging import said_if_not_saved
+from chatcli.terminal.ballot.question import BOTH_BAD, LEFT, RIGHT, SKIP, TIE, TITLES, WINNERS, vote
+from chatcli.terminal.chat import Chat
+from chatcli.terminal.commands.attaching import words_of
+from chatcli.terminal.commands.judging import report_unsaved
+from chatcli.terminal.prompt.keyboard import on_ctrl_c
 
 _DUEL_KEYS = (LEFT, RIGHT, TIE, BOTH_BAD, SKIP)
-_WINNERS: dict[str, Winner] = {"left": "left", "right": "right", "tie": "tie", "both_bad": "both_bad"}
 
 
 def compare(chat: Chat, argument: str) -> None:
-    """Two answers to the last message, blind, of which the person chooses one."""
+    """Get two answers to the last message, blind, and let the person choose."""
     own = present(chat.session)
-    other = parse_contender(_words(argument), own, "/compare")
-    flipped = bool(random.SystemRandom().getrandbits(1))  # own one on the right
+    other = parse_contender(words_of(argument), own, "/compare")
+    flipped = bool(random.SystemRandom().getrandbits(1))  # the chat's own answer is on the right
     with _supplied(chat, own, other) as supply:
         duel = Duel(chat.session, [(own, chat.session.engine), (other, supply)])
         try:
@@ -40,36 +38,36 @@ def compare(chat: Chat, argument: str) -> None:
         chat.screen.error(str(duel.unsaved))
     if not whole or mine is None or theirs is None:
         duel.go_back()
-        chat.screen.note("(stopped; the chat is where it was, and /siblings has what came)")
+        chat.screen.note("(stopped; the chat goes on from before, and /siblings has what came)")
         return
     if mine.message.content == theirs.message.content:
         duel.go_back()
-        chat.screen.note("(both gave the same words, so there is nothing to choose)")
+        chat.screen.note("(both answers are the same, so there is nothing to choose)")
         return
     _settle(chat, duel, (mine, theirs), (own, other), flipped)
 
 
 def present(session: Session) -> Contender:
-    """The way the chat answers now, with a fresh seed each time."""
+    """The chat's present way of answering, with a fresh seed for each answer."""
     options = session.options
     sampling = {**(options.sampling or {}), **({"grammar": options.grammar} if options.grammar else {})}
     return parse_contender([], Contender(session.engine.settings, sampling, options.thinking), "the chat")
 
 
 def not_kept(chat: Chat) -> str:
-    """That a judgement is not written down, where it is not."""
-    return "" if chat.judge.keeps else "; the judgement is not kept, because of --no-log"
+    """A remark that the judgement is not saved, or an empty string."""
+    return "" if chat.judge.keeps else "; the judgement is not saved, because of --no-log"
 
 
 def _settle(
     chat: Chat, duel: Duel, nodes: tuple[Node, Node], contenders: tuple[Contender, Contender], flipped: bool
 ) -> None:
-    """Let the person choose, keep the choice, say who is who, and go on from the winner."""
+    """Let the person choose, keep the choice, reveal the contenders, and go on from the winner."""
     try:
         chosen = vote(chat.screen, "Which is better?", _DUEL_KEYS)
     except KeyboardInterrupt:
         duel.go_back()
-        chat.screen.note("(not judged; the chat is where it was, and /siblings has both)")
+        chat.screen.note("(not judged; the chat goes on from before, and /siblings has both)")
         return
     on_left, on_right = reversed(nodes) if flipped else nodes
     winner = {"left": on_left, "right": on_right}.get(chosen)
@@ -77,12 +75,12 @@ def _settle(
         duel.go_on(winner.id)
     else:
         duel.go_back()
-    if chosen in _WINNERS:
-        with said_if_not_saved(chat):
+    if chosen in WINNERS:
+        with report_unsaved(chat):
             chat.judge.compare(
                 chat.session.conversation,
                 (nodes[0].id, nodes[1].id),
-                winner=_WINNERS[chosen],
+                winner=WINNERS[chosen],
                 left=1 if flipped else 0,
                 blind=True,
             )
@@ -90,27 +88,27 @@ def _settle(
     told = _told_apart((on_left, on_right), (first, second))
     for side, node, text in zip(("left", "right"), (on_left, on_right), told, strict=True):
         chat.screen.note(f"{'> ' if node is winner else '  '}{side}: {text}")
-    verdict = {"tie": "a tie", "both_bad": "both bad", "skip": "not judged"}.get(chosen, "")
-    where = "the chat goes on from it" if winner is not None else f"{verdict}; the chat is where it was"
+    outcome = {"tie": "a tie", "both_bad": "both bad", "skip": "not judged"}.get(chosen, "")
+    where = "the chat goes on from it" if winner is not None else f"{outcome}; the chat goes on from before"
     chat.screen.note(f"({where}{not_kept(chat)}; /siblings has all answers)")
 
 
 def _told_apart(nodes: tuple[Node, Node], contenders: tuple[Contender, Contender]) -> list[str]:
-    """What each answer is from, with what differs."""
+    """A line for each answer: its contender, and the parameters that differ."""
     made = [node.message.generation for node in nodes]
     differing = _differing([g for g in made if g is not None])
     return [_told(c.settings.model, g, differing) for c, g in zip(contenders, made, strict=True)]
 
 
 def _differing(made: Sequence[Generation]) -> list[str]:
-    """Names of what is not the same everywhere: ``thinking``, sampling parameters; the seed comes last."""
+    """The parameters that are not the same everywhere, thinking first and the seed last."""
     names = [f.name for f in fields(SamplingParams) if f.name != "seed"]
     found = [name for name in ("thinking", *names) if len({_setting(g, name) for g in made}) > 1]
     return [*found, "seed"]
 
 
 def _setting(generation: Generation, name: str) -> object:
-    """A value as it is shown; what was not said is the model's or the template's default."""
+    """A parameter as it is shown; one that was not set is the default of the model or template."""
     value = generation.thinking if name == "thinking" else getattr(generation.parameters, name)
     return "default" if value is None else value
 
@@ -129,15 +127,11 @@ def _told(model: str, generation: Generation | None, names: Sequence[str]) -> st
 
 @contextmanager
 def _supplied(chat: Chat, own: Contender, other: Contender) -> Iterator[Supply]:
-    """Where the other contender gets its engine from, for as long as the ``with`` block lasts.
-
-    Raises:
-        ModelNotFound: there is no such model.
-    """
+    """Where the other contender gets its engine while the ``with`` block lasts; raises ModelNotFound."""
     slot = chat.session.engine
     engine = slot.engine
     if other.weights == own.weights and (engine is None or engine.model.adapter):
-        yield slot  # one after the other
+        yield slot  # the answers are generated one after the other
         return
     from chatcli.library.opening import check_model
 
@@ -154,7 +148,7 @@ def _watch(chat: Chat, duel: Duel, flipped: bool) -> bool:
     keyboard = chat.screen.keyboard
     answers = duel.start()
     try:
-        with ctrl_c_stops(answers), keyboard.held(view.suspend, lambda: view.refresh(at_once=True)):
+        with on_ctrl_c(answers.cancel), keyboard.held(view.suspend, lambda: view.refresh(at_once=True)):
             try:
                 while not answers.done:
                     for said in answers.wait(FRAME):
@@ -170,15 +164,8 @@ def _watch(chat: Chat, duel: Duel, flipped: bool) -> bool:
 
 
 def keep_typed(chat: Chat) -> None:
-    """What was typed meanwhile goes into the next prompt; a single key was an impatient vote and does not."""
+    """Keep what was typed meanwhile for the next prompt, unless it is one key: an impatient vote."""
     keys = {name for key in _DUEL_KEYS for name in key.names}
     typed = chat.screen.typed()
     if typed not in keys:
         chat.draft += typed
-
-
-def _words(argument: str) -> list[str]:
-    try:
-        return shlex.split(argument)
-    except ValueError as error:
-        raise UsageError(f"/compare: {error}; put what holds spaces in quotes") from None

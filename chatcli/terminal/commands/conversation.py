@@ -1,4 +1,4 @@
-"""Commands that move in the conversation: again, back, on, elsewhere."""
+"""Commands that move in the conversation or change to another one."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -7,14 +7,16 @@ from chatcli.chat.conversation import Node
 from chatcli.chat.message import Picture, Role
 from chatcli.chat.pictures import caption, in_words
 from chatcli.errors import AmbiguousReference, UsageError
+from chatcli.session.past_chats import PastChats
 from chatcli.terminal.chat import Chat
 from chatcli.words import counted, excerpt
 
 _MOST_COLUMNS = 3
+_MOST_OFFERED = 100
 
 
 def clear(chat: Chat, _argument: str) -> None:
-    """A new conversation."""
+    """Begin a new conversation."""
     old = chat.session.conversation
     kept = f"; the last one is kept: /load {old.id}" if len(old) and old.id else ""
     chat.session.start_over()
@@ -22,7 +24,7 @@ def clear(chat: Chat, _argument: str) -> None:
 
 
 def regenerate(chat: Chat, _argument: str) -> None:
-    """Another answer to the same question."""
+    """Answer the last message again."""
     session = chat.session
     chat.show(session.regenerate())
     if not session.came:
@@ -30,33 +32,33 @@ def regenerate(chat: Chat, _argument: str) -> None:
     found = session.alternatives(session.conversation.path()[-1].id)
     same = [node for node in found[:-1] if node.message.content == found[-1].message.content]
     if len(found) > 1:
-        which = "the same words as before" if same else "all are kept"
+        which = "the same as an earlier one" if same else "all are kept"
         pair = "" if same else _pair_to_be(chat, found)
-        chat.screen.note(f"(answer {len(found)} of {len(found)}; {which}; /siblings goes through them{pair})")
+        chat.screen.note(f"(answer {len(found)} of {len(found)}; {which}; /siblings lists them{pair})")
 
 
 def undo(chat: Chat, _argument: str) -> None:
-    """Takes the last message back into the line editor."""
+    """Take the last message back into the line editor."""
     message = chat.session.undo()
     chat.draft = message.content
     _attach_again(chat, message.pictures)
     count = len(messages_of(chat))
     shown = f"; with {captions(message.pictures)}" if message.pictures else ""
-    chat.screen.note(f"(taken back; {counted(count, 'message')} before it{shown})")
+    chat.screen.note(f"(taken back; {counted(count, 'message')} left{shown})")
 
 
 def edit(chat: Chat, argument: str) -> None:
-    """Another text for a message: of one's own it is asked anew, an answer is replaced."""
+    """Edit a message. Editing the person's asks again; editing an answer replaces it."""
     session, path = chat.session, messages_of(chat)
     node = message_at(chat, argument) if argument else _last_of_the_user(path)
     pictures = node.message.pictures
     text = chat.edit(node.message.content)
     if text == node.message.content or not text.strip():
-        chat.screen.note("(empty; nothing was changed)" if not text.strip() else "(unchanged)")
+        chat.screen.note("(unchanged)" if text.strip() else "(empty; nothing was changed)")
     elif node.message.role is Role.USER:
         if pictures:
             chat.screen.note(f"(still with {captions(pictures)})")
-        chat.draft, attached = text, list(chat.pictures)  # until something came: it can be sent again
+        chat.draft, attached = text, list(chat.pictures)  # if nothing comes, it can be sent again
         _attach_again(chat, pictures)
         chat.show(session.edit_question(node.id, text))
         if session.came:
@@ -68,25 +70,25 @@ def edit(chat: Chat, argument: str) -> None:
 
 
 def proceed(chat: Chat, _argument: str) -> None:
-    """The last answer goes on."""
+    """Let the model continue the last answer."""
     answer = chat.session.proceed()
     chat.show(answer, begun=chat.session.conversation.path()[-1].message.content)
 
 
 def fork(chat: Chat, _argument: str) -> None:
-    """A copy to go on with."""
+    """Go on in a copy of the conversation."""
     old = chat.session.conversation.id
     chat.session.fork()
-    chat.screen.note(f"(a copy to go on with; the original stays as it is{f': /load {old}' if old else ''})")
+    chat.screen.note(f"(this is a copy now; the original is unchanged{f': /load {old}' if old else ''})")
 
 
 def siblings(chat: Chat, argument: str) -> None:
-    """Lists the alternatives of a message, or goes to one of them."""
+    """List the alternatives to a message, or go to one of them."""
     words = argument.split()
     at = None
     if words[:1] == ["at"]:
         if len(words) < 2:
-            raise UsageError("/siblings at takes the number of a message, as /context shows it")
+            raise UsageError("/siblings at needs the number of a message; /context shows the numbers")
         at, words = words[1], words[2:]
     node = message_at(chat, at) if at else _newest_with_siblings(chat)
     found = chat.session.alternatives(node.id)
@@ -101,43 +103,53 @@ def siblings(chat: Chat, argument: str) -> None:
 
 
 def load(chat: Chat, argument: str) -> None:
-    """Another conversation of the transcripts folder; where none, or more than one, is named the person
-    chooses."""
+    """Open another conversation; if none or several match, the person chooses."""
     opened = None
     with suppress(AmbiguousReference):
         opened = chat.session.open(argument) if argument else None
     if opened is None:
         chosen = chat.choose_chat(argument)
         if chosen is None:
-            chat.screen.note("(nothing was chosen; the chat goes on)")
+            chat.screen.note("(nothing chosen; this chat goes on)")
             return
         opened = chat.session.open(chosen)
     for problem in opened.problems:
-        chat.screen.note(f"(line {problem.line}: {problem.problem}; passed over)")
+        chat.screen.note(f"(line {problem.line}: {problem.problem}; skipped)")
     show_where_it_stands(chat)
 
 
 def rename(chat: Chat, argument: str) -> None:
-    """A title."""
+    """Give the conversation a title."""
     if not argument:
-        raise UsageError("/rename takes the new title")
+        raise UsageError("/rename needs the new title")
     chat.session.rename(argument)
-    chat.screen.note(f"(now called {argument!r})")
+    chat.screen.note(f"(the title is now {argument!r})")
 
 
 def show_where_it_stands(chat: Chat) -> None:
-    """Say which conversation goes on, and show its last exchange."""
+    """Show which conversation goes on, and its last exchange."""
     conversation = chat.session.conversation
     path = messages_of(chat)
     name = f"{conversation.title or conversation.id}"
     chat.screen.note(f"({name}: {counted(len(path), 'message')}; /context lists them)")
     for node in path[-2:]:
-        if node.message.role is Role.USER:
-            chat.screen.text(f"> {in_words(node.message)}")
-        else:
-            chat.screen.answer(node.message.content)
-            if mark := chat.rating_mark(node.id):
-                chat.screen.note(f"({mark})")
+        show_message(chat, node)
+
+
+def show_message(chat: Chat, node: Node) -> None:
+    """Show a message in full, and how it was judged."""
+    if node.message.role is Role.USER:
+        chat.screen.text(f"> {in_words(node.message)}")
+        return
+    chat.screen.answer(node.message.content)
+    if mark := chat.rating_mark(node.id):
+        chat.screen.note(f"({mark})")
+
+
+def chat_offers(chat: Chat) -> Iterable[tuple[str, str]]:
+    """The newest chats, for completion."""
+    with PastChats(chat.surroundings.paths) as chats:
+        return [(found.summary.name, found.summary.title) for found in chats.find("")[:_MOST_OFFERED]]
 
 
 def messages_of(chat: Chat) -> list[Node]:
@@ -145,26 +157,30 @@ def messages_of(chat: Chat) -> list[Node]:
     return [n for n in chat.session.conversation.path() if n.message.role is not Role.SYSTEM]
 
 
-def message_at(chat: Chat, number: str) -> Node:
-    """A message by its number.
+def last_answer(chat: Chat) -> Node:
+    """The last answer of the active path; raises UsageError if there is none."""
+    found = next((n for n in reversed(messages_of(chat)) if n.message.role is Role.ASSISTANT), None)
+    if found is None:
+        raise UsageError("there is no answer yet")
+    return found
 
-    Raises:
-        UsageError: there is no such number.
-    """
+
+def message_at(chat: Chat, number: str) -> Node:
+    """The message with this number; raises UsageError if there is none."""
     path = messages_of(chat)
     if not number.isdecimal() or not 1 <= int(number) <= len(path):
-        raise UsageError(f"there is no message {number}; /context lists 1 to {len(path)}")
+        raise UsageError(f"no message {number}; /context lists messages 1 to {len(path)}")
     return path[int(number) - 1]
 
 
 def _attach_again(chat: Chat, pictures: Iterable[Picture]) -> None:
-    """Put pictures before those in the next message, each once."""
+    """Attach pictures, each once, before those that are attached already."""
     both = [*pictures, *chat.pictures]
     chat.pictures[:] = {picture.sha256: picture for picture in both}.values()
 
 
 def captions(pictures: Iterable[Picture]) -> str:
-    """What stands for pictures in a remark."""
+    """Pictures as they are named in a remark."""
     return " ".join(excerpt(caption(picture)) for picture in pictures)
 
 
@@ -178,20 +194,19 @@ def _last_of_the_user(path: list[Node]) -> Node:
 def _newest_with_siblings(chat: Chat) -> Node:
     path = messages_of(chat)
     if not path:
-        raise UsageError("nothing has been said yet")
+        raise UsageError("this chat is empty")
     found = (n for n in reversed(path) if len(chat.session.alternatives(n.id)) > 1)
     return next(found, path[-1])
 
 
 def _pair_to_be(chat: Chat, found: list[Node]) -> str:
-    """That the newest of the answers would make a pair with one that is rated."""
+    """A remark that the newest answer would make a pair with a rated one, or an empty string."""
     for number, node in enumerate(found[:-1], start=1):
         rating = chat.judge.rating(chat.session.conversation, node.id)
         if rating is not None:
             word = "bad" if rating.good else "good"
-            return (
-                f"; answer {number} is {chat.rating_mark(node.id)}: if this one is {word}, they make a pair"
-            )
+            mark = chat.rating_mark(node.id)
+            return f"; answer {number} is {mark}: if this one is {word}, they make a pair"
     return ""
 
 
@@ -208,9 +223,9 @@ def _index(word: str, here: int, count: int) -> int:
 
 
 def _list(chat: Chat, found: list[Node], here: int) -> None:
-    """Show the alternatives: two or three next to each other, many by their beginnings."""
+    """Show the alternatives: two or three side by side, more by their beginnings."""
     if len(found) == 1:
-        chat.screen.note("(there is one only; /regen makes another answer, /edit another message)")
+        chat.screen.note("(there are no alternatives; /regen makes another answer, /edit another message)")
         return
     titles = [
         f"{'> ' if index == here else ''}{index + 1}{_said(chat.rating_mark(node.id))}"
@@ -224,4 +239,4 @@ def _list(chat: Chat, found: list[Node], here: int) -> None:
             [(title, excerpt(in_words(n.message))) for title, n in zip(titles, found, strict=True)]
         )
         chat.screen.answer(found[here].message.content)
-    chat.screen.note(f"(the chat goes on from {here + 1}; /siblings next, back or a number goes to another)")
+    chat.screen.note(f"(the chat goes on from {here + 1}; /siblings next, back or a number changes that)")

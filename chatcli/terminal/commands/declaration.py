@@ -1,40 +1,27 @@
-"""What a slash command is."""
+"""The form of a slash command, and the text of ``/help``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 from chatcli.terminal.chat import Chat
 
-
-class Completes(Enum):
-    """What Tab offers for the arguments of a command."""
-
-    NOTHING = "nothing"
-    BAD_REASON = "bad reason"
-    COMMAND = "command"
-    FILE = "file"
-    GOOD_REASON = "good reason"
-    MODEL = "model"
-    PARAMETER = "parameter"
-    PERSONA = "persona"
-    PICTURE = "picture"
-    REASON = "reason"
-    TRANSCRIPT = "transcript"
+#: What Tab may offer: a word and a remark about it.
+Offer = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class SlashCommand:
-    """One command of the chat.
+    """A command of the chat.
 
     Attributes:
         name: with its slash.
         help: one line.
         handler: called with the chat and the text after the name.
         aliases: other names, with their slashes.
-        arguments: how the arguments are written, for the help; empty: it takes none.
-        completes: what the last word of the arguments may be.
-        words: what the first word of the arguments may be, if the choice is small.
+        arguments: the arguments as the help shows them; empty if it takes none.
+        offers: what Tab offers for the last word, or None.
+        files: which file names Tab offers for the last word, or None.
+        words: what Tab offers for the first word.
         details: more lines, for ``/help COMMAND``.
     """
 
@@ -43,7 +30,8 @@ class SlashCommand:
     handler: Callable[[Chat, str], None]
     aliases: tuple[str, ...] = ()
     arguments: str = ""
-    completes: Completes = Completes.NOTHING
+    offers: Callable[[Chat], Iterable[Offer]] | None = None
+    files: Callable[[str], bool] | None = None
     words: tuple[str, ...] = ()
     details: str = ""
 
@@ -54,5 +42,34 @@ class SlashCommand:
 
     @property
     def usage(self) -> str:
-        """All names and the arguments, as one line."""
+        """All names and the arguments, on one line."""
         return " ".join((*self.names, self.arguments)).rstrip()
+
+
+_KEYS = (
+    ("Enter", "send; pasted text is shown first and never sent by itself"),
+    ("Ctrl-J, Alt-Enter", "new line; or begin and end a block with three double quotes"),
+    ("Ctrl-X Ctrl-E, Ctrl-G", "write the message in $VISUAL or $EDITOR"),
+    ("Tab", "complete commands, parameters, models, files, chats, personas"),
+    ("F2, F3", "rate the last answer good, bad (settings: key_good, key_bad)"),
+    ("Ctrl-R", "search what you typed before; Right accepts the grey suggestion"),
+    ("Ctrl-O", "fold and unfold arriving reasoning; at the prompt: show the last"),
+    ("Ctrl-C", "stop the answer and keep what came; at the prompt: clear the line"),
+    ("Ctrl-D", "leave, on an empty line"),
+)
+
+_RULE = (
+    "A line that begins with / is a command. Begin a message with // to send a slash.\n"
+    "A path such as /etc/hosts and a text of several lines are always messages."
+)
+
+
+def help_text(commands: Sequence[SlashCommand]) -> str:
+    """The output of ``/help``."""
+    width = max(len(left) for left, _ in _KEYS)
+
+    def line(left: str, right: str) -> str:
+        return f"{left}\n    {right}" if len(left) > width else f"{left:<{width}}  {right}"
+
+    lines = [line(command.usage, command.help) for command in commands]
+    return "\n".join((*lines, "", *(line(*key) for key in _KEYS), "", _RULE))

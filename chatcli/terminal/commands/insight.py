@@ -1,4 +1,4 @@
-"""Commands that tell what is going on: the model, the context, the speed."""
+"""Commands that show facts: the model, the context, the speed."""
 
 import typing
 from pathlib import Path
@@ -10,25 +10,26 @@ from chatcli.errors import UsageError
 from chatcli.sampling import SamplingParams
 from chatcli.session.context_view import ContextPart, view_context
 from chatcli.terminal.chat import Chat
+from chatcli.terminal.commands.options import show_system
 from chatcli.words import binary_size, counted, excerpt
 
 
 def show(chat: Chat, argument: str) -> None:
-    """Facts about the model and the chat."""
-    topics = {"info": _info, "system": _system, "template": _template, "parameters": _parameters}
+    """Show facts about the model and the chat."""
+    topics = {"info": _info, "system": show_system, "template": _template, "parameters": _parameters}
     if argument not in topics:
         raise UsageError(f"/show takes {', '.join(topics)}{f', not {argument!r}' if argument else ''}")
     topics[argument](chat)
 
 
 def context(chat: Chat, _argument: str) -> None:
-    """What the model will see, as a bar by message."""
+    """Show what the model sees, as a bar with a part for each message."""
     engine = chat.session.engine()
     if not isinstance(engine, CountsTokens):
-        chat.screen.note(f"({engine.model.name} cannot tell: this engine does not count tokens)")
+        chat.screen.note(f"(unknown: the engine of {engine.model.name} does not count tokens)")
         return
     if not chat.session.conversation.prompt_messages():
-        chat.screen.note(f"(nothing has been said yet; the context holds {engine.context_size:,} tokens)")
+        chat.screen.note(f"(this chat is empty; the context holds {engine.context_size:,} tokens)")
         return
     view = view_context(chat.session)
     parts = [(_label(part), part.tokens) for part in view.parts if not part.left_out]
@@ -42,7 +43,7 @@ def context(chat: Chat, _argument: str) -> None:
 
 
 def stats(chat: Chat, _argument: str) -> None:
-    """How the last answer came about."""
+    """Show how the last answer was generated."""
     last = chat.session.last
     if last is None:
         raise UsageError("there is no answer yet")
@@ -54,7 +55,7 @@ def stats(chat: Chat, _argument: str) -> None:
     ]
     memory = _resident()
     if memory:
-        rows.append(("memory", f"{binary_size(memory)} of this program, the model's pages among them"))
+        rows.append(("memory", f"{binary_size(memory)} for this program, including the model"))
     chat.screen.table(rows)
 
 
@@ -92,24 +93,20 @@ def _info(chat: Chat) -> None:
         ("architecture", f"{model.architecture} {model.quantization}".strip()),
         ("context", f"{engine.context_size} tokens" if engine.context_size else "size unknown"),
         ("adapter", model.adapter and f"{model.adapter[:12]} at {model.adapter_scale:g}"),
-        ("pictures", f"not seen: {blind}" if (blind := no_vision_reason(engine)) else "seen"),
+        ("pictures", f"no: {reason}" if (reason := no_vision_reason(engine)) else "yes"),
         ("sha256", model.sha256),
         ("chat", conversation.id),
         ("title", conversation.title),
-        ("messages", f"{len(conversation.path())} here, {len(conversation)} with all branches"),
-        ("transcript", str(chat.session.transcript or "(not kept)")),
+        ("messages", f"{len(conversation.path())} on this branch, {len(conversation)} on all branches"),
+        ("transcript", str(chat.session.transcript or "(none)")),
     ]
     chat.screen.table([(name, value) for name, value in rows if value])
-
-
-def _system(chat: Chat) -> None:
-    chat.screen.text(chat.session.options.system or "(no system prompt)")
 
 
 def _template(chat: Chat) -> None:
     engine = chat.session.engine()
     if not isinstance(engine, HasChatTemplate):
-        chat.screen.note(f"({engine.model.name} has no template that could be shown)")
+        chat.screen.note(f"({engine.model.name} has no template to show)")
         return
     chat.screen.text(engine.chat_template or "(none: the model continues a transcript, <user>...</user>)")
 
@@ -124,7 +121,7 @@ def _parameters(chat: Chat) -> None:
         shown = " ".join(map(repr, value)) if isinstance(value, tuple) else str(value)
         origin = "set" if name in own else ""
         if not origin and getattr(SamplingParams(), name) != value:
-            origin = "recommended by the model's maker"
+            origin = "recommended for this model"
         rows.append((name, "-" if value is None or value == () else shown, origin))
     thinking = {None: "the template's own", True: "on", False: "off"}[chat.session.options.thinking]
     size = str(engine.context_size or "unknown")
@@ -132,7 +129,7 @@ def _parameters(chat: Chat) -> None:
 
 
 def _resident() -> int | None:
-    """Bytes of memory this process holds; None where that cannot be found out cheaply."""
+    """Resident memory of this process in bytes; None if it cannot be found out cheaply."""
     try:
         import resource
 

@@ -1,9 +1,9 @@
-"""Commands that change how answers are made: system prompt, parameters, model, persona."""
+"""Commands that change how the model answers: system prompt, parameters, model, persona."""
 
 from dataclasses import replace
 
 from chatcli.errors import UsageError
-from chatcli.session.parameters import set_parameter
+from chatcli.session.parameters import parameter_names, set_parameter
 from chatcli.settings import NO_PERSONA
 from chatcli.terminal.chat import Chat
 
@@ -11,9 +11,9 @@ _NONE = {"none", "off"}
 
 
 def system(chat: Chat, argument: str) -> None:
-    """Shows or changes the system prompt."""
+    """Show or change the system prompt."""
     if not argument:
-        chat.screen.text(chat.session.options.system or "(no system prompt)")
+        show_system(chat)
         return
     wanted = None if argument.lower() in _NONE else argument
     chat.session.options = replace(chat.session.options, system=wanted)
@@ -21,19 +21,24 @@ def system(chat: Chat, argument: str) -> None:
     chat.screen.note(f"({what}, from your next message on)")
 
 
+def show_system(chat: Chat) -> None:
+    """Show the system prompt."""
+    chat.screen.text(chat.session.options.system or "(no system prompt)")
+
+
 def set_(chat: Chat, argument: str) -> None:
-    """Changes a parameter: ``parameter K V``, ``K V`` or ``K=V``."""
+    """Change a parameter: ``parameter K V``, ``K V`` or ``K=V``."""
     words = argument.removeprefix("parameter ").strip() if argument.startswith("parameter ") else argument
     if words == "parameter" or not words:
-        raise UsageError("/set takes a parameter and its value; /show parameters lists them")
-    if words in {"think", "nothink"}:  # as Ollama has it
+        raise UsageError("/set needs a parameter and its value; /show parameters lists them")
+    if words in {"think", "nothink"}:  # as in Ollama
         (think if words == "think" else nothink)(chat, "")
         return
     name, equals, value = words.partition("=")
     if not equals or " " in name.strip():
         name, _, value = words.partition(" ")
     if not value.strip():
-        raise UsageError(f"/set {name.strip()} needs a value, such as default; /show parameters lists them")
+        raise UsageError(f"/set {name.strip()} needs a value; default restores the model's own")
     text = value.strip()
     if name.strip() == "system":
         system(chat, text)
@@ -42,41 +47,39 @@ def set_(chat: Chat, argument: str) -> None:
 
 
 def think(chat: Chat, _argument: str) -> None:
-    """Lets the model reason first."""
+    """Let the model reason first."""
     chat.session.options = replace(chat.session.options, thinking=True)
-    chat.screen.note("(the model reasons first, if its template knows how)")
+    chat.screen.note("(the model reasons first, if its template can)")
 
 
 def nothink(chat: Chat, _argument: str) -> None:
-    """Keeps the model from reasoning first."""
+    """Let the model answer without reasoning."""
     chat.session.options = replace(chat.session.options, thinking=False)
-    chat.screen.note("(the model answers at once, if its template knows how)")
+    chat.screen.note("(the model answers without reasoning, if its template can)")
 
 
 def model(chat: Chat, argument: str) -> None:
-    """Lists the models, or goes on with another one."""
+    """List the models, or switch to another one."""
     present = chat.session.engine.settings.model
     if not argument:
-        from chatcli.library.opening import model_names
-
-        known = model_names(chat.session.engine.settings, chat.surroundings.places)
+        known = [name for name, _ in model_offers(chat)]
         names = known if present in known else [present, *known]
         chat.screen.text("\n".join(f"{'>' if name == present else ' '} {name}" for name in names))
         return
     if argument == present:
-        chat.screen.note(f"({present} is the model in use)")
+        chat.screen.note(f"({present} is already in use)")
         return
     _switch(chat, argument)
-    chat.screen.note(f"(the chat goes on with {argument}, which is loading)")
+    chat.screen.note(f"(the chat goes on with {argument}; it is loading)")
 
 
 def persona(chat: Chat, argument: str) -> None:
-    """Lists the personas, or takes one on."""
+    """List the personas, or switch to one."""
     personas = chat.session.engine.settings.personas
     if not argument:
         if not personas:
             file = chat.surroundings.paths.config_file
-            raise UsageError(f"there is no persona yet; write a table [personas.NAME] into {file}")
+            raise UsageError(f"there are no personas; add a table [personas.NAME] to {file}")
         rows = (f"{name}: {', '.join(table) or 'sets nothing'}" for name, table in personas.items())
         chat.screen.text("\n".join(rows))
         return
@@ -87,12 +90,30 @@ def persona(chat: Chat, argument: str) -> None:
     chat.session.options = replace(
         chat.session.options, system=wanted.system, sampling=wanted.sampling, thinking=wanted.thinking
     )
-    changed = ", ".join(personas.get(argument, ())) if argument != NO_PERSONA else "as config.toml has it"
+    changed = ", ".join(personas.get(argument, ())) if argument != NO_PERSONA else "back to config.toml"
     chat.screen.note(f"(persona {argument}: {changed}; from your next message on)")
 
 
+def model_offers(chat: Chat) -> list[tuple[str, str]]:
+    """The known models, for completion."""
+    from chatcli.library.opening import model_names
+
+    return [(name, "") for name in model_names(chat.session.engine.settings, chat.surroundings.places)]
+
+
+def parameter_offers(_chat: Chat) -> list[tuple[str, str]]:
+    """The parameters of ``/set``, for completion."""
+    return [(name, "") for name in parameter_names()]
+
+
+def persona_offers(chat: Chat) -> list[tuple[str, str]]:
+    """The personas and what they set, for completion."""
+    personas = chat.session.engine.settings.personas
+    return [(name, ", ".join(table)) for name, table in personas.items()]
+
+
 def _switch(chat: Chat, name: str, ctx_size: int | None = None) -> None:
-    """Load another model; one that does not exist is refused before the present one is let go."""
+    """Load another model; one that does not exist is refused while the present one stays."""
     from chatcli.library.opening import check_model
 
     settings = chat.session.engine.settings

@@ -1,7 +1,8 @@
-"""The command that orders several answers by asking which of two is better."""
+"""The command that puts several answers in order, two at a time."""
 
 import secrets
 from collections.abc import Sequence
+from typing import Literal
 
 from chatcli.chat.conversation import Node
 from chatcli.errors import UsageError
@@ -10,20 +11,18 @@ from chatcli.feedback.records import Choice
 from chatcli.session.arena.duel import Duel
 from chatcli.terminal.answer import FRAME
 from chatcli.terminal.ballot.question import LEFT, RIGHT, TIE, TITLES, UNDO, vote
-from chatcli.terminal.chat import Chat, ctrl_c_stops
-from chatcli.terminal.commands.comparing import (
-    keep_typed,
-    not_kept,
-    present,
-)
-from chatcli.terminal.commands.judging import said_if_not_saved
+from chatcli.terminal.chat import Chat
+from chatcli.terminal.commands.comparing import keep_typed, not_kept, present
+from chatcli.terminal.commands.judging import report_unsaved
+from chatcli.terminal.prompt.keyboard import on_ctrl_c
 from chatcli.words import counted, excerpt
 
 _FEWEST, _MOST = 3, 9
+_CHOICES: dict[str, Literal["left", "right", "tie"]] = {"left": "left", "right": "right", "tie": "tie"}
 
 
 def rank(chat: Chat, argument: str) -> None:
-    """Several answers to the last message, which the person puts in order."""
+    """Get several answers to the last message and let the person order them."""
     count = _count(argument)
     own = present(chat.session)
     duel = Duel(chat.session, [(own, chat.session.engine)] * count)
@@ -37,23 +36,23 @@ def rank(chat: Chat, argument: str) -> None:
     if duel.unsaved is not None:
         chat.screen.error(str(duel.unsaved))
     if not whole or len(nodes) < count:
-        chat.screen.note("(stopped; the chat is where it was, and /siblings has what came)")
+        chat.screen.note("(stopped; the chat goes on from before, and /siblings has what came)")
         return
     texts = list(dict.fromkeys(node.message.content for node in nodes))
     if len(texts) == 1:
-        chat.screen.note(f"(all {count} gave the same words; /set temperature 1 makes them differ)")
+        chat.screen.note(f"(all {count} answers are the same; /set temperature 1 makes them differ)")
         return
     try:
         task = _ask(chat, texts)
     except KeyboardInterrupt:
-        chat.screen.note("(not judged; the chat is where it was, and /siblings has all answers)")
+        chat.screen.note("(not judged; the chat goes on from before, and /siblings has all answers)")
         return
     _settle(chat, duel, nodes, texts, task)
 
 
 def _count(argument: str) -> int:
     if not argument.isdecimal() or not _FEWEST <= int(argument) <= _MOST:
-        raise UsageError(f"/rank takes how many answers to order, {_FEWEST} to {_MOST}")
+        raise UsageError(f"/rank needs the number of answers to order, {_FEWEST} to {_MOST}")
     return int(argument)
 
 
@@ -65,14 +64,13 @@ def _wait(chat: Chat, duel: Duel, count: int) -> bool:
 
     def progress() -> tuple[str, float | None]:
         done = sum(node is not None for node in duel.nodes)
-        return (
-            former() if former()[0] else (f"writing answer {min(done + 1, count)} of {count}", done / count)
-        )
+        loading = former()
+        return loading if loading[0] else (f"writing answer {min(done + 1, count)} of {count}", done / count)
 
     screen.waiting = progress
     screen.begin_answer()
     try:
-        with ctrl_c_stops(answers), screen.keyboard.held():
+        with on_ctrl_c(answers.cancel), screen.keyboard.held():
             while not answers.done:
                 answers.wait(FRAME)
                 screen.refresh()
@@ -86,11 +84,7 @@ def _wait(chat: Chat, duel: Duel, count: int) -> bool:
 
 
 def _ask(chat: Chat, texts: Sequence[str]) -> RankingTask:
-    """Put the texts in order, two by two.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C.
-    """
+    """Let the person order the texts; raises KeyboardInterrupt on Ctrl-C."""
     most = most_questions(len(texts))
     swaps = [bool(secrets.randbits(1)) for _ in range(most)]
     task = RankingTask(len(texts), swapped=lambda number: swaps[number])
@@ -102,18 +96,14 @@ def _ask(chat: Chat, texts: Sequence[str]) -> RankingTask:
         chosen = vote(chat.screen, f"{number} of at most {most}: which is better?", keys)
         if chosen == UNDO.means:
             task.undo()
-        elif chosen == LEFT.means:
-            task.answer("left")
-        elif chosen == RIGHT.means:
-            task.answer("right")
         else:
-            task.answer("tie")
+            task.answer(_CHOICES[chosen])
         chat.screen.note(f"({number}: {chosen})")
     return task
 
 
 def _settle(chat: Chat, duel: Duel, nodes: Sequence[Node], texts: Sequence[str], task: RankingTask) -> None:
-    """Keep the order and go on from the best. Answers with the same words share a rank."""
+    """Keep the order and go on from the best. Answers with the same text share a rank."""
     contents = [node.message.content for node in nodes]
     ranks = [task.ranks[texts.index(content)] for content in contents]
     first = [contents.index(text) for text in texts]
@@ -123,7 +113,7 @@ def _settle(chat: Chat, duel: Duel, nodes: Sequence[Node], texts: Sequence[str],
     ]
     best = nodes[ranks.index(1)]
     duel.go_on(best.id)
-    with said_if_not_saved(chat):
+    with report_unsaved(chat):
         ids = [node.id for node in nodes]
         chat.judge.rank(chat.session.conversation, ids, ranks=ranks, choices=choices, blind=True)
     rows = sorted(zip(ranks, contents, strict=True), key=lambda row: row[0])

@@ -1,4 +1,4 @@
-"""What was typed before, for the line editor: the history file behind prompt_toolkit's interface."""
+"""The input history of the line editor, and suggestions from it."""
 
 import itertools
 from collections.abc import Callable, Iterable
@@ -17,11 +17,11 @@ _LONGEST_BEGINNING = 500
 
 
 class TypedHistory(History):
-    """Entries of a history file, or of this session only.
+    """The entries of a history file, behind prompt_toolkit's interface.
 
     Args:
-        file: None keeps nothing on disk.
-        complain: told once when the file cannot be used; the session goes on without it.
+        file: None keeps the history in memory only.
+        complain: called once if the file cannot be used; the history goes on without it.
     """
 
     def __init__(self, file: InputHistory | None, complain: Callable[[str], None]) -> None:
@@ -30,7 +30,7 @@ class TypedHistory(History):
         self._complain = complain
 
     def load_history_strings(self) -> Iterable[str]:
-        """The entries of former sessions, the newest first."""
+        """The stored entries, newest first."""
         if self._file is None:
             return []
         try:
@@ -40,7 +40,7 @@ class TypedHistory(History):
             return []
 
     def store_string(self, string: str) -> None:
-        """Keep an entry."""
+        """Store an entry."""
         if self._file is None:
             return
         try:
@@ -49,20 +49,20 @@ class TypedHistory(History):
             self._give_up(error)
 
     def append_string(self, string: str) -> None:
-        """Add an entry, unless it is the one before it again."""
+        """Add an entry unless it repeats the one before it."""
         if self._loaded_strings[:1] != [string]:
             super().append_string(string)
 
     def _give_up(self, error: StorageError) -> None:
         self._file = None
-        self._complain(f"what you type is not remembered: {error}")
+        self._complain(f"the input history is not saved: {error}")
 
 
 class SuggestRecent(AutoSuggest):
-    """Suggests the rest of the newest entry that begins with what is typed.
+    """Suggests the rest of the newest entry that begins with the typed text.
 
-    prompt_toolkit's own goes through every line of every entry at each key, which takes seconds once a large
-    text was pasted.
+    prompt_toolkit's own class goes through every line of every entry at each key, which takes seconds after a
+    large text was pasted.
     """
 
     def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:

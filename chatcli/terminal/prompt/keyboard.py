@@ -1,8 +1,8 @@
-"""Keeps what is typed while no prompt is shown off the screen, and hands it to the next one.
+"""Keys and signals while no prompt is shown: keys are not echoed, and wait for the next prompt.
 
-For as long as a chat lasts the terminal neither echoes keys nor waits for whole lines, so that a prompt reads
-what was typed before it was there key by key; while something is done, Ctrl-C and Ctrl-Z send their signals.
-Whatever ends or stops the program meanwhile, the terminal is as it was.
+While a chat lasts, the terminal neither echoes keys nor waits for whole lines, so that a prompt reads key by
+key what was typed before it appeared. While something runs, Ctrl-C and Ctrl-Z send their signals. Whatever
+stops or ends the program, the terminal is restored.
 """
 
 import codecs
@@ -16,21 +16,17 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import IO, Any
 
-_MOST_TYPED = 1 << 20  # bytes kept; more is not type-ahead but an accident
-# Keys that are not text: CSI and SS3 sequences, Alt with a key.
+_MOST_TYPED = 1 << 20  # bytes that are kept; more is an accident
+# Keys that are not text: CSI and SS3 sequences, and Alt with a key.
 _KEYS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?", re.DOTALL)
 _ERASE_KEYS = "\x7f\x08"
-
-
-def _no_more() -> None:
-    """Nothing else is to be done."""
 
 
 class Keyboard:
     """The keys that are pressed while no prompt is shown.
 
     Args:
-        stream: standard input; anything but a terminal is left alone.
+        stream: standard input; if it is not a terminal, nothing is done.
     """
 
     def __init__(self, stream: IO[Any] | None) -> None:
@@ -40,23 +36,23 @@ class Keyboard:
 
     @property
     def in_foreground(self) -> bool:
-        """Whether the terminal is ours to draw on; false while the shell has it, after Ctrl-Z and ``bg``."""
+        """Whether we may draw on the terminal; False while the shell has it, after Ctrl-Z and ``bg``."""
         return self._fd is None or _in_foreground(self._fd)
 
     @contextmanager
     def held(
         self,
-        on_leave: Callable[[], None] = _no_more,
-        on_return: Callable[[], None] = _no_more,
+        on_leave: Callable[[], None] = lambda: None,
+        on_return: Callable[[], None] = lambda: None,
         *,
         signals: bool = True,
     ) -> Iterator[None]:
-        """Neither echo keys nor take them as lines inside the ``with`` block; blocks may be nested.
+        """Neither echo keys nor wait for lines inside the ``with`` block; blocks may be nested.
 
         Args:
-            on_leave: called before the program is stopped (Ctrl-Z) or ended by a signal.
+            on_leave: called before a signal stops (Ctrl-Z) or ends the program.
             on_return: called when it goes on after a stop.
-            signals: Ctrl-C and Ctrl-Z send their signals; otherwise the next prompt reads them as keys.
+            signals: whether Ctrl-C and Ctrl-Z send signals; if not, the next prompt reads them as keys.
         """
         if self._fd is None:
             yield
@@ -83,7 +79,7 @@ class Keyboard:
                 mode.enter()
 
     def poll(self) -> None:
-        """Take in what was typed, so that a long paste does not fill the terminal's buffer."""
+        """Read what was typed, so that a long paste does not fill the terminal's buffer."""
         if self._fd is None or sys.platform == "win32":
             return
         import select
@@ -98,25 +94,20 @@ class Keyboard:
             self._typed += data[: max(0, _MOST_TYPED - len(self._typed))]
 
     def caught(self, key: bytes) -> bool:
-        """Whether a key was pressed since the last call, an odd number of times; it is no longer typed then.
-
-        Args:
-            key: a control character.
-        """
+        """Whether a control character was typed an odd number of times since the last call; it is removed."""
         count = self._typed.count(key)
         if count:
             self._typed = self._typed.replace(key, b"")
         return count % 2 == 1
 
     def take(self) -> str:
-        """What was typed since the last call, as it would stand in a line; newlines at its end are
-        dropped."""
+        """The text typed since the last call, without newlines at its end."""
         data, self._typed = bytes(self._typed), bytearray()
         return typed_text(data)
 
 
 def typed_text(data: bytes) -> str:
-    """The text that some keys would have typed: without control keys, backspaces carried out."""
+    """The text that some keys type: control keys are dropped, backspaces carried out."""
     text = codecs.decode(data, "utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
     kept: list[str] = []
     for character in _KEYS.sub("", text):
@@ -144,12 +135,12 @@ def _in_foreground(fd: int) -> bool:
         return True
     try:
         return os.tcgetpgrp(fd) == os.getpgrp()
-    except OSError:  # not the terminal that controls us
+    except OSError:  # not our controlling terminal
         return True
 
 
 class _QuietMode:
-    """The terminal's mode without echo and without lines; in the background it stays as the shell has it."""
+    """The terminal mode without echo and lines; in the background the shell's mode stays."""
 
     def __init__(self, fd: int, *, signals: bool) -> None:
         self._fd = fd
@@ -159,16 +150,16 @@ class _QuietMode:
     def enter(self) -> None:
         import termios
 
-        if not _in_foreground(self._fd):  # the system would stop us
+        if not _in_foreground(self._fd):  # changing the mode would stop this process
             return
         try:
             self._former = termios.tcgetattr(self._fd)
             mode = termios.tcgetattr(self._fd)
-            mode[0] &= ~termios.ICRNL  # Enter is read as the line editor reads it, not as Ctrl-J
-            # Without IEXTEN Ctrl-O and Ctrl-V are keys like others; on a Mac the terminal takes them.
+            mode[0] &= ~termios.ICRNL  # Enter arrives as in the line editor, not as Ctrl-J
+            # With IEXTEN, the terminal of a Mac would take Ctrl-O and Ctrl-V.
             mode[3] &= ~(termios.ECHO | termios.ICANON | termios.ISIG | termios.IEXTEN)
             mode[3] |= termios.ISIG if self._signals else 0
-            mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0  # some systems keep other things there
+            mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0  # some systems use these for other values
             termios.tcsetattr(self._fd, termios.TCSANOW, mode)
         except termios.error:  # the terminal is gone
             self._former = None
@@ -185,7 +176,7 @@ class _QuietMode:
 
 @contextmanager
 def _signals(mode: _QuietMode, on_leave: Callable[[], None], on_return: Callable[[], None]) -> Iterator[None]:
-    """Give the terminal back before a signal stops or ends the program."""
+    """Restore the terminal before a signal stops or ends the program."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -195,7 +186,7 @@ def _signals(mode: _QuietMode, on_leave: Callable[[], None], on_return: Callable
         on_leave()
         mode.leave()
         ours = signal.signal(number, former[number])
-        os.kill(os.getpid(), number)  # as if we had not been asked; a stop returns here
+        os.kill(os.getpid(), number)  # the default action; after a stop it returns here
         signal.signal(number, ours)
         mode.enter()
         on_return()
@@ -209,3 +200,20 @@ def _signals(mode: _QuietMode, on_leave: Callable[[], None], on_return: Callable
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def on_ctrl_c(act: Callable[[], object]) -> Iterator[None]:
+    """Make Ctrl-C call this, and nothing else, inside the ``with`` block.
+
+    Child processes do not inherit a handler, unlike SIG_IGN, so they are free to react to Ctrl-C.
+    """
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        act()
+
+    former = signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)

@@ -1,4 +1,4 @@
-"""The line editor of the chat, on prompt_toolkit."""
+"""The line editor of the chat, based on prompt_toolkit."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +10,11 @@ from prompt_toolkit.application import get_app, run_in_terminal
 from prompt_toolkit.completion import Completer
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition, is_searching, vi_mode
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.formatted_text.utils import fragment_list_len
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
+from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 from prompt_toolkit.output import Output
 
 from chatcli.errors import ChatcliError
@@ -20,45 +23,46 @@ from chatcli.storage.input_history import InputHistory
 from chatcli.terminal.prompt.editor import edit
 from chatcli.terminal.prompt.history import SuggestRecent, TypedHistory
 from chatcli.terminal.prompt.line import in_open_block
-from chatcli.terminal.prompt.long_lines import ShowPartOfLongLines
 from chatcli.terminal.prompt.picker import pick
 
-#: What Ctrl-O on an empty line stands for.
+#: The command that Ctrl-O runs on an empty line.
 SHOW_REASONING = "/reasoning"
 
+_LONGEST = 8_000  # characters of a line; prompt_toolkit lays out all of them at each key
+_STEP = _LONGEST // 2
+_ELIDED = ("class:auto-suggestion", "…")
 #: A key and what it does.
 Gesture = tuple[str, Callable[[], None]]
 
 
 class Idle(Protocol):
-    """Something that is done while nobody types, such as ``Titler``."""
+    """A task that runs while the person does nothing, such as ``Titler``."""
 
     def begin(self) -> None:
-        """Begin, if there is something to do; returns at once."""
+        """Begin if there is something to do; returns at once."""
 
     def stop(self) -> None:
-        """Ask it to stop; returns at once."""
+        """Ask the task to stop; returns at once."""
 
     def end(self) -> None:
-        """Stop it, and wait until it has."""
+        """Stop the task and wait until it has ended."""
 
 
-class Prompt:
+class LineEditor:
     """Asks for the next message.
 
     Args:
-        history_file: where typed lines are kept; None keeps them in memory only.
-        status: text of the bottom line, asked for at each redraw.
-        completer: what Tab offers.
-        complain: shows one line when something of the editor fails.
+        history_file: keeps typed lines; None keeps them in memory only.
+        status: returns the text of the bottom line; called at each redraw.
+        completer: completes with Tab.
+        complain: shows one line if the editor or the history fails.
         environ: environment variables; they name the editor.
-        vi: the keys of vi instead of those of emacs.
-        gestures: what some keys do at any time, whatever has been typed: a key as the settings name it
-            (``f2``, ``alt-up``), and what is called; what that prints appears above the prompt.
-        idle: what is done while the line is empty and no key is pressed; None: nothing.
-        patience: seconds without a key until it begins.
-        input: where keys come from; None is the terminal.
-        output: where the line is drawn; None is the terminal.
+        vi: use the keys of vi instead of those of emacs.
+        gestures: keys that act at any time, whatever has been typed: the key as in the settings (``f2``,
+            ``alt-up``) and a function, whose output appears above the prompt.
+        idle: runs while the line is empty and no key is pressed, or None.
+        patience: seconds without a key before ``idle`` begins.
+        input, output: where keys come from and where the line is drawn; None is the terminal.
     """
 
     reads_keys = True
@@ -102,10 +106,10 @@ class Prompt:
             self._session.app.key_processor.before_key_press += lambda _: self._key_pressed()
 
     def read(self, default: str = "") -> str:
-        """Wait for the next message, as it was typed.
+        """Wait for the next message and return it as it was typed.
 
         Args:
-            default: text that stands there already and can be edited.
+            default: editable text that the line begins with.
 
         Raises:
             EOFError: Ctrl-D on an empty line.
@@ -121,15 +125,11 @@ class Prompt:
             self._idle.end()
 
     def choose(self, chats: PastChats, text: str = "") -> str | None:
-        """Let the person choose a chat; see ``picker.pick``.
-
-        Raises:
-            StorageError: the chats cannot be listed.
-        """
+        """Let the person choose a chat; see ``picker.pick``. Raises StorageError."""
         return pick(chats, text, input=self._session.input, output=self._session.output)
 
     def _key_pressed(self) -> None:
-        """The person is there: what was begun stops, and begins again after a while without a key."""
+        """Stop the idle task, and begin it again after a while without a key."""
         assert self._idle is not None
         self._idle.stop()
         if self._timer is not None:
@@ -150,7 +150,7 @@ def _keys(environ: Mapping[str, str], complain: Callable[[str], None]) -> KeyBin
         event.current_buffer.validate_and_handle()
 
     @keys.add("c-j", filter=~is_searching)
-    @keys.add("escape", "enter", filter=~is_searching & ~vi_mode)  # in vi, Escape then Enter sends
+    @keys.add("escape", "enter", filter=~is_searching & ~vi_mode)  # in vi, Escape and then Enter sends
     def _(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
 
@@ -164,7 +164,7 @@ def _keys(environ: Mapping[str, str], complain: Callable[[str], None]) -> KeyBin
     @keys.add("c-o", filter=~is_searching & Condition(lambda: not get_app().current_buffer.text))
     def _(event: KeyPressEvent) -> None:
         event.current_buffer.text = SHOW_REASONING
-        event.app.exit(result=SHOW_REASONING)  # not through the buffer, whose history it is not for
+        event.app.exit(result=SHOW_REASONING)  # not through the buffer, which would add it to the history
 
     @keys.add("c-x", "c-e", filter=~is_searching)
     @keys.add("c-g", filter=~is_searching)
@@ -185,7 +185,7 @@ def _keys(environ: Mapping[str, str], complain: Callable[[str], None]) -> KeyBin
 
 
 def _gestures(gestures: Sequence[Gesture]) -> KeyBindings:
-    """Keys that leave the line as it is. One with Alt comes as Escape and the key, which vi reads as two."""
+    """Bindings that do not change the input. Alt+key arrives as Escape, key, which vi reads as two keys."""
     keys = KeyBindings()
     for key, act in gestures:
         if key == "none":
@@ -195,13 +195,54 @@ def _gestures(gestures: Sequence[Gesture]) -> KeyBindings:
 
         @keys.add(*sequence, filter=~is_searching & ~vi_mode if alt else ~is_searching)
         def _(event: KeyPressEvent, act: Callable[[], None] = act) -> None:
-            # Not run_in_terminal: it gives the terminal lines for a moment, in which Enter is Ctrl-J and
-            # Ctrl-D is lost.
+            # run_in_terminal would switch to line mode for a moment, in which Enter is Ctrl-J and Ctrl-D
+            # is lost.
             renderer = event.app.renderer
             renderer.erase()
             act()
             renderer.reset()
             if not event.app.key_processor.input_queue:
-                renderer.request_absolute_cursor_position()  # the bottom line is drawn when it is known
+                renderer.request_absolute_cursor_position()  # needed to draw the bottom line
 
     return keys
+
+
+class ShowPartOfLongLines(Processor):
+    """Shows the part of a long line around the cursor, so that the editor stays fast; the text stays whole.
+
+    The part moves in steps, so that it rarely moves with the cursor.
+    """
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        """The line, or a part of it between two marks."""
+        fragments = transformation_input.fragments
+        length = fragment_list_len(fragments)
+        if length <= _LONGEST:
+            return Transformation(fragments)
+        document = transformation_input.document
+        here = transformation_input.lineno == document.cursor_position_row
+        column = document.cursor_position_col if here else 0
+        start = max(0, (column // _STEP - 1) * _STEP)
+        end = min(length, start + 2 * _LONGEST)
+        shown = _part(fragments, start, end)
+        before = 1 if start else 0
+        if start:
+            shown.insert(0, _ELIDED)
+        if end < length:
+            shown.append(_ELIDED)
+        return Transformation(
+            shown,
+            source_to_display=lambda at: min(max(at - start, 0), end - start) + before,
+            display_to_source=lambda at: min(max(at - before, 0) + start, length),
+        )
+
+
+def _part(fragments: StyleAndTextTuples, start: int, end: int) -> StyleAndTextTuples:
+    part: StyleAndTextTuples = []
+    at = 0
+    for style, text, *_ in fragments:
+        piece = text[max(0, start - at) : max(0, end - at)]
+        if piece:
+            part.append((style, piece))
+        at += len(text)
+    return part

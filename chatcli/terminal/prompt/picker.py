@@ -1,4 +1,4 @@
-"""Choosing one of the chats that are kept: search as you type, and the end of the chat below the list."""
+"""Choosing a stored chat on a screen of its own: search while typing, with a preview below the list."""
 
 import asyncio
 
@@ -18,11 +18,12 @@ from chatcli.errors import StorageError
 from chatcli.session.past_chats import Found, PastChats
 from chatcli.terminal.figures import chat_line
 from chatcli.terminal.live import clipped
-from chatcli.terminal.rows import PLAIN, wrap
+from chatcli.terminal.rows import wrap
 from chatcli.terminal.sanitize import sanitize
+from chatcli.terminal.theme import PLAIN
 
-_PAUSE = 0.1  # seconds without a key before it is searched: a search of 100,000 chats takes as long
-_ESCAPE = 0.1  # seconds after which a lone Escape is no longer the beginning of another key
+_PAUSE = 0.1  # seconds without a key before searching; a search of 100,000 chats takes as long
+_ESCAPE = 0.1  # seconds after which Escape alone is a key, not the beginning of another one
 _MOST_WORDS = 2000  # characters of a message in the preview
 _MOST_MESSAGES = 8
 
@@ -30,16 +31,14 @@ _MOST_MESSAGES = 8
 def pick(
     chats: PastChats, text: str = "", *, input: Input | None = None, output: Output | None = None
 ) -> str | None:
-    """Let the person choose a chat on a screen of its own; the scrollback stays as it is.
+    """Let the person choose a chat; the scrollback stays as it is.
 
     Args:
-        chats: to choose from.
-        text: what is searched for at first.
-        input: where keys come from; None is the terminal.
-        output: where it is drawn; None is the terminal.
+        text: what to search for first.
+        input, output: where keys come from and where it is drawn; None is the terminal.
 
     Returns:
-        The name of the chat; None: none was chosen.
+        The name of the chat, or None if none was chosen.
 
     Raises:
         StorageError: the chats cannot be listed.
@@ -48,17 +47,17 @@ def pick(
 
 
 class _Picker:
-    """The screen and what it shows.
+    """The screen of the picker.
 
     Attributes:
         found: the chats in the list.
-        at: which of them is marked.
+        at: index of the marked one.
     """
 
     def __init__(self, chats: PastChats, text: str, input: Input | None, output: Output | None) -> None:
         self.found: list[Found] = chats.find(text)
         self.at = 0
-        self._top = 0  # the first line of the list that is seen
+        self._top = 0  # index of the first visible line of the list
         self._chats = chats
         self._pending: asyncio.TimerHandle | None = None
         self._previews: dict[str, list[tuple[str, str]]] = {}
@@ -66,11 +65,7 @@ class _Picker:
             document=Document(text), multiline=False, on_text_changed=lambda _: self._look_soon()
         )
         self._app: Application[str | None] = Application(
-            layout=self._layout(),
-            key_bindings=self._keys(),
-            full_screen=True,
-            input=input,
-            output=output,
+            layout=self._layout(), key_bindings=self._keys(), full_screen=True, input=input, output=output
         )
         self._app.ttimeoutlen = _ESCAPE
 
@@ -113,7 +108,7 @@ class _Picker:
         width, height = self._size()[0], self._list_height()
         self._top = max(min(self._top, self.at), self.at - height + 1)
         if not self.found:
-            return [("class:rule", "nothing was found")]
+            return [("class:rule", "nothing found")]
         lines: StyleAndTextTuples = []
         for index, found in enumerate(self.found[self._top : self._top + height], start=self._top):
             marked = index == self.at
@@ -122,7 +117,7 @@ class _Picker:
         return lines
 
     def _preview(self) -> StyleAndTextTuples:
-        """The end of what was said in the marked chat, as much as fits."""
+        """The last messages of the marked chat, as many rows as fit."""
         width, height = self._size()
         if not self.found:
             return []
@@ -145,12 +140,12 @@ class _Picker:
                     + sanitize(in_words(node.message)[-_MOST_WORDS:]).expandtabs().strip("\n"),
                 )
                 for node in nodes
-            ] or [("class:rule", "(too long to be shown here, or not readable)")]
+            ] or [("class:rule", "(no preview: too long, or not readable)")]
         return self._previews[name]
 
     def _help(self) -> str:
-        wide = f" Enter opens · Esc leaves · Up, Down: {self.at + 1} of {len(self.found)}"
-        forms = [wide, " Enter opens, Esc leaves", " Enter, Esc"] if self.found else [" Esc leaves"]
+        wide = f" Enter opens · Esc cancels · Up, Down: {self.at + 1} of {len(self.found)}"
+        forms = [wide, " Enter opens, Esc cancels", " Enter, Esc"] if self.found else [" Esc cancels"]
         return next((form for form in forms if len(form) < self._size()[0]), forms[-1])
 
     def _move(self, by: int) -> None:
@@ -161,23 +156,16 @@ class _Picker:
     def _keys(self) -> KeyBindings:
         keys = KeyBindings()
 
-        @keys.add("up")
-        @keys.add("c-p")
-        def _(event: KeyPressEvent) -> None:
-            self._move(-1)
-
-        @keys.add("down")
-        @keys.add("c-n")
-        def _(event: KeyPressEvent) -> None:
-            self._move(1)
-
-        @keys.add("pageup")
-        def _(event: KeyPressEvent) -> None:
-            self._move(-self._list_height())
-
-        @keys.add("pagedown")
-        def _(event: KeyPressEvent) -> None:
-            self._move(self._list_height())
+        steps = {
+            "up": lambda: -1,
+            "c-p": lambda: -1,
+            "down": lambda: 1,
+            "c-n": lambda: 1,
+            "pageup": lambda: -self._list_height(),
+            "pagedown": self._list_height,
+        }
+        for key, step in steps.items():
+            keys.add(key)(lambda _event, step=step: self._move(step()))
 
         @keys.add("enter")
         def _(event: KeyPressEvent) -> None:

@@ -1,4 +1,4 @@
-"""The prompt where nothing may move: dumb terminals, screen readers. The terminal itself edits the line."""
+"""The prompt for dumb terminals and screen readers, where nothing may move. The terminal edits the line."""
 
 from typing import IO, TextIO
 
@@ -28,7 +28,7 @@ class PlainPrompt:
         """Wait for the next message; a block in triple quotes goes on until it is closed.
 
         Args:
-            default: text that an empty line stands for.
+            default: the message that an empty line sends.
 
         Raises:
             EOFError: Ctrl-D on an empty line.
@@ -45,11 +45,10 @@ class PlainPrompt:
         return text if text.strip() else default
 
     def choose(self, chats: PastChats, text: str = "") -> str | None:
-        """Let the person choose a chat by its number; words search for others. Returns its name.
+        """Let the person choose a chat by its number; other text searches. Returns its name, or None.
 
         Args:
-            chats: to choose from.
-            text: what is searched for at first.
+            text: what to search for first.
 
         Raises:
             KeyboardInterrupt: Ctrl-C.
@@ -60,8 +59,8 @@ class PlainPrompt:
             for number, chat in enumerate(found[:_MOST_CHATS], start=1):
                 self._out.write(f"{number} {chat_line(chat, 80)}\n")
             more = f"the newest {_MOST_CHATS} of {len(found)}; " if len(found) > _MOST_CHATS else ""
-            self._out.write(f"({more if found else 'nothing was found; '}a number opens a chat, ")
-            self._out.write("words search, an empty line leaves)\n")
+            self._out.write(f"({more if found else 'nothing found; '}a number opens a chat, ")
+            self._out.write("words search, an empty line cancels)\n")
             try:
                 text = self._line("? ").strip()
             except EOFError:

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatcli.chat.conversation import Conversation
+from chatcli.chat.formats.documents import open_fence
 from chatcli.chat.formats.exporting import FORMATS, render_as
 from chatcli.chat.formats.importing import Imported, read_chats
 from chatcli.chat.formats.json_text import json_text
-from chatcli.chat.formats.markdown import open_fence
 from chatcli.chat.message import Picture, assistant, user
 from chatcli.chat.pictures import in_words
 from chatcli.chat.transcript.reader import load
