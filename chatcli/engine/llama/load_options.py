@@ -38,6 +38,7 @@ class LoadOptions:
         projector: path of a projector (mmproj) for pictures, or None.
         projector_on_gpu: let the projector run on a GPU if layers are offloaded.
         picture_tokens: the most tokens of a picture, for projectors that scale. None: the projector's own.
+        adapter: path of a LoRA adapter that the trial attaches, or None. Loading does not attach it.
 
     Raises:
         UsageError: a value makes no sense.
@@ -56,6 +57,7 @@ class LoadOptions:
     projector: Path | None = None
     projector_on_gpu: bool = True
     picture_tokens: int | None = None
+    adapter: Path | None = None
 
     def __post_init__(self) -> None:
         for name in ("context_size", "threads", "batch_size", "picture_tokens"):
