@@ -282,8 +282,8 @@ def _convert(raw: Any, kind: Any) -> Any:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    if path.exists() and not path.is_file():
-        raise DataError(f"{path} is not a regular file; remove it")  # reading a pipe may wait for ever
+    if path.is_fifo():
+        raise DataError(f"{path} is a pipe, not a file; remove it")  # reading it may wait for ever
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
