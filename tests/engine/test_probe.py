@@ -118,7 +118,9 @@ def test_the_header_check_comes_first(tmp_path: Path, cache: Path) -> None:
     assert not cache.exists()
 
 
-@pytest.mark.parametrize("name", ["squares", "list of lists", "nested loops", "center", "hoard", "percent"])
+@pytest.mark.parametrize(
+    "name", ["list of lists", "nested loops", "center", "hoard", "percent", "batch", "join"]
+)
 def test_a_template_that_runs_away_is_found(tmp_path: Path, cache: Path, name: str) -> None:
     """Endless loops, endless computations, endless texts: in the child, and said in one line."""
     path = MODEL.with_key("tokenizer.chat_template", STRING, RUNAWAYS[name]).write(tmp_path / "m.gguf")
