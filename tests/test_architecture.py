@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "chatcli"
 FLOORS = (
     ("errors",),
     ("words", "sampling"),
-    ("files",),
     ("settings",),
+    ("files",),
     ("chat",),
     ("engine", "feedback"),
     ("storage",),
