@@ -53,7 +53,6 @@ class LoadOptions:
     kv_type_k: str = "f16"
     kv_type_v: str = "f16"
     swa_full: bool = True
-    mmap: bool = True
     projector: Path | None = None
     projector_on_gpu: bool = True
     picture_tokens: int | None = None
