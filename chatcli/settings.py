@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from chatcli.errors import DataError, UsageError
-from chatcli.files.disk import read_regular
 from chatcli.sampling import SamplingParams
 
 ENVIRONMENT_PREFIX = "CHATCLI_"
@@ -275,8 +274,10 @@ def _convert(raw: Any, kind: Any) -> Any:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
+    if path.is_fifo():
+        raise DataError(f"{path} is a pipe, not a file; remove it")  # reading it may wait for ever
     try:
-        return tomllib.loads(read_regular(path).decode("utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -137,7 +137,6 @@ class Engine(Protocol):
 
         Args:
             messages: the conversation, oldest first. If the last one is an assistant's, it is continued.
-            params: temperature, seed, stop strings and so on.
             cancel: set it from any thread to stop. What came is valid, and ``Finished`` says interrupted.
             thinking: for templates that know ``enable_thinking``; None leaves their default.
 

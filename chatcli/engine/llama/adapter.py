@@ -16,32 +16,17 @@ class Adapters:
 
     They are freed with their model and never before, because freeing an attached adapter makes the logits NaN
     without an error.
-
-    Args:
-        loaded: the model; must live longer.
-
-    Attributes:
-        identity: identifies the attached adapter and its scale; empty without one.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
-        self.identity = ""
+        self.identity = ""  # of the attached adapter and its scale
         self._loaded = loaded
         # By time and size too, since the next training may replace the file.
         self._known: dict[tuple[Path, FileStamp | None], Any] = {}
         self._attached: tuple[Any, float] | None = None
 
     def attach(self, path: Path, scale: float) -> None:
-        """Use this adapter and no other. The caller clears the memory, whose state belongs to other weights.
-
-        Args:
-            path: a GGUF adapter made for this model.
-            scale: strength of the adapter; 1 as it was trained.
-
-        Raises:
-            ModelNotFound: no such file.
-            ModelError: llama.cpp cannot load or attach it.
-        """
+        """Use this adapter and no other; see ``TakesAdapter``. The caller clears the memory."""
         native, path = self._loaded.native, path.resolve()
         if not path.is_file():
             raise ModelNotFound(f"no adapter file at {path}")

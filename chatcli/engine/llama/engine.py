@@ -57,6 +57,7 @@ class LlamaEngine(Engine):
         conditions: str = "",
         defaults: Mapping[str, Any] | None = None,
         no_vision_reason: str = "",
+        try_adapter: Callable[[Path], None] | None = None,
     ) -> None:
         lib = loaded.native.lib
         self._loaded = loaded
@@ -70,6 +71,7 @@ class LlamaEngine(Engine):
         self._tape = Tape(loaded.native, loaded.context, loaded.batch_size, loaded.vision)
         self._window = ContextWindow(loaded.context_size)
         self._adapters = Adapters(loaded)
+        self._try_adapter = try_adapter
         self.context_size = loaded.context_size
         self.recommended = recommended_sampling(loaded.metadata, defaults)
         self.model = replace(
@@ -95,6 +97,7 @@ class LlamaEngine(Engine):
         sha256: str = "",
         projector_sha256: str = "",
         no_vision_reason: str = "",
+        try_adapter: Callable[[Path], None] | None = None,
         defaults: Mapping[str, Any] | None = None,
         on_progress: Callable[[float], None] | None = None,
         cancel: Cancellation | None = None,
@@ -106,6 +109,7 @@ class LlamaEngine(Engine):
             name: what the user calls it; if empty, the file's name without suffix.
             sha256, projector_sha256: checksums of the files for the records, if known.
             no_vision_reason: why the options have no projector, as a clause.
+            try_adapter: called before an adapter is loaded; raises ``ModelError`` if that would do harm.
             defaults: sampling parameters recommended outside the header, by name.
             on_progress: called in the calling thread with the share that is loaded, 0 to 1.
             cancel: set it to give up.
@@ -119,7 +123,7 @@ class LlamaEngine(Engine):
         loaded = load_model(path, options, on_progress=on_progress, cancel=cancel)
         try:
             model = ModelRef(name or path.stem, path.name, sha256, projector=projector_sha256)
-            return cls(loaded, model, conditions_of(path, options), defaults, no_vision_reason)
+            return cls(loaded, model, conditions_of(path, options), defaults, no_vision_reason, try_adapter)
         except BaseException:
             loaded.free()
             raise
@@ -135,6 +139,8 @@ class LlamaEngine(Engine):
         if path is None:
             self._adapters.detach()
         else:
+            if self._try_adapter is not None and path.is_file():
+                self._try_adapter(path)
             self._adapters.attach(path, scale)
         self._tape.clear()  # it was computed with other weights, which llama.cpp does not notice
         self.model = replace(self.model, adapter=sha256 if path else "", adapter_scale=scale if path else 1.0)

@@ -17,12 +17,7 @@ Opened = TypeVar("Opened")
 def layers_that_fit(estimate: Estimate, free: int) -> int:
     """Layers to offload, counted as in llama.cpp: the output, then blocks from the last to the first.
 
-    Args:
-        estimate: the model's memory for the context it will have.
-        free: bytes free on all GPUs together.
-
-    Returns:
-        The number, ``ALL_LAYERS`` for everything, or 0.
+    ``free`` is in bytes, on all GPUs together. The result may be ``ALL_LAYERS``.
     """
     room = free - MARGIN - estimate.compute
     rest = estimate.weights - sum(estimate.blocks)
@@ -51,12 +46,7 @@ def on_gpu(estimate: Estimate, layers: int) -> int:
 
 
 def fewer(layers: int, count: int) -> int:
-    """The number to try after ``layers`` failed: a quarter less, at last 0.
-
-    Args:
-        layers: number of layers that failed.
-        count: number of blocks of the model.
-    """
+    """The number to try after ``layers`` failed: a quarter less, at last 0; a model has ``count`` blocks."""
     present = count + 1 if layers == ALL_LAYERS else layers
     return present * 3 // 4 if present > 3 else 0
 
@@ -70,15 +60,14 @@ def stepping_down(
 ) -> Opened:
     """Open a model with so many layers on the GPU; if that fails, with fewer and fewer, at last with none.
 
+    Raises the error of the last attempt, or the first that fewer layers cannot repair.
+
     Args:
         attempt: opens the model with that many layers.
         layers: number to begin with.
         count: number of blocks of the model.
         tell: called with a line for each step down.
         cancel: once it is set, there is no further attempt.
-
-    Raises:
-        ModelError: the last attempt failed, or one that fewer layers cannot repair.
     """
     while True:
         try:

@@ -32,8 +32,6 @@ class Sampler:
     penalties and DRY is taken.
 
     Args:
-        native: the loaded library.
-        vocab: ``llama_vocab`` pointer.
         params: the parameters; ``seed`` must be set.
         context_size: the value of -1 in look-back lengths.
         prompt: ids of the prompt, on which the penalties look back too.
@@ -62,11 +60,7 @@ class Sampler:
         self._add_choice(params)
 
     def sample(self, context: Any) -> int | None:
-        """Choose a token from the logits of the last decode.
-
-        Returns:
-            Its id. None if the grammar allows no token of this vocabulary.
-        """
+        """Choose a token from the logits of the last decode. None if the grammar allows no token."""
         token: int = self._draw(self._chain, context, -1)
         if self._grammar is None:
             return token

@@ -19,7 +19,7 @@ from pathlib import Path
 from chatcli import __version__
 from chatcli.chat.message import FinishReason, Message, ModelRef, Role
 from chatcli.chat.window import ContextWindow, Window
-from chatcli.engine.answer import AnswerStats, StopStrings
+from chatcli.engine.answer import AnswerStats, StopStrings, common_length
 from chatcli.engine.base import (
     Cancellation,
     Engine,
@@ -70,9 +70,8 @@ class ScriptedEngine(Engine):
         """Make an engine from its name, such as ``scripted:answers.txt,delay=0.05``.
 
         Raises:
-            UsageError: the value of an option makes no sense.
-            ModelNotFound: the file is missing.
-            TranscriptError: the file is not a transcript.
+            UsageError: the value of an option is out of range.
+            ModelNotFound, TranscriptError: the file cannot be read as a transcript.
         """
         paths, numbers = [], {"delay": 0.0, "context": float(DEFAULT_CONTEXT_SIZE)}
         for part in filter(None, spec.partition(":")[2].split(",")):
@@ -114,7 +113,7 @@ class ScriptedEngine(Engine):
         if unseen is not None:
             yield unseen
         stats.prompt_tokens = len(prompt)
-        stats.cached = min(_common(self._held, prompt), len(prompt) - 1)
+        stats.cached = min(common_length(self._held, prompt), len(prompt) - 1)
         stats.decoded = len(prompt) - stats.cached
         self._held = prompt[:]
         yield PromptProgress(len(prompt), len(prompt), stats.cached)
@@ -197,18 +196,12 @@ def _spoken(reasoning: str, text: str) -> Iterator[Piece]:
     yield Piece(_END, is_tag=True)
 
 
-def _common(left: Sequence[Piece], right: Sequence[Piece]) -> int:
-    return sum(
-        1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False))
-    )
-
-
 def _number(key: str, value: str) -> float:
+    low, high = (0.0, _MAX_DELAY) if key == "delay" else (8.0, 1e9)
     try:
         number = float(value)
     except ValueError:
         number = math.nan
-    low, high = (0.0, _MAX_DELAY) if key == "delay" else (8.0, 1e9)
     if not low <= number <= high:
         raise UsageError(f"scripted: {key} must be a number from {low:g} to {high:g}, not {value!r}")
     return number

@@ -23,12 +23,7 @@ class Reply:
 
 
 class Script:
-    """Answers the user's last message, the same way every time.
-
-    Args:
-        exchanges: pairs of a user's message and its answer. If a message has several answers, the seed
-        chooses.
-    """
+    """Answers the user's last message, from pairs of message and answer. The seed chooses of several."""
 
     def __init__(self, exchanges: Sequence[tuple[str, Reply]] = ()) -> None:
         self._answers: dict[str, list[Reply]] = {}
@@ -37,12 +32,7 @@ class Script:
 
     @classmethod
     def from_file(cls, path: Path) -> "Script":
-        """Read the exchanges of a transcript, from all of its branches.
-
-        Raises:
-            ModelNotFound: no such file, or it cannot be read.
-            TranscriptError: it is not a transcript.
-        """
+        """Read the exchanges of a transcript, from all of its branches; errors as ``ScriptedEngine.open``."""
         try:
             content = path.read_bytes()
         except OSError as error:
