@@ -173,24 +173,21 @@ class ReasoningSplitter:
             ends = [(at + len(d), at, d) for d in delimiters if (at := self._held.find(d)) >= 0]
             if ends:
                 end, at, delimiter = min(ends)
-                if self._only_first() and self._held[:at].strip():
-                    self._begun = True
-                    continue
-                if not self._only_first():
-                    self._emit(self._held[:at], events)
-                self._switch(delimiter)
-                self._held = self._held[end:]
-                continue
-            kept = max((overlap(self._held, d) for d in delimiters), default=0)
-            sure = self._held[: len(self._held) - kept]
-            if self._only_first():
-                if not sure.strip():
-                    break  # only spaces so far, and perhaps the beginning of a delimiter
+            else:
+                kept = max((overlap(self._held, d) for d in delimiters), default=0)
+                end = at = len(self._held) - kept
+                delimiter = ""
+            if not self._only_first():
+                self._emit(self._held[:at], events)
+            elif self._held[:at].strip():
                 self._begun = True
                 continue
-            self._held = self._held[len(sure) :]
-            self._emit(sure, events)
-            break
+            elif not delimiter:
+                break  # only spaces so far, and perhaps the beginning of a delimiter
+            self._held = self._held[end:]
+            if not delimiter:
+                break
+            self._switch(delimiter)
         return events
 
     def finish(self) -> Sequence[Event]:
