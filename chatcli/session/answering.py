@@ -45,12 +45,7 @@ _DIED = FinishReason.INTERRUPTED  # recorded for an answer if this process dies 
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """How a session answers.
-
-    Attributes:
-        sampling: sampling parameters that were set; the others are the model's own.
-        grammar: GBNF grammar that every answer follows.
-    """
+    """How a session answers."""
 
     system: str | None = None
     sampling: Mapping[str, Any] | None = None
@@ -72,7 +67,6 @@ class Request:
         before: the head to go back to if nothing comes.
         asked: a message was added for this request; without an answer, the chat goes back before it.
         begun: the answer to continue, which is the last of ``messages``; or None.
-        new_seed: draw another seed, whatever the settings say.
     """
 
     messages: list[Message]

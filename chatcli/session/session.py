@@ -171,7 +171,7 @@ class Session:
         self._replace(copy, self._store.add(copy))
 
     def open(self, ref: str) -> Opened:
-        """Go on with a stored conversation and its own system prompt; return what was opened.
+        """Go on with a stored chat and its own system prompt; raises UsageError, StorageError or DataError.
 
         Problems of its file are reported once, not each time it is opened.
         """

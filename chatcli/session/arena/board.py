@@ -73,11 +73,7 @@ class Board:
 
 
 def comparisons(records: Iterable[Judgement], *, run: str = "", everything: bool = False) -> list[Comparison]:
-    """The blind comparisons for a board.
-
-    Args:
-        run: only of the runs whose names begin so.
-    """
+    """The blind comparisons for a board."""
     found = []
     for record in records:
         if not isinstance(record, Comparison) or not record.blind:
