@@ -21,9 +21,8 @@ from chatcli.engine.base import (
     PromptProgress,
     PromptToken,
 )
-from chatcli.engine.llama.adapter import Adapters
 from chatcli.engine.llama.load_options import LoadOptions
-from chatcli.engine.llama.loading import LoadedModel, load_model
+from chatcli.engine.llama.loading import Adapters, LoadedModel, load_model
 from chatcli.engine.llama.model_format import AnswerStream, ModelFormat
 from chatcli.engine.llama.prompt import BuiltPrompt, PromptBuilder
 from chatcli.engine.llama.reuse import reuse
