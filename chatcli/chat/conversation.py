@@ -22,8 +22,6 @@ class Node:
     """A message and its place in the tree.
 
     Attributes:
-        id: number within the conversation, from 1.
-        parent: id of the message it follows, or None if it begins a conversation.
         extra: attributes of its element that this program does not know; kept and written back.
     """
 
@@ -39,7 +37,6 @@ class Conversation:
 
     Attributes:
         started: when it began, with a time zone (ValueError without one).
-        title: shown in lists; may be empty.
         assistant: name of the assistant, which is also its tag in a transcript.
         extra: attributes of the session element that this program does not know.
         head: id of the message that the next one follows, or None before the first.
@@ -194,12 +191,3 @@ class Conversation:
                 return node
             at = node.parent
         raise UsageError("nothing to undo")
-
-    def branch(
-        self, new_id: str, started: datetime, node_id: int | EllipsisType | None = ...
-    ) -> "Conversation":
-        """Copy the path to a message (by default the head) into a new conversation, numbered from 1."""
-        copy = Conversation(new_id, started, self.title, self.assistant, dict(self.extra))
-        for node in self.path(node_id):
-            copy.append(node.message, extra=node.extra)
-        return copy

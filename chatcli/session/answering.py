@@ -31,11 +31,8 @@ class SessionOptions:
     """How a session answers.
 
     Attributes:
-        system: system prompt from the next message on.
         sampling: sampling parameters that were set; the others are the model's own.
-        thinking: passed to templates that know ``enable_thinking``.
         grammar: GBNF grammar that every answer follows.
-        assistant: the assistant's name in new transcripts.
     """
 
     system: str | None = None
@@ -55,12 +52,10 @@ class Request:
     """A request to the model.
 
     Attributes:
-        parent: id of the message that the answer follows.
         before: the head to go back to if nothing comes.
         asked: a message was added for this request; without an answer, the chat goes back before it.
         begun: the answer to continue, which is the last of ``messages``; or None.
         new_seed: draw another seed, whatever the settings say.
-        extra: attributes to keep with the answer.
     """
 
     messages: list[Message]
@@ -73,11 +68,7 @@ class Request:
 
 
 class Draft:
-    """An answer as far as it has come.
-
-    Args:
-        begun: the answer that is being continued, or None.
-    """
+    """An answer as far as it has come."""
 
     def __init__(self, begun: Message | None) -> None:
         self._text = [begun.content] if begun else []

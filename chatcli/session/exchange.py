@@ -23,11 +23,8 @@ class Exchange:
     """A request and its answer.
 
     Attributes:
-        saved: the conversation that the answer goes into.
-        kept: the engine's state for it.
         told: what the user was told about unseen pictures in this conversation; it is not repeated.
         note: called with how an answer was generated, before the ``Finished`` event is passed on.
-        came: whether anything came, so that the chat goes on from it.
     """
 
     request: Request

@@ -19,10 +19,6 @@ class JudgementWords(NamedTuple):
     """A judgement as it was typed.
 
     Attributes:
-        thumb: 1 or -1, or None if only a score was given.
-        score: 1 to 10, or None.
-        reasons: of the vocabulary in ``feedback.reasons``.
-        comment: free text, or None.
         hint: a reason that the comment may have meant, or None.
     """
 
@@ -54,7 +50,6 @@ def read_judgement(word: str, reason: str = "") -> JudgementWords:
     """Parse a judgement.
 
     Args:
-        word: good, bad, up, down, +1, -1 or 1 to 10.
         reason: reasons of the vocabulary with commas between them, or free text; may be empty.
 
     Raises:

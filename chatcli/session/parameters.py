@@ -36,9 +36,6 @@ def set_parameter(session: Session, name: str, value: str) -> str:
         name: of a sampling parameter or a setting, or an alias; ``-`` and ``_`` are the same.
         value: as text; ``default`` restores the model's own. ``stop`` takes several strings in quotes.
 
-    Returns:
-        A sentence that says what the parameter is now.
-
     Raises:
         UsageError: there is no such parameter or it cannot have this value; nothing changed.
     """

@@ -14,15 +14,11 @@ from chatcli.terminal.sanitize import sanitize_line
 _SEPARATOR = " · "
 
 
-def _nothing() -> str:
-    return ""
-
-
 def status_line(
     session: Session,
     loading: EngineSlot,
     columns: Callable[[], int] | None = None,
-    verdict: Callable[[], str] = _nothing,
+    verdict: Callable[[], str] = str,
 ) -> Callable[[], str]:
     """A function that says which model is in use, how full the context is and how fast the last answer was.
 

@@ -29,12 +29,7 @@ _RUN_LENGTH = 12
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Two answers to one prompt.
-
-    Attributes:
-        prompt: index of the prompt.
-        left, right: indices of the contenders, as they are shown.
-    """
+    """Two answers to one prompt."""
 
     prompt: int
     left: int
@@ -52,14 +47,6 @@ class Arena:
     Args:
         prompts: all different.
         contenders: all different, at least two; their order does not matter.
-
-    Attributes:
-        run: hash of the plan.
-        contenders: in the order of the plan.
-        conversation: the prompts and the answers that exist, so that they can be judged.
-
-    Raises:
-        UsageError: there are fewer than two contenders, or two are the same.
     """
 
     def __init__(self, prompts: Sequence[ArenaPrompt], contenders: Sequence[Contender]) -> None:

@@ -59,9 +59,7 @@ class Board:
     """The standings of an arena.
 
     Attributes:
-        standings: the strongest first.
         matrix: for each standing, in that order, how often it beat each other; a tie is half a win.
-        duels: number of duels.
         both_bad: number of duels in which neither answer was good.
         alike: further comparisons, of answers that cannot be told apart by their records; not counted.
         bias: share of the decided duels that the left answer won.
@@ -79,9 +77,7 @@ def comparisons(records: Iterable[Judgement], *, run: str = "", everything: bool
     """The blind comparisons for a board.
 
     Args:
-        records: the judgements that count.
         run: only of the runs whose names begin so.
-        everything: also those made in chats.
     """
     found = []
     for record in records:

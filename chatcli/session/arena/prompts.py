@@ -26,9 +26,6 @@ def read_prompts(path: Path, system_prompt: str | None = None) -> list[ArenaProm
     ignored. A file that begins with a tag is a transcript, whose last question is the prompt. Any other file
     has a prompt on each line.
 
-    Args:
-        system_prompt: for prompts that have none.
-
     Raises:
         UsageError: the file cannot be read or contains no prompt.
         DataError: it is damaged; names the line.

@@ -24,14 +24,7 @@ _SPINNER = ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\")
 
 
 class BallotView:
-    """Shows two answers while they arrive.
-
-    Args:
-        area: where they are drawn.
-        titles: of the answers, from left to right.
-        markdown: they look like what they are.
-        clock: seconds, monotonic.
-    """
+    """Shows two answers while they arrive."""
 
     def __init__(
         self,

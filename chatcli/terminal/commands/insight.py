@@ -3,12 +3,11 @@
 import typing
 from pathlib import Path
 
-from chatcli.chat.message import Role, Timings, Usage
+from chatcli.chat.message import Message, Role, Timings, Usage, user
 from chatcli.chat.pictures import in_words
 from chatcli.engine.base import CountsTokens, HasChatTemplate, no_vision_reason
 from chatcli.errors import UsageError
 from chatcli.sampling import SamplingParams
-from chatcli.session.context_view import ContextPart, view_context
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.options import show_system
 from chatcli.words import binary_size, counted, excerpt
@@ -28,18 +27,28 @@ def context(chat: Chat, _argument: str) -> None:
     if not isinstance(engine, CountsTokens):
         chat.screen.note(f"(unknown: the engine of {engine.model.name} does not count tokens)")
         return
-    if not chat.session.conversation.prompt_messages():
+    messages = chat.session.conversation.prompt_messages()
+    if not messages:
         chat.screen.note(f"(this chat is empty; the context holds {engine.context_size:,} tokens)")
         return
-    view = view_context(chat.session)
-    parts = [(_label(part), part.tokens) for part in view.parts if not part.left_out]
-    hidden = [part for part in view.parts if part.left_out]
-    if hidden:
-        last = hidden[-1].number
-        chat.screen.note(
-            f"(messages {hidden[0].number} to {last} no longer fit; the model does not see them)"
-        )
-    chat.screen.context_bar([*parts, ("markup of the template", view.template)], view.size)
+    prompt = chat.session.preview(None)
+    hidden = set(prompt.left_out)
+    around = len(chat.session.prompt_of([user(".")]).tokens) - 1
+    parts, unseen, number = [], [], 0
+    for index, message in enumerate(messages):
+        number += message.role is not Role.SYSTEM
+        if index in hidden:
+            unseen.append(number)
+            continue
+        tokens = 0
+        if message.content or message.pictures:  # measured alone, so that the time is linear in their number
+            alone = chat.session.prompt_of([user(message.content, *message.pictures)])
+            tokens = max(0, len(alone.tokens) - around)
+        parts.append((_label(message, number), tokens))
+    if unseen:
+        chat.screen.note(f"(messages {unseen[0]} to {unseen[-1]} no longer fit; the model does not see them)")
+    markup = max(0, len(prompt.tokens) - sum(tokens for _, tokens in parts))
+    chat.screen.context_bar([*parts, ("markup of the template", markup)], engine.context_size)
 
 
 def stats(chat: Chat, _argument: str) -> None:
@@ -74,10 +83,9 @@ def _token_rows(usage: Usage, timings: Timings) -> list[tuple[str, str]]:
     ]
 
 
-def _label(part: ContextPart) -> str:
-    who = {Role.SYSTEM: "system", Role.USER: "you", Role.ASSISTANT: "answer"}[part.message.role]
-    number = f"{part.number} " if part.number else ""
-    return f"{number}{who}: {excerpt(in_words(part.message))}"
+def _label(message: Message, number: int) -> str:
+    who = {Role.SYSTEM: "system", Role.USER: f"{number} you", Role.ASSISTANT: f"{number} answer"}
+    return f"{who[message.role]}: {excerpt(in_words(message))}"
 
 
 def _rate(tokens: int, seconds: float) -> str:
