@@ -1,5 +1,7 @@
-"""The form of a slash command, and the text of ``/help``."""
+"""How a slash command is declared, and the text of ``/help``."""
 
+import inspect
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -40,6 +42,31 @@ class SlashCommand:
     def usage(self) -> str:
         """All names and the arguments, on one line."""
         return " ".join((*self.names, self.arguments)).rstrip()
+
+
+Handler = Callable[[Chat, str], None]
+#: The commands by name, filled by ``slash``.
+DECLARED: dict[str, SlashCommand] = {}
+
+
+def slash(
+    name: str,
+    *aliases: str,
+    arguments: str = "",
+    offers: Callable[[Chat], Iterable[Offer]] | None = None,
+    files: Callable[[str], bool] | None = None,
+    words: tuple[str, ...] = (),
+) -> Callable[[Handler], Handler]:
+    """Declare a command: the first line of the handler's docstring is its help, the rest its details."""
+
+    def declare(handler: Handler) -> Handler:
+        first, _, rest = (inspect.getdoc(handler) or "").partition("\n\n")
+        help = first[:1].lower() + first[1:].removesuffix(".")
+        details = textwrap.indent(rest, "  ")
+        DECLARED[name] = SlashCommand(name, help, handler, aliases, arguments, offers, files, words, details)
+        return handler
+
+    return declare
 
 
 _KEYS = (
