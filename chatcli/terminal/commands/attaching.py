@@ -16,7 +16,7 @@ from chatcli.session.attachments import (
     require_vision,
 )
 from chatcli.terminal.chat import Chat
-from chatcli.terminal.commands.declaration import slash
+from chatcli.terminal.commands.declaration import SlashCommand
 from chatcli.words import counted, excerpt, listed
 
 _CHARACTERS_PER_TOKEN = 4  # of English; said to be an estimate
@@ -24,7 +24,7 @@ _MOST_NAMED = 5
 _DROP = "--drop"
 
 
-@slash("/read", "/file", arguments="FILE...|--drop", files=bool, words=("--drop",))
+@SlashCommand("/read", ("/file",), arguments="FILE...|--drop", files=bool, words=("--drop",))
 def read(chat: Chat, argument: str) -> None:
     """Attach text files to your next message.
 
@@ -46,7 +46,7 @@ def read(chat: Chat, argument: str) -> None:
     chat.screen.note(f"(attached: {names}: {tokens}; /read --drop removes them)")
 
 
-@slash("/image", arguments="FILE...|--drop", files=is_picture_name, words=("--drop",))
+@SlashCommand("/image", arguments="FILE...|--drop", files=is_picture_name, words=("--drop",))
 def image(chat: Chat, argument: str) -> None:
     """Attach pictures to your next message.
 

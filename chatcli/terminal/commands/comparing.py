@@ -25,14 +25,14 @@ from chatcli.terminal.ballot.question import (
 )
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.attaching import words_of
-from chatcli.terminal.commands.declaration import slash
+from chatcli.terminal.commands.declaration import SlashCommand
 from chatcli.terminal.commands.options import model_offers
 from chatcli.terminal.prompt.keyboard import on_ctrl_c
 
 _DUEL_KEYS = (LEFT, RIGHT, TIE, BOTH_BAD, SKIP)
 
 
-@slash("/compare", arguments="[MODEL|ADAPTER] [NAME=VALUE...]", offers=model_offers)
+@SlashCommand("/compare", arguments="[MODEL|ADAPTER] [NAME=VALUE...]", offers=model_offers)
 def compare(chat: Chat, argument: str) -> None:
     """Get two answers side by side, blind, and choose the better one with a key.
 

@@ -9,7 +9,7 @@ from chatcli.chat.pictures import caption, in_words
 from chatcli.errors import AmbiguousReference, UsageError
 from chatcli.session.past_chats import PastChats
 from chatcli.terminal.chat import Chat
-from chatcli.terminal.commands.declaration import slash
+from chatcli.terminal.commands.declaration import SlashCommand
 from chatcli.words import counted, excerpt
 
 _MOST_COLUMNS = 3
@@ -22,7 +22,7 @@ def chat_offers(chat: Chat) -> Iterable[tuple[str, str]]:
         return [(found.summary.name, found.summary.title) for found in chats.find("")[:_MOST_OFFERED]]
 
 
-@slash("/clear", "/new")
+@SlashCommand("/clear", ("/new",))
 def clear(chat: Chat, _argument: str) -> None:
     """Begin a new chat with the same system prompt."""
     old = chat.session.conversation
@@ -31,7 +31,7 @@ def clear(chat: Chat, _argument: str) -> None:
     chat.screen.note(f"(a new chat{kept})")
 
 
-@slash("/regen", "/regenerate")
+@SlashCommand("/regen", ("/regenerate",))
 def regenerate(chat: Chat, _argument: str) -> None:
     """Answer again; earlier answers are kept."""
     session = chat.session
@@ -46,7 +46,7 @@ def regenerate(chat: Chat, _argument: str) -> None:
         chat.screen.note(f"(answer {len(found)} of {len(found)}; {which}; /siblings lists them{pair})")
 
 
-@slash("/undo")
+@SlashCommand("/undo")
 def undo(chat: Chat, _argument: str) -> None:
     """Take your last message back, to change it and send it again."""
     message = chat.session.undo()
@@ -57,7 +57,7 @@ def undo(chat: Chat, _argument: str) -> None:
     chat.screen.note(f"(taken back; {counted(count, 'message')} left{shown})")
 
 
-@slash("/edit", arguments="[N]")
+@SlashCommand("/edit", arguments="[N]")
 def edit(chat: Chat, argument: str) -> None:
     """Edit your last message, or message N, in $EDITOR.
 
@@ -84,14 +84,14 @@ def edit(chat: Chat, argument: str) -> None:
         chat.screen.note("(the chat goes on from the edited answer; /siblings has the original)")
 
 
-@slash("/continue")
+@SlashCommand("/continue")
 def proceed(chat: Chat, _argument: str) -> None:
     """Let the model continue the last answer, if it was cut."""
     answer = chat.session.proceed()
     chat.show(answer, begun=chat.session.conversation.path()[-1].message.content)
 
 
-@slash("/fork")
+@SlashCommand("/fork")
 def fork(chat: Chat, _argument: str) -> None:
     """Go on in a copy of this chat."""
     old = chat.session.conversation.id
@@ -99,7 +99,7 @@ def fork(chat: Chat, _argument: str) -> None:
     chat.screen.note(f"(this is a copy now; the original is unchanged{f': /load {old}' if old else ''})")
 
 
-@slash("/siblings", arguments="[at MESSAGE] [next|back|N]", words=("next", "back", "at"))
+@SlashCommand("/siblings", arguments="[at MESSAGE] [next|back|N]", words=("next", "back", "at"))
 def siblings(chat: Chat, argument: str) -> None:
     """List the alternatives to an answer or a message, or choose one.
 
@@ -123,7 +123,7 @@ def siblings(chat: Chat, argument: str) -> None:
     _list(chat, found, found.index(chosen))
 
 
-@slash("/load", arguments="[ID|TITLE|last]", offers=chat_offers)
+@SlashCommand("/load", arguments="[ID|TITLE|last]", offers=chat_offers)
 def load(chat: Chat, argument: str) -> None:
     """Open another chat, by its name or from a list."""
     opened = None
@@ -140,7 +140,7 @@ def load(chat: Chat, argument: str) -> None:
     show_where_it_stands(chat)
 
 
-@slash("/rename", arguments="TITLE")
+@SlashCommand("/rename", arguments="TITLE")
 def rename(chat: Chat, argument: str) -> None:
     """Give this chat a title."""
     if not argument:

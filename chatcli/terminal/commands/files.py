@@ -17,7 +17,7 @@ from chatcli.storage.transcripts.pictures import PictureFolder
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.attaching import words_of
 from chatcli.terminal.commands.conversation import last_answer
-from chatcli.terminal.commands.declaration import slash
+from chatcli.terminal.commands.declaration import SlashCommand
 from chatcli.words import listed
 
 # Characters of base64; some terminals drop longer sequences (xterm's limit for OSC 52).
@@ -25,7 +25,7 @@ _LONGEST_SEQUENCE = 74_994
 _PATIENCE = 5.0
 
 
-@slash("/save", arguments="[--all] FILE", files=bool, words=("--all",))
+@SlashCommand("/save", arguments="[--all] FILE", files=bool, words=("--all",))
 def save(chat: Chat, argument: str) -> None:
     """Write the last answer to a file, or with --all the whole chat."""
     words = words_of(argument)
@@ -38,7 +38,7 @@ def save(chat: Chat, argument: str) -> None:
     _write(chat, names[0], content, "the chat" if whole else "the answer")
 
 
-@slash("/export", arguments="FILE [FORMAT]", files=bool)
+@SlashCommand("/export", arguments="FILE [FORMAT]", files=bool)
 def export(chat: Chat, argument: str) -> None:
     """Write the chat to a file: .txt, .md, .html or .json.
 
@@ -52,7 +52,7 @@ def export(chat: Chat, argument: str) -> None:
     _write(chat, words[0], _rendered(chat, kind), "the chat", pictures)
 
 
-@slash("/copy", arguments="[code [N]]", words=("code",))
+@SlashCommand("/copy", arguments="[code [N]]", words=("code",))
 def copy(chat: Chat, argument: str) -> None:
     """Copy the last answer, or its last (Nth) code block, to the clipboard."""
     answer = last_answer(chat).message.content

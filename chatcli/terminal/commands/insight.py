@@ -12,14 +12,14 @@ from chatcli.sampling import SamplingParams
 from chatcli.session.past_chats import PastChats
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.conversation import last_answer, message_at, messages_of, show_message
-from chatcli.terminal.commands.declaration import slash
+from chatcli.terminal.commands.declaration import SlashCommand
 from chatcli.terminal.commands.options import show_system
 from chatcli.words import binary_size, counted, excerpt
 
 _MOST_HITS = 10
 
 
-@slash(
+@SlashCommand(
     "/show", arguments="info|system|template|parameters", words=("info", "system", "template", "parameters")
 )
 def show(chat: Chat, argument: str) -> None:
@@ -30,7 +30,7 @@ def show(chat: Chat, argument: str) -> None:
     topics[argument](chat)
 
 
-@slash("/context", "/tokens")
+@SlashCommand("/context", ("/tokens",))
 def context(chat: Chat, _argument: str) -> None:
     """Show what the model sees, in tokens per message."""
     engine = chat.session.engine()
@@ -61,7 +61,7 @@ def context(chat: Chat, _argument: str) -> None:
     chat.screen.context_bar([*parts, ("markup of the template", markup)], engine.context_size)
 
 
-@slash("/stats")
+@SlashCommand("/stats")
 def stats(chat: Chat, _argument: str) -> None:
     """Show how fast the last answer was."""
     last = chat.session.last
@@ -158,7 +158,7 @@ def _resident() -> int | None:
         return None
 
 
-@slash("/history", arguments="[N|all]", words=("all",))
+@SlashCommand("/history", arguments="[N|all]", words=("all",))
 def history(chat: Chat, argument: str) -> None:
     """List the messages of this chat; show message N, or all, in full."""
     path = messages_of(chat)
@@ -182,7 +182,7 @@ def history(chat: Chat, argument: str) -> None:
     chat.screen.note("(/history N shows one in full, /history all shows all; + counts alternatives)")
 
 
-@slash("/reasoning", arguments="[N]")
+@SlashCommand("/reasoning", arguments="[N]")
 def reasoning(chat: Chat, argument: str) -> None:
     """Show the reasoning of the last answer, or of message N.
 
@@ -195,7 +195,7 @@ def reasoning(chat: Chat, argument: str) -> None:
     chat.screen.reasoning(node.message.reasoning.strip("\n"))
 
 
-@slash("/search", arguments="WORDS")
+@SlashCommand("/search", arguments="WORDS")
 def search(chat: Chat, argument: str) -> None:
     """Search the messages of all chats.
 

@@ -14,11 +14,11 @@ from chatcli.storage.feedback.guideline import short, version_of
 from chatcli.terminal.ballot.question import report_unsaved
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.conversation import last_answer, message_at, messages_of
-from chatcli.terminal.commands.declaration import slash
+from chatcli.terminal.commands.declaration import SlashCommand
 from chatcli.words import listed
 
 
-@slash("/good", "/+1", "/👍", arguments="[REASON|COMMENT]", offers=lambda _: UP.items())
+@SlashCommand("/good", ("/+1", "/👍"), arguments="[REASON|COMMENT]", offers=lambda _: UP.items())
 def good(chat: Chat, argument: str) -> None:
     """Rate the last answer good.
 
@@ -29,7 +29,7 @@ def good(chat: Chat, argument: str) -> None:
     rate_answer(chat, last_answer(chat), read_judgement("good", argument))
 
 
-@slash("/bad", "/-1", "/👎", arguments="[REASON|COMMENT]", offers=lambda _: DOWN.items())
+@SlashCommand("/bad", ("/-1", "/👎"), arguments="[REASON|COMMENT]", offers=lambda _: DOWN.items())
 def bad(chat: Chat, argument: str) -> None:
     """Rate the last answer bad.
 
@@ -38,7 +38,7 @@ def bad(chat: Chat, argument: str) -> None:
     rate_answer(chat, last_answer(chat), read_judgement("bad", argument))
 
 
-@slash(
+@SlashCommand(
     "/rate",
     arguments="[N] 1-10|good|bad [REASON|COMMENT]",
     offers=lambda _: {**UP, **DOWN}.items(),
@@ -63,7 +63,7 @@ def rate(chat: Chat, argument: str) -> None:
         )
 
 
-@slash("/unrate", arguments="[N]")
+@SlashCommand("/unrate", arguments="[N]")
 def unrate(chat: Chat, argument: str) -> None:
     """Take back the rating of the last answer, or of message N."""
     node = answer_at(chat, argument) if argument else last_answer(chat)
@@ -78,7 +78,7 @@ def unrate(chat: Chat, argument: str) -> None:
     chat.screen.note(f"({_which(chat, node)} is no longer rated; it was {mark})")
 
 
-@slash("/fix", arguments="[N]")
+@SlashCommand("/fix", arguments="[N]")
 def fix(chat: Chat, argument: str) -> None:
     """Correct the last answer, or message N, in $EDITOR.
 
@@ -99,7 +99,7 @@ def fix(chat: Chat, argument: str) -> None:
     chat.screen.note(f"(corrected; the chat goes on from your text{kept}; /siblings has the original answer)")
 
 
-@slash("/guidelines", arguments="[edit]", words=("edit",))
+@SlashCommand("/guidelines", arguments="[edit]", words=("edit",))
 def guidelines(chat: Chat, argument: str) -> None:
     """Show your guidelines for judging, or edit them."""
     file = chat.surroundings.guideline

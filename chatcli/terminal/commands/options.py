@@ -6,7 +6,7 @@ from chatcli.errors import UsageError
 from chatcli.session.parameters import parameter_names, set_parameter
 from chatcli.settings import NO_PERSONA
 from chatcli.terminal.chat import Chat
-from chatcli.terminal.commands.declaration import slash
+from chatcli.terminal.commands.declaration import SlashCommand
 
 _NONE = {"none", "off"}
 
@@ -18,18 +18,7 @@ def model_offers(chat: Chat) -> list[tuple[str, str]]:
     return [(name, "") for name in model_names(chat.session.engine.settings, chat.surroundings.places)]
 
 
-def parameter_offers(_chat: Chat) -> list[tuple[str, str]]:
-    """The parameters of ``/set``, for completion."""
-    return [(name, "") for name in parameter_names()]
-
-
-def persona_offers(chat: Chat) -> list[tuple[str, str]]:
-    """The personas and what they set, for completion."""
-    personas = chat.session.engine.settings.personas
-    return [(name, ", ".join(table)) for name, table in personas.items()]
-
-
-@slash("/system", arguments="[TEXT|none]")
+@SlashCommand("/system", arguments="[TEXT|none]")
 def system(chat: Chat, argument: str) -> None:
     """Show or change the system prompt.
 
@@ -49,7 +38,12 @@ def show_system(chat: Chat) -> None:
     chat.screen.text(chat.session.options.system or "(no system prompt)")
 
 
-@slash("/set", arguments="[parameter] NAME VALUE|NAME=VALUE", offers=parameter_offers, words=("parameter",))
+@SlashCommand(
+    "/set",
+    arguments="[parameter] NAME VALUE|NAME=VALUE",
+    offers=lambda _: ((name, "") for name in parameter_names()),
+    words=("parameter",),
+)
 def set_(chat: Chat, argument: str) -> None:
     """Change a parameter, for example /set temperature 0.2.
 
@@ -73,19 +67,19 @@ def set_(chat: Chat, argument: str) -> None:
     chat.screen.note(f"({set_parameter(chat.session, name.strip(), text)})")
 
 
-@slash("/think")
+@SlashCommand("/think")
 def think(chat: Chat, _argument: str) -> None:
     """Let the model reason before it answers."""
     _think(chat, True)
 
 
-@slash("/nothink")
+@SlashCommand("/nothink")
 def nothink(chat: Chat, _argument: str) -> None:
     """Let the model answer without reasoning."""
     _think(chat, False)
 
 
-@slash("/model", arguments="[NAME|PATH]", offers=model_offers)
+@SlashCommand("/model", arguments="[NAME|PATH]", offers=model_offers)
 def model(chat: Chat, argument: str) -> None:
     """List the models, or switch to another one."""
     present = chat.session.engine.settings.model
@@ -101,7 +95,13 @@ def model(chat: Chat, argument: str) -> None:
     chat.screen.note(f"(the chat goes on with {argument}; it is loading)")
 
 
-@slash("/persona", arguments="[NAME|none]", offers=persona_offers)
+@SlashCommand(
+    "/persona",
+    arguments="[NAME|none]",
+    offers=lambda chat: (
+        (name, ", ".join(table)) for name, table in chat.session.engine.settings.personas.items()
+    ),
+)
 def persona(chat: Chat, argument: str) -> None:
     """List the personas, or switch to one.
 

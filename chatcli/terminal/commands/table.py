@@ -18,7 +18,7 @@ from chatcli.terminal.commands import (  # noqa: F401  (each declares its comman
     options,
     ranking,
 )
-from chatcli.terminal.commands.declaration import DECLARED, Offer, SlashCommand, help_text, slash
+from chatcli.terminal.commands.declaration import DECLARED, Offer, SlashCommand, help_text
 
 _ORDER = """
 help clear regen undo edit continue fork siblings compare rank good bad rate unrate fix guidelines
@@ -32,7 +32,7 @@ def command_offers(_chat: Chat) -> Iterator[Offer]:
     return ((name, command.help) for command in COMMANDS for name in command.names)
 
 
-@slash("/help", "/?", arguments="[COMMAND]", offers=command_offers)
+@SlashCommand("/help", ("/?",), arguments="[COMMAND]", offers=command_offers)
 def _help(chat: Chat, argument: str) -> None:
     """List the commands and keys, or explain one."""
     if not argument:
@@ -42,7 +42,7 @@ def _help(chat: Chat, argument: str) -> None:
     chat.screen.text("\n".join(filter(None, (command.usage, f"  {command.help}", command.details))))
 
 
-@slash("/exit", "/quit", "/bye")
+@SlashCommand("/exit", ("/quit", "/bye"))
 def _exit(chat: Chat, _argument: str) -> None:
     """Leave (so does Ctrl-D on an empty line)."""
     chat.leaving = True
