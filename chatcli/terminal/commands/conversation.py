@@ -64,8 +64,10 @@ def edit(chat: Chat, argument: str) -> None:
     Editing your message asks again; editing an answer replaces it. /siblings keeps the
     original. /context shows the numbers.
     """
-    session, path = chat.session, messages_of(chat)
-    node = message_at(chat, argument) if argument else _last_of_the_user(path)
+    session = chat.session
+    node = message_at(chat, argument) if argument else session.conversation.last(Role.USER)
+    if node is None:
+        raise UsageError("there is no message to edit yet")
     pictures = node.message.pictures
     text = chat.edit(node.message.content)
     if text == node.message.content or not text.strip():
@@ -176,7 +178,7 @@ def messages_of(chat: Chat) -> list[Node]:
 
 def last_answer(chat: Chat) -> Node:
     """The last answer of the active path; raises UsageError if there is none."""
-    found = next((n for n in reversed(messages_of(chat)) if n.message.role is Role.ASSISTANT), None)
+    found = chat.session.conversation.last(Role.ASSISTANT)
     if found is None:
         raise UsageError("there is no answer yet")
     return found
@@ -199,13 +201,6 @@ def _attach_again(chat: Chat, pictures: Iterable[Picture]) -> None:
 def captions(pictures: Iterable[Picture]) -> str:
     """Pictures as they are named in a remark."""
     return " ".join(excerpt(caption(picture)) for picture in pictures)
-
-
-def _last_of_the_user(path: list[Node]) -> Node:
-    node = next((n for n in reversed(path) if n.message.role is Role.USER), None)
-    if node is None:
-        raise UsageError("there is no message to edit yet")
-    return node
 
 
 def _newest_with_siblings(chat: Chat) -> Node:
