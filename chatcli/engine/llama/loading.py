@@ -116,17 +116,7 @@ def load_model(
     on_progress: Callable[[float], None] | None = None,
     cancel: Cancellation | None = None,
 ) -> LoadedModel:
-    """Load a model file and create a context; may take minutes, and runs in any thread.
-
-    Args:
-        path: a GGUF file; of a split model, the first one.
-        on_progress: called in the calling thread with the share that is loaded, 0 to 1.
-        cancel: set it to give up.
-
-    Raises:
-        ModelNotFound: no such file.
-        ModelError: llama.cpp cannot load it or create a context, or ``cancel`` was set.
-    """
+    """Load a model file and create a context; see ``LlamaEngine.open``, which checks the template too."""
     if not path.is_file():
         raise ModelNotFound(f"no model file at {path}")
     native = load()
