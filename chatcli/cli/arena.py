@@ -146,17 +146,16 @@ def _hold(
     arena: "Arena", settings: Settings, invocation: Invocation, most: int | None, *, as_json: bool
 ) -> "ArenaSession":
     """Run the duels."""
-    from prompt_toolkit.output import create_output
-
     from chatcli.session.arena.answers import AnswerWriter, answers_file
     from chatcli.storage.feedback.log import FeedbackLog
     from chatcli.terminal.ballot.arena import ArenaSession
+    from chatcli.terminal.ballot.question import drawn_on
 
     log = FeedbackLog(invocation.paths.feedback_log)
     arena.take_records(log.of_transcript(arena.name))
     file = answers_file(invocation.paths.arena, arena) if settings.log else None
     screen, sessions = invocation.screen(settings, on_stderr=as_json), invocation.sessions
-    output = create_output(stdout=invocation.stderr) if as_json else None
+    output = drawn_on(invocation.stderr) if as_json else None
     with (
         exit_on_signals(),
         AnswerWriter(arena, sessions.opener(), file) as writer,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from chatcli.errors import StorageError
 from chatcli.feedback.records import Winner
@@ -69,6 +69,13 @@ def report_unsaved(screen: Screen, judge: AnswerJudging) -> Iterator[None]:
         )
         again = "saving is tried again with the next judgement and at the end"
         screen.error(f"not saved yet: {error} ({waiting}; {again})")
+
+
+def drawn_on(stream: TextIO) -> "Output":
+    """An output that draws questions on another stream than standard output."""
+    from prompt_toolkit.output import create_output
+
+    return create_output(stdout=stream)
 
 
 def press(
