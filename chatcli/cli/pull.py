@@ -78,10 +78,7 @@ def pull(
             remarks += _tried(models_context, model, quiet=quiet)
         except ModelError as error:
             reason = error.problem if isinstance(error, InvalidModel) else str(error)
-            problems[model.reference] = (
-                f"{model.reference} is complete and cannot be used: {reason}; name another file of the "
-                f"repository; chatcli models rm {quote(str(model.reference))} removes this one"
-            )
+            problems[model.reference] = _useless(str(model.reference), reason)
     if as_json:
         invocation.write_json({"files": _records(pulled)})
     else:
@@ -160,6 +157,13 @@ def _tried(models: ModelsContext, model: "Pulled", *, quiet: bool) -> list[str]:
     if reasons or projector is None:
         return [f"{name} cannot see pictures: {reason}" for reason in reasons]
     return [f"downloaded {projector.name}, with which {name} sees pictures"]
+
+
+def _useless(name: str, reason: str) -> str:
+    return (
+        f"{name} is complete and cannot be used: {reason}; name another file of the repository; "
+        f"chatcli models rm {quote(name)} removes this one"
+    )
 
 
 def _instead(name: str, places: Places) -> str:
