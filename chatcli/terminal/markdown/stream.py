@@ -8,12 +8,14 @@ code, rows of tables) and letters have left is what tells, in every later frame,
 import re
 from collections.abc import Sequence
 
-from chatcli.terminal.markdown.blocks import Blocks, Unit
+from chatcli.terminal.markdown.blocks import Blocks, Unit, inline
 from chatcli.terminal.markdown.dialect import CONTINUED
 from chatcli.terminal.rows import Row, cut
 
 _MARKS = " \t-+*_=#>`~|:"  # a line of these alone may still become anything
 _LONGEST_HEAD = 500  # characters of a paragraph that have left and are kept for the sake of open markup
+
+_PUNCTUATION = re.compile(r"[^\w\s]*")
 
 
 class MarkdownStream:
@@ -156,7 +158,8 @@ class MarkdownStream:
                     highlighter.forget(gone)
         elif unit.kind == "paragraph_open" and unit.start == unit.block and len(units) == 1 and self._rows:
             at = _offset(self._source, self._letters)
-            if at > _LONGEST_HEAD or (at and _is_whole(self._source, at)):
+            at += len(_PUNCTUATION.match(self._source, at)[0])  # type: ignore[index]
+            if at > _LONGEST_HEAD or _is_whole(self._source, at, unit.rows[: self._rows]):
                 self._source = CONTINUED + self._source[at:].lstrip()
                 self._follows = False
                 self._forget_given()
@@ -188,12 +191,13 @@ def _shared(one: str, other: str) -> int:
     return next(differing, min(len(one), len(other)))
 
 
-def _is_whole(source: str, at: int) -> bool:
-    """Whether a paragraph can be cut there: no markup is open, and a word follows."""
+def _is_whole(source: str, at: int, rows: Sequence[Row]) -> bool:
+    """Whether a paragraph can be cut there: its head alone looks as it did, and no markup is open in it."""
     head = source[:at]
-    open_marks = any(head.count(mark) % 2 for mark in ("*", "`", "~~", "$"))
-    brackets = head.count("[") == head.count("]") and head.count("(") == head.count(")")
-    return not open_marks and brackets and re.match(r"\s*\w", source[at:]) is not None
+    shown = "".join(text for text, _ in inline(head)), "".join(row.text for row in rows)
+    alike = "".join(shown[0].split()) == "".join(shown[1].split())
+    open_marks = any(head.count(mark) % 2 for mark in ("*", "**", "`", "~~", "$"))
+    return bool(at) and alike and not open_marks and head.count("[") == head.count("]")
 
 
 def _offset(text: str, letters: str) -> int:
