@@ -20,7 +20,7 @@ import pyte
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "models" / "lkjsxclm-q8_0.gguf"
-CHATCLI = [sys.executable, "-c", "from chatcli.cli.main import main; main()"]
+CHATCLI = [sys.executable, "-c", "from chatcli.__main__ import main; main()"]
 # The binding opens /dev/null at import and never closes it.
 WARNINGS = "error,ignore::ResourceWarning"
 # What says where the developer's own settings and models are.

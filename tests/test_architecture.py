@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "chatcli"
 FLOORS = (
     ("errors",),
     ("words", "sampling"),
-    ("files",),
     ("settings",),
+    ("files",),
     ("chat",),
     ("engine", "feedback"),
     ("storage",),
@@ -133,3 +133,13 @@ def test_no_import_circles() -> None:
     while ready := {n for n in graph if n not in done and graph[n] <= done}:
         done |= ready
     assert done == set(graph), f"a circle among {sorted(set(graph) - done)}"
+
+
+def test_a_public_type_has_one_meaning() -> None:
+    """No two modules define public classes of the same name."""
+    places: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+    assert not {name: found for name, found in places.items() if len(found) > 1}

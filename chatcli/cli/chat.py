@@ -12,7 +12,8 @@ from chatcli.settings import Settings
 
 if TYPE_CHECKING:
     from chatcli.terminal.chat import Chat
-    from chatcli.terminal.loop import InputLines
+    from chatcli.terminal.prompt.line_editor import LineEditor
+    from chatcli.terminal.prompt.plain import PlainPrompt
 
 
 def chat(invocation: Invocation, options: ChatOptions) -> None:
@@ -114,7 +115,7 @@ def _reads_lines(settings: Settings, invocation: Invocation) -> bool:
 
 def _prompt(
     chat: "Chat", settings: Settings, invocation: Invocation, status: Callable[[], str]
-) -> "InputLines":
+) -> "LineEditor | PlainPrompt":
     """Return the line editor, or the reader of plain lines."""
     if _reads_lines(settings, invocation):
         from chatcli.terminal.prompt.plain import PlainPrompt

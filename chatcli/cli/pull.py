@@ -83,15 +83,24 @@ def pull(
         invocation.write_json({"files": _records(pulled)})
     else:
         sound = [model for model in pulled if model.reference not in problems]
-        for model in sound:
-            invocation.write(f"{model.path}\n")
-        ready = [model for model in sound if is_model(model.path.name)]
-        if ready and not place.offline:
-            remarks.append(f"chat with it: chatcli -m {quote(_shortest(ready[0]))}")
-        for line in remarks if not quiet else ():
-            invocation.say(line)
+        _print_outcome(invocation, sound, remarks if not quiet else None, offline=place.offline)
     if problems:
         raise InvalidModel("; ".join(problems.values()))
+
+
+def _print_outcome(
+    invocation: Invocation, sound: "list[Pulled]", remarks: list[str] | None, *, offline: bool
+) -> None:
+    """Print the paths of sound models on stdout, and remarks on stderr unless they are None."""
+    for model in sound:
+        invocation.write(f"{model.path}\n")
+    if remarks is None:
+        return
+    ready = [model for model in sound if is_model(model.path.name)]
+    if ready and not offline:
+        remarks.append(f"chat with it: chatcli -m {quote(_shortest(ready[0]))}")
+    for line in remarks:
+        invocation.say(line)
 
 
 def _fetched(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from chatcli.chat.message import FinishReason, Generation, ModelRef, Timings, Usage
 from chatcli.sampling import SamplingParams
@@ -15,13 +16,10 @@ class StopStrings:
 
     Args:
         stops: strings that end the text and are not part of it; none may be empty.
-
-    Attributes:
-        found: the stop string that ended the text, or None.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
-        self.found: str | None = None
+        self.found: str | None = None  # the stop string that ended the text
         self._stops = tuple(stops)
         self._held = ""
 
@@ -53,18 +51,14 @@ def overlap(text: str, delimiter: str) -> int:
     return next((n for n in range(longest, 0, -1) if text.endswith(delimiter[:n])), 0)
 
 
+def common_length(left: Sequence[Any], right: Sequence[Any]) -> int:
+    """Length of the common beginning of two sequences."""
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(left), len(right)))
+
+
 class AnswerStats:
-    """Counts and times of one answer.
-
-    Args:
-        params: the sampling parameters, with the seed.
-        thinking: whether the model was asked to reason.
-
-    Attributes:
-        finish_reason: set it before ``generation``.
-        prompt_tokens, cached, decoded, completion: see ``chat.message.Usage``.
-        prompt_read: when the prompt had been read, on the monotonic clock.
-    """
+    """Counts of one answer, as in ``chat.message.Usage``, and its times on the monotonic clock."""
 
     def __init__(self, params: SamplingParams, thinking: bool | None) -> None:
         self.params = params

@@ -1,4 +1,4 @@
-"""What this machine and this build of llama.cpp are: for ``chatcli doctor``, and for the verdicts' keys."""
+"""Describes this machine and this build of llama.cpp, for ``chatcli doctor`` and as keys of verdicts."""
 
 import ctypes
 import functools
@@ -8,7 +8,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chatcli import __version__
-from chatcli.engine.llama.load_options import physical_cores
+from chatcli.engine.llama.load_options import physical_cores, sysctl
 from chatcli.engine.llama.native import Native, load
 from chatcli.engine.memory.process import Memory, memory
 
@@ -35,73 +34,51 @@ _DEVICE_KINDS = ("cpu", "gpu", "igpu", "accel", "meta")  # enum ggml_backend_dev
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Something llama.cpp can compute on.
+    """A device that llama.cpp can compute on."""
 
-    Attributes:
-        name, description: as llama.cpp says: ``CUDA0``, ``NVIDIA H200``.
-        kind: ``cpu``, ``gpu`` (memory of its own), ``igpu`` (shares main memory), ``accel`` or ``meta``.
-        backend: the library part it belongs to.
-        free_memory, total_memory: bytes; 0 where the backend does not say.
-    """
-
-    name: str
-    description: str
-    kind: str
+    name: str  # such as CUDA0
+    description: str  # such as NVIDIA H200
+    kind: str  # one of _DEVICE_KINDS; an igpu shares main memory
     backend: str
-    free_memory: int
+    free_memory: int  # bytes; 0 if the backend does not say
     total_memory: int
 
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """The build of llama.cpp in use.
-
-    Attributes:
-        llama_cpp, ggml, commit: its versions.
-        features: instruction sets and options it uses, ``AVX2``, ``LLAMAFILE``.
-        system_info: llama.cpp's own line about them.
-        backends: what it was built with: ``CPU``, ``CUDA``, ``Metal``, ``BLAS``.
-        gpu_offload, mmap, mlock: what it supports here.
-        mtmd: it has libmtmd, with which models see pictures.
-    """
+    """The build of llama.cpp in use: its versions, and what it supports here."""
 
     llama_cpp: str
     ggml: str
     commit: str
-    features: tuple[str, ...]
-    system_info: str
-    backends: tuple[str, ...]
+    features: tuple[str, ...]  # instruction sets and options, such as AVX2 and LLAMAFILE
+    system_info: str  # llama.cpp's own line about them
+    backends: tuple[str, ...]  # such as CPU, CUDA, Metal, BLAS
     devices: tuple[Device, ...]
     gpu_offload: bool
     mmap: bool
     mlock: bool
-    mtmd: bool
+    mtmd: bool  # it has libmtmd, with which models see pictures
 
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
-    """The processor.
-
-    Attributes:
-        model: its name.
-        logical, physical: CPUs of the machine; cores this process may use.
-        flags: features it advertises, where the system tells (Linux, macOS), sorted.
-    """
+    """The processor."""
 
     model: str
     logical: int
-    physical: int
-    flags: tuple[str, ...]
+    physical: int  # cores that this process may use
+    flags: tuple[str, ...]  # features it advertises, sorted; known on Linux and macOS
 
     @property
     def advertises_amx(self) -> bool:
-        """It claims to have AMX; some virtual machines do and fault on it."""
+        """Whether it claims to have AMX. Some virtual machines do and crash on it."""
         return any(flag.startswith("amx") for flag in self.flags)
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """Space where the program keeps things, in bytes; 0 where the system does not say."""
+    """Space on the disk of a folder, in bytes; 0 if the system does not say."""
 
     path: str
     free: int
@@ -110,45 +87,31 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class MachineReport:
-    """All of it.
-
-    Attributes:
-        packages: version by distribution name; only those that are installed.
-        library: None when llama.cpp cannot be loaded.
-        library_error: why not; '' when it can.
-    """
+    """Everything that ``chatcli doctor`` shows about the machine."""
 
     python: str
     executable: str
     platform: str
-    packages: Mapping[str, str]
+    packages: Mapping[str, str]  # versions of those that are installed, by name
     cpu: Cpu
     memory: Memory
-    library: Library | None
-    library_error: str
+    library: Library | None  # None if llama.cpp cannot be loaded
+    library_error: str  # why not
     disks: tuple[Disk, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as what JSON can hold, plus ``cpu.advertises_amx``."""
+        """The report in values that JSON can hold, with ``cpu.advertises_amx``."""
         report = asdict(self)
         report["cpu"]["advertises_amx"] = self.cpu.advertises_amx
         return report
 
 
 def describe_machine(places: Sequence[Path] = ()) -> MachineReport:
-    """Look at the machine; needs no model, and raises nothing where something cannot be found out.
-
-    Args:
-        places: folders, which need not exist yet, whose disks are to be looked at.
-    """
+    """Describe the machine and the disks of some folders, which need not exist yet. Loads no model."""
     library, library_error = None, ""
     try:
         library = library_report()
-    except (
-        ImportError,
-        OSError,
-        RuntimeError,
-    ) as error:  # what the binding raises when its library does not load
+    except (ImportError, OSError, RuntimeError) as error:  # the library does not load
         library_error = " ".join(str(error).split()) or type(error).__name__
     return MachineReport(
         python=f"{platform.python_implementation()} {platform.python_version()}",
@@ -164,18 +127,14 @@ def describe_machine(places: Sequence[Path] = ()) -> MachineReport:
 
 
 def library_report() -> Library:
-    """The build of llama.cpp.
-
-    Raises:
-        ImportError, OSError, RuntimeError: it cannot be loaded.
-    """
+    """Describe the build of llama.cpp; raises ImportError, OSError or RuntimeError if it does not load."""
     native = load()
     lib = native.lib
     info = (lib.llama_print_system_info() or b"").decode("utf-8", "replace").strip()
     return Library(
-        llama_cpp=_said(native, "llama_version"),
-        ggml=_said(native, "ggml_version"),
-        commit=_said(native, "ggml_commit"),
+        llama_cpp=_version(native, "llama_version"),
+        ggml=_version(native, "ggml_version"),
+        commit=_version(native, "ggml_commit"),
         features=tuple(name for name, value in re.findall(r"(\w+) = (\w+)", info) if value != "0"),
         system_info=info,
         backends=_backends(native),
@@ -188,10 +147,7 @@ def library_report() -> Library:
 
 
 def library_build() -> Mapping[str, str]:
-    """What tells builds of the library apart: versions, features, and the files' sizes and times.
-
-    A build from source may change its compiler flags and keep its version.
-    """
+    """What tells builds of the library apart. One from source may change its flags and keep its version."""
     report, native = library_report(), load()
     folder = Path(native.lib.llama_cpp._base_path)  # an environment variable of the binding may have moved it
     files = sorted(folder.iterdir()) if folder.is_dir() else []
@@ -205,11 +161,7 @@ def library_build() -> Mapping[str, str]:
 
 
 def devices() -> tuple[Device, ...]:
-    """All devices llama.cpp sees, the CPU among them.
-
-    Raises:
-        ImportError, OSError, RuntimeError: the library cannot be loaded.
-    """
+    """All devices that llama.cpp sees, the CPU among them. Raises as ``library_report``."""
     native = load()
     pointer, size = ctypes.c_void_p, ctypes.c_size_t
     count = native.symbol("ggml_backend_dev_count", size)
@@ -251,13 +203,13 @@ def _backends(native: Native) -> tuple[str, ...]:
     return tuple(_decoded(name(get(index))) for index in range(count()))
 
 
-def _said(native: Native, function: str) -> str:
+def _version(native: Native, function: str) -> str:
     symbol = native.symbol(function, ctypes.c_char_p)
     return _decoded(symbol()) if symbol else ""
 
 
-def _decoded(said: bytes | None) -> str:
-    return (said or b"").decode("utf-8", "replace")
+def _decoded(text: bytes | None) -> str:
+    return (text or b"").decode("utf-8", "replace")
 
 
 def _package_versions() -> dict[str, str]:
@@ -277,8 +229,8 @@ def cpu() -> Cpu:
     if sys.platform == "linux":
         name, flags = _linux_cpu()
     elif sys.platform == "darwin":
-        name = _sysctl("machdep.cpu.brand_string")
-        flags = _sysctl("machdep.cpu.features") or _sysctl("hw.optional")
+        name = sysctl("machdep.cpu.brand_string")
+        flags = sysctl("machdep.cpu.features") or sysctl("hw.optional")
     elif sys.platform == "win32":
         name = os.environ.get("PROCESSOR_IDENTIFIER", "")
     name = name or platform.processor() or platform.machine()
@@ -307,14 +259,6 @@ def _linux_cpu() -> tuple[str, str]:
     if not name and "cpu implementer" in fields:
         name = f"ARM implementer {fields['cpu implementer']} part {fields.get('cpu part', '?')}"
     return name, fields.get("flags") or fields.get("features") or ""
-
-
-def _sysctl(name: str) -> str:
-    try:
-        done = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip()
 
 
 def _disk(place: Path) -> Disk:

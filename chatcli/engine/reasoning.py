@@ -25,18 +25,16 @@ class Mode(Enum):
 class ReasoningForm:
     """How a family of models delimits its reasoning.
 
-    Attributes:
-        signs: strings; one of them in a template means this form. reasoning, answer, hidden: the delimiters
-        that begin each kind of text, the usual one first. They are no
-            part of the text. Of two that end at one place the longer counts; none may begin another.
-        only_first: whether the delimiters are ordinary words too. Then they count only where an answer begins
-            and inside the reasoning. Otherwise they are tokens of their own and count anywhere.
+    A delimiter begins a kind of text and is no part of it; the usual one comes first. Of two that end at one
+    place the longer counts. None may begin another.
     """
 
-    signs: tuple[str, ...]
+    signs: tuple[str, ...]  # one of them in a template means this form
     reasoning: tuple[str, ...]
     answer: tuple[str, ...]
     hidden: tuple[str, ...] = ()
+    # Whether the delimiters are ordinary words too. Then they count only where an answer begins and inside
+    # the reasoning. Otherwise they are tokens of their own and count anywhere.
     only_first: bool = False
 
     @property
@@ -63,57 +61,56 @@ def _tags(name: str, opening: str = "<{}>", closing: str = "</{}>") -> Reasoning
 _THINK = _tags("think")
 # The first form with a sign in the template is the model's, so the more telling signs come first.
 _FORMS = (
-    ReasoningForm(  # gpt-oss: https://github.com/openai/harmony; a header goes up to <|message|>
+    # gpt-oss, whose headers go up to <|message|>: https://github.com/openai/harmony
+    ReasoningForm(
         signs=("<|channel|>analysis", "<|channel|>"),
         reasoning=("analysis<|message|>",),
         answer=("<|message|>",),
         hidden=("<|channel|>", "<|end|>", "<|start|>"),
     ),
-    ReasoningForm(  # Gemma 4
-        ("<|channel>thought",), reasoning=("<|channel>thought\n",), answer=("<channel|>",)
-    ),
-    ReasoningForm(  # Command R7B, Command A, Cohere 2
+    # Gemma 4
+    ReasoningForm(("<|channel>thought",), ("<|channel>thought\n",), ("<channel|>",)),
+    # Command R7B, Command A, Cohere 2
+    ReasoningForm(
         signs=("<|START_THINKING|>",),
         reasoning=("<|START_THINKING|>",),
         answer=("<|END_THINKING|>", "<|START_RESPONSE|>", "<|START_TEXT|>"),
         hidden=("<|END_RESPONSE|>", "<|END_TEXT|>"),
     ),
-    ReasoningForm(  # Kimi K3
+    # Kimi K3
+    ReasoningForm(
         signs=("<|open|>", "open_tag('think')"),
         reasoning=("<|open|>think<|sep|>",),
         answer=("<|open|>response<|sep|>",),
         hidden=("<|close|>",),
     ),
-    ReasoningForm(  # Solar Open
+    # Solar Open
+    ReasoningForm(
         signs=("<|begin|>assistant<|think|>",),
         reasoning=("<|think|>",),
         answer=("<|content|>",),
         hidden=("<|end|>", "<|begin|>"),
     ),
-    ReasoningForm(  # ATEM
+    # ATEM
+    ReasoningForm(
         signs=("to=self<|message|>",),
         reasoning=(" to=self<|message|>",),
         answer=(" to=user<|message|>", "<|message|>"),
         hidden=("<|eom|>",),
     ),
-    ReasoningForm(  # Apertus
-        ("<|inner_prefix|>",), reasoning=("<|inner_prefix|>",), answer=("<|inner_suffix|>",)
-    ),
-    ReasoningForm(  # Apriel
+    # Apertus
+    ReasoningForm(("<|inner_prefix|>",), ("<|inner_prefix|>",), ("<|inner_suffix|>",)),
+    # Apriel
+    ReasoningForm(
         signs=("[BEGIN FINAL RESPONSE]",),
         reasoning=("Here are my reasoning steps:\n",),
         answer=("[BEGIN FINAL RESPONSE]",),
         hidden=("[END FINAL RESPONSE]",),
     ),
-    ReasoningForm(  # Granite 3.2 and 3.3
-        signs=("<response></response>",),
-        reasoning=("<think>",),
-        answer=("</think>", "<response>"),
-        hidden=("</response>",),
-    ),
-    ReasoningForm(  # Hunyuan 3 builds its tags with format()
-        ("'<think{}>'",), ("<think:opensource>",), ("</think:opensource>",), only_first=True
-    ),
+    # Granite 3.2 and 3.3
+    ReasoningForm(("<response></response>",), ("<think>",), ("</think>", "<response>"), ("</response>",)),
+    # Hunyuan 3 builds its tags with format()
+    ReasoningForm(("'<think{}>'",), ("<think:opensource>",), ("</think:opensource>",), only_first=True),
     _tags("seed:think"),
     _tags("mm:think"),
     _tags("THINK", "[{}]", "[/{}]"),
@@ -125,22 +122,14 @@ _FORMS = (
 def detect(template: str, pieces: Collection[bytes] = ()) -> ReasoningForm | None:
     """Find the form in which a model reasons; None if nothing shows that it does.
 
-    Args:
-        template: source of the chat template.
-        pieces: the vocabulary's special pieces. Some models reason though their template does not show it.
+    Some models reason though their template does not show it, but the special pieces of the vocabulary do.
     """
     found = next((form for form in _FORMS if any(sign in template for sign in form.signs)), None)
     return _THINK if found is None and b"<think>" in pieces else found
 
 
 def resumed(form: ReasoningForm | None, prompt: str, message: Message) -> str:
-    """Append the beginning of an answer to a prompt, for templates that cannot continue an answer.
-
-    Args:
-        form: the model's form.
-        prompt: the prompt for a new answer; it may open the reasoning.
-        message: the answer so far; without content it is still reasoning.
-    """
+    """Append an answer so far to the prompt for a new one, for templates that cannot continue an answer."""
     if form is None:
         return prompt + message.content
     opened = form.opened_by(prompt)
@@ -161,7 +150,7 @@ class ReasoningSplitter:
     Args:
         form: the model's form. None: everything is the answer.
         mode: the kind of text that the prompt has begun.
-        resumed: whether the prompt ends inside an answer or reasoning that has already begun.
+        resumed: whether some of that text is in the prompt.
     """
 
     def __init__(
@@ -184,24 +173,21 @@ class ReasoningSplitter:
             ends = [(at + len(d), at, d) for d in delimiters if (at := self._held.find(d)) >= 0]
             if ends:
                 end, at, delimiter = min(ends)
-                if self._only_first() and self._held[:at].strip():
-                    self._begun = True
-                    continue
-                if not self._only_first():
-                    self._emit(self._held[:at], events)
-                self._switch(delimiter)
-                self._held = self._held[end:]
-                continue
-            kept = max((overlap(self._held, d) for d in delimiters), default=0)
-            sure = self._held[: len(self._held) - kept]
-            if self._only_first():
-                if not sure.strip():
-                    break  # only spaces so far, and perhaps the beginning of a delimiter
+            else:
+                kept = max((overlap(self._held, d) for d in delimiters), default=0)
+                end = at = len(self._held) - kept
+                delimiter = ""
+            if not self._only_first():
+                self._emit(self._held[:at], events)
+            elif self._held[:at].strip():
                 self._begun = True
                 continue
-            self._held = self._held[len(sure) :]
-            self._emit(sure, events)
-            break
+            elif not delimiter:
+                break  # only spaces so far, and perhaps the beginning of a delimiter
+            self._held = self._held[end:]
+            if not delimiter:
+                break
+            self._switch(delimiter)
         return events
 
     def finish(self) -> Sequence[Event]:
@@ -248,13 +234,7 @@ class ReasoningSplitter:
 
 
 def splitter_for(form: ReasoningForm | None, prompt: str, messages: Sequence[Message]) -> ReasoningSplitter:
-    """The splitter for the answer to a prompt.
-
-    Args:
-        form: the model's form.
-        prompt: the rendered text.
-        messages: the messages it was rendered from. If the last is an assistant's, it is continued.
-    """
+    """The splitter for the answer to a prompt that was rendered from these messages."""
     last = messages[-1] if messages else None
     if last is not None and last.role is Role.ASSISTANT and (last.content or last.reasoning):
         mode = Mode.ANSWER if last.content else Mode.REASONING

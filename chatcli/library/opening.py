@@ -103,6 +103,9 @@ def _open_file(opening: Opening) -> Engine:
             sha256=hashing.result(),
             projector_sha256=projector_hashing.result() if tried.projector else "",
             no_vision_reason=reason,
+            try_adapter=lambda adapter: _try_adapter(
+                found.path, replace(tried, adapter=adapter), shards, paths.probe_verdicts
+            ),
             defaults=found.entry.recommended(thinking=settings.thinking) if found.entry else {},
             on_progress=opening.on_progress,
             cancel=cancel,
@@ -113,6 +116,19 @@ def _open_file(opening: Opening) -> Engine:
     if engine.model.projector and settings.projector == AUTO_PROJECTOR:  # else the user says which
         _tell_of_change(f"the projector of {settings.model}", engine.model.projector, checksums, tell)
     return engine
+
+
+def _try_adapter(path: Path, options: LoadOptions, shards: Sequence[Header], verdicts: Path) -> None:
+    """Try an adapter with its model in a child process.
+
+    Raises:
+        ModelError: it cannot be used.
+    """
+    from chatcli.engine.trial.probe import probe
+
+    assert options.adapter is not None
+    verdict = probe(path, verdicts, options, shards=shards)
+    replace(verdict, file=options.adapter.name).raise_for_failure()
 
 
 def try_files(

@@ -3,7 +3,7 @@
 import json
 import signal
 import subprocess
-import time
+import sys
 from pathlib import Path
 
 import pytest
@@ -228,10 +228,24 @@ def test_a_second_ctrl_c_ends_at_once(home: Path) -> None:
     assert errors == b""
 
 
-def test_ctrl_c_before_the_first_token(home: Path) -> None:
-    """An interrupt while the program starts or the model loads is quiet too."""
-    process = _start(home, "ask", "Hello!")
-    time.sleep(0.4)
+@pytest.mark.parametrize("module", ["chatcli.errors", "typer", "chatcli.cli.main", "llama_cpp"])
+def test_ctrl_c_during_an_import_is_quiet(home: Path, module: str) -> None:
+    """An interrupt while the program starts or the model library loads ends it without a traceback.
+
+    Bug: typer was being imported when Ctrl-C came, and Python printed its traceback.
+    """
+    code = "from chatcli.__main__ import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-c", code, "ask", "Hello!"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(home),
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.decode().rpartition("|")[2].strip() == module:  # it has just been imported
+            break
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode in {ExitCode.INTERRUPTED, ExitCode.OK, -signal.SIGINT}

@@ -5,7 +5,7 @@ import pytest
 
 from chatcli.engine.base import Cancellation
 from chatcli.engine.llama.load_options import LoadOptions
-from chatcli.engine.llama.loading import load_model, metadata
+from chatcli.engine.llama.loading import load_model
 from chatcli.errors import ModelError, ModelNotFound, UsageError
 from tests.engine import tiny_models
 from tests.engine.conftest import OPTIONS
@@ -17,9 +17,8 @@ def test_what_a_loaded_model_says_of_itself(tiny_llama_path: Path) -> None:
     try:
         assert (loaded.architecture, loaded.quantization) == ("llama", "F32")
         assert (loaded.context_size, loaded.batch_size) == (300, 16)
-        lib = loaded.native.lib
-        assert metadata(lib, loaded.model, "tokenizer.chat_template") == tiny_models.CHATML
-        assert metadata(lib, loaded.model, "no.such.key") == ""
+        assert loaded.metadata("tokenizer.chat_template") == tiny_models.CHATML
+        assert loaded.metadata("no.such.key") == ""
     finally:
         loaded.free()
 

@@ -22,9 +22,10 @@ from chatcli.engine.trial.process import child_environment, interpreter
 from chatcli.engine.trial.verdict import TrialOutcome, TrialVerdict
 from chatcli.engine.trial.verdict_cache import VerdictCache, file_identity, machine_identity
 from chatcli.errors import InvalidModel, ModelCrashed, ModelError, ModelNotFound
-from tests.engine import seeing
+from tests.engine import seeing, tiny_models
 from tests.engine.gguf_files import F32, STRING, U32, File, tiny_model
 from tests.engine.projector_files import write_projector
+from tests.engine.projector_mutations import file_of
 from tests.engine.test_template_bounds import RUNAWAYS
 
 MODEL = tiny_model()
@@ -117,7 +118,9 @@ def test_the_header_check_comes_first(tmp_path: Path, cache: Path) -> None:
     assert not cache.exists()
 
 
-@pytest.mark.parametrize("name", ["squares", "list of lists", "nested loops", "center", "hoard", "percent"])
+@pytest.mark.parametrize(
+    "name", ["list of lists", "nested loops", "center", "hoard", "percent", "batch", "join"]
+)
 def test_a_template_that_runs_away_is_found(tmp_path: Path, cache: Path, name: str) -> None:
     """Endless loops, endless computations, endless texts: in the child, and said in one line."""
     path = MODEL.with_key("tokenizer.chat_template", STRING, RUNAWAYS[name]).write(tmp_path / "m.gguf")
@@ -236,7 +239,7 @@ def test_cancelling_ends_the_child(model: Path, cache: Path) -> None:
 def children(parent: int) -> set[int]:
     """Living child processes."""
     listing = subprocess.run(
-        ["ps", "-axo", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+        ["ps", "-axww", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
     )
     rows = (line.split(None, 3) for line in listing.stdout.splitlines())
     return {
@@ -345,6 +348,20 @@ def test_a_model_with_numbers_of_its_own_is_tried_with_them(tmp_path: Path, cach
     """The trial's small context is no larger than it has to be: models trained on less load too."""
     path = MODEL.with_key("llama.context_length", U32, 16).write(tmp_path / "short.gguf")
     assert probe(path, cache, PLAIN_OPTIONS).outcome is TrialOutcome.OK
+
+
+def test_an_adapter_is_tried_with_its_model(tmp_path: Path, cache: Path) -> None:
+    """One that fits is attached in the child; a damaged one is refused there, or kills the child."""
+    model = tiny_models.write_llama(tmp_path / "model.gguf")
+    adapter = tiny_models.write_adapter(tmp_path / "adapter.gguf")
+    assert probe(model, cache, replace(PLAIN_OPTIONS, adapter=adapter)).ok
+    whole = file_of(adapter)
+    for number, damaged in enumerate(
+        (whole.with_key("adapter.lora.alpha", STRING, "x"), whole.without_key("adapter.type"))
+    ):
+        bad = damaged.write(tmp_path / f"bad{number}.gguf")
+        verdict = probe(model, cache, replace(PLAIN_OPTIONS, adapter=bad))
+        assert verdict.outcome is (TrialOutcome.ERROR if number else TrialOutcome.CRASHED)
 
 
 def test_a_projector_is_tried_with_its_model(tmp_path: Path, cache: Path) -> None:

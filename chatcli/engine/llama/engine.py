@@ -21,9 +21,8 @@ from chatcli.engine.base import (
     PromptProgress,
     PromptToken,
 )
-from chatcli.engine.llama.adapter import Adapters
 from chatcli.engine.llama.load_options import LoadOptions
-from chatcli.engine.llama.loading import LoadedModel, load_model
+from chatcli.engine.llama.loading import Adapters, LoadedModel, load_model
 from chatcli.engine.llama.model_format import AnswerStream, ModelFormat
 from chatcli.engine.llama.prompt import BuiltPrompt, PromptBuilder
 from chatcli.engine.llama.reuse import reuse
@@ -40,14 +39,7 @@ class LlamaEngine(Engine):
     """A model file run by llama.cpp. Make it with ``open`` and use it from one thread at a time.
 
     The same prompt, parameters and seed give the same answer, unless a part of the prompt was in memory: then
-    the batches had other sizes, which changes the last bits of the logits.
-
-    Args:
-        loaded: the model; the engine frees it.
-        model: its name and checksums for the records; the engine adds what the file says.
-        conditions: what saved states depend on besides the engine itself (``state.conditions_of``).
-        defaults: sampling parameters recommended outside the header, by name.
-        no_vision_reason: why the model was loaded without a projector, as a clause.
+    the batches had other sizes, which changes the last bits of the logits. The engine frees what is loaded.
     """
 
     def __init__(
@@ -57,6 +49,7 @@ class LlamaEngine(Engine):
         conditions: str = "",
         defaults: Mapping[str, Any] | None = None,
         no_vision_reason: str = "",
+        try_adapter: Callable[[Path], None] | None = None,
     ) -> None:
         lib = loaded.native.lib
         self._loaded = loaded
@@ -70,6 +63,7 @@ class LlamaEngine(Engine):
         self._tape = Tape(loaded.native, loaded.context, loaded.batch_size, loaded.vision)
         self._window = ContextWindow(loaded.context_size)
         self._adapters = Adapters(loaded)
+        self._try_adapter = try_adapter
         self.context_size = loaded.context_size
         self.recommended = recommended_sampling(loaded.metadata, defaults)
         self.model = replace(
@@ -95,6 +89,7 @@ class LlamaEngine(Engine):
         sha256: str = "",
         projector_sha256: str = "",
         no_vision_reason: str = "",
+        try_adapter: Callable[[Path], None] | None = None,
         defaults: Mapping[str, Any] | None = None,
         on_progress: Callable[[float], None] | None = None,
         cancel: Cancellation | None = None,
@@ -106,6 +101,7 @@ class LlamaEngine(Engine):
             name: what the user calls it; if empty, the file's name without suffix.
             sha256, projector_sha256: checksums of the files for the records, if known.
             no_vision_reason: why the options have no projector, as a clause.
+            try_adapter: called before an adapter is loaded; raises ``ModelError`` if that would do harm.
             defaults: sampling parameters recommended outside the header, by name.
             on_progress: called in the calling thread with the share that is loaded, 0 to 1.
             cancel: set it to give up.
@@ -119,7 +115,7 @@ class LlamaEngine(Engine):
         loaded = load_model(path, options, on_progress=on_progress, cancel=cancel)
         try:
             model = ModelRef(name or path.stem, path.name, sha256, projector=projector_sha256)
-            return cls(loaded, model, conditions_of(path, options), defaults, no_vision_reason)
+            return cls(loaded, model, conditions_of(path, options), defaults, no_vision_reason, try_adapter)
         except BaseException:
             loaded.free()
             raise
@@ -135,6 +131,8 @@ class LlamaEngine(Engine):
         if path is None:
             self._adapters.detach()
         else:
+            if self._try_adapter is not None and path.is_file():
+                self._try_adapter(path)
             self._adapters.attach(path, scale)
         self._tape.clear()  # it was computed with other weights, which llama.cpp does not notice
         self.model = replace(self.model, adapter=sha256 if path else "", adapter_scale=scale if path else 1.0)
@@ -201,9 +199,8 @@ class LlamaEngine(Engine):
     def load_state(self, blob: bytes | memoryview) -> bool:
         """Replace the memory with a saved state; see ``KeepsState``. Another conversation's does no harm."""
         self._require_open()
-        state = unpack(
-            blob, self.state_conditions, tokens=self.context_size, vocabulary=self._vocabulary.n_tokens
-        )
+        most, vocabulary = self.context_size, self._vocabulary.n_tokens
+        state = unpack(blob, self.state_conditions, tokens=most, vocabulary=vocabulary)
         return state is not None and self._tape.read_state(state)
 
     def score(

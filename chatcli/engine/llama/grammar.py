@@ -17,13 +17,7 @@ _MAX_REASON = 120
 
 
 def json_schema_to_grammar(schema: str) -> str:
-    """Turn a JSON schema into a GBNF grammar whose sentences are JSON of that schema.
-
-    Args:
-        schema: the schema, as JSON text. References may only point inside it (``#/...``).
-
-    Returns:
-        The grammar; its root rule is ``root``.
+    """Turn a JSON schema, as text, into a GBNF grammar whose sentences are JSON of that schema.
 
     Raises:
         UsageError: it is not JSON, the converter does not know it, or it refers outside the document.
@@ -46,12 +40,7 @@ def json_schema_to_grammar(schema: str) -> str:
 
 
 def grammar_sampler(native: Native, vocab: Any, grammar: str) -> Any:
-    """Create llama.cpp's sampler for a grammar; the caller frees it.
-
-    Args:
-        native: the loaded library.
-        vocab: ``llama_vocab`` pointer of the model that will answer.
-        grammar: GBNF with a rule ``root``.
+    """Create llama.cpp's sampler for a grammar with a rule ``root``; the caller frees it.
 
     Raises:
         UsageError: llama.cpp does not accept the grammar; says why and where.

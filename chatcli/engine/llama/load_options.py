@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +16,7 @@ DEFAULT_CONTEXT_SIZE = 8192
 #: ``gpu_layers`` that stands for all layers.
 ALL_LAYERS = -1
 #: Types of the KV cache, with their numbers in ggml (enum ggml_type).
-KV_TYPES = {
-    "f32": 0,
-    "f16": 1,
-    "bf16": 30,
-    "q4_0": 2,
-    "q4_1": 3,
-    "q5_0": 6,
-    "q5_1": 7,
-    "q8_0": 8,
-}
+KV_TYPES = {"f32": 0, "f16": 1, "bf16": 30, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +24,7 @@ class LoadOptions:
     """How to load a model.
 
     Attributes:
-        context_size: tokens that prompt and answer share. None: what the model was trained for, at most 8192.
+        context_size: in tokens. None: what the model was trained for, at most ``DEFAULT_CONTEXT_SIZE``.
         gpu_layers: layers to offload, -1 for all. No effect without a GPU build of the library.
         threads: compute threads. None: one for each physical core.
         batch_size: prompt tokens in one decode. None: 512 if layers are offloaded, else 256. On a CPU 256 is
@@ -45,10 +35,10 @@ class LoadOptions:
         kv_type_k, kv_type_v: types of the KV cache. A quantized V needs flash attention.
         swa_full: keep all positions of layers with a sliding window. It costs memory. Without it an older
             turn cannot be returned to, and the whole prompt is read again.
-        mmap: map the file instead of reading it.
         projector: path of a projector (mmproj) for pictures, or None.
         projector_on_gpu: let the projector run on a GPU if layers are offloaded.
         picture_tokens: the most tokens of a picture, for projectors that scale. None: the projector's own.
+        adapter: path of a LoRA adapter that the trial attaches, or None. Loading does not attach it.
 
     Raises:
         UsageError: a value makes no sense.
@@ -63,10 +53,10 @@ class LoadOptions:
     kv_type_k: str = "f16"
     kv_type_v: str = "f16"
     swa_full: bool = True
-    mmap: bool = True
     projector: Path | None = None
     projector_on_gpu: bool = True
     picture_tokens: int | None = None
+    adapter: Path | None = None
 
     def __post_init__(self) -> None:
         for name in ("context_size", "threads", "batch_size", "picture_tokens"):
@@ -100,11 +90,11 @@ def physical_cores() -> int:
     """
     system = platform.system()
     if system == "Linux":
-        allowed = os.sched_getaffinity(0)
-        cores = {_siblings(cpu) for cpu in allowed}
-        return max(1, min(len(cores), _quota(len(cores))))
+        cores = len({_siblings(cpu) for cpu in os.sched_getaffinity(0)})
+        return max(1, min(cores, _quota(cores)))
     if system == "Darwin":
-        return _fast_cores() or os.cpu_count() or 1
+        fast = sysctl("hw.perflevel0.physicalcpu")
+        return int(fast) if fast.isdigit() else os.cpu_count() or 1
     return os.cpu_count() or 1
 
 
@@ -124,15 +114,10 @@ def _quota(otherwise: int) -> int:
         return otherwise
 
 
-def _fast_cores() -> int:
+def sysctl(name: str) -> str:
+    """A value of the system on macOS; empty if there is none."""
     try:
-        said = subprocess.run(
-            ["sysctl", "-n", "hw.perflevel0.physicalcpu"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        ).stdout
+        done = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return 0
-    return int(said) if re.fullmatch(r"\s*\d+\s*", said) else 0
+        return ""
+    return done.stdout.strip()

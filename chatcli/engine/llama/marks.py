@@ -31,18 +31,12 @@ def unused_private(used: Container[str]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Four characters that occur nowhere in a conversation or its rendering.
+    """Four characters that occur nowhere in a conversation or its rendering."""
 
-    Attributes:
-        opening, closing: put around the words of a content. before, after: put around the whitespace at its
-        edges; whitespace themselves. Empty if the conversation
-            uses every kind of whitespace.
-    """
-
-    opening: str
+    opening: str  # before and after the words of a content
     closing: str
-    before: str
-    after: str
+    before: str  # before and after the whitespace at its edges; whitespace themselves
+    after: str  # both empty if the conversation uses every kind of whitespace
 
     @classmethod
     def unused_in(cls, texts: Iterable[str]) -> Self:
@@ -61,15 +55,9 @@ class Marks:
         words = text.strip()
         if not words:
             return self.before + text + self.after if text else text
-        at = text.index(words)
-        head, tail = text[:at], text[at + len(words) :]
-        return "".join(
-            [
-                *(self.before if head else "", head, self.opening),
-                words,
-                *(self.closing, tail, self.after if tail else ""),
-            ]
-        )
+        head, _, tail = text.partition(words)
+        before, after = self.before if head else "", self.after if tail else ""
+        return f"{before}{head}{self.opening}{words}{self.closing}{tail}{after}"
 
     def read(self, marked: str) -> tuple[str, list[Span]]:
         """Take the marks out of a rendering; returns it and the byte spans that stood between them, in order.
@@ -105,9 +93,7 @@ class ShownPictures:
     """The pictures of a conversation on their way through a template.
 
     Args:
-        messages: the conversation.
-        show: returns the ids of a picture.
-        taken: characters that must not be used.
+        taken: characters that must not be used as marks.
 
     Attributes:
         messages: the same messages with the marks of pictures before their words.
@@ -120,16 +106,14 @@ class ShownPictures:
         self.messages = list(messages)
         if not any(message.pictures for message in messages):
             return
-        texts = [text for m in messages for text in (m.content, m.reasoning or "", *_names(m))]
+        names = [picture.name for message in messages for picture in message.pictures]
+        texts = [*names, *(text for m in messages for text in (m.content, m.reasoning or ""))]
         self._marks = unused_private(set(taken).union(*(encode(text).decode() for text in texts)))
         self._show = show
         self.messages = [self._written(message) for message in messages]
 
     def stretches(self, data: bytes) -> Iterator[tuple[bytes, Picture | None, tuple[int, ...]]]:
-        """Cut a rendered text at its pictures: the text before each, the picture, its ids.
-
-        The last stretch has no picture.
-        """
+        """Cut a rendered text at its pictures: text, the picture behind it or None, its ids."""
         if not self._shown:
             yield data, None, ()
             return
@@ -157,7 +141,3 @@ class ShownPictures:
         mark = next(self._marks)
         self._shown[mark] = picture, row
         return mark
-
-
-def _names(message: Message) -> Iterator[str]:
-    return (picture.name for picture in message.pictures)

@@ -18,12 +18,9 @@ class ModelFormat:
     """The template, stop strings and form of reasoning of a model.
 
     Args:
-        vocabulary: the model's vocabulary.
         source: the text of its chat template; blank if it has none.
 
     Attributes:
-        source: the text of the chat template.
-        template: renders conversations.
         sha256: hex checksum of the chat template; empty without one.
         stops: strings that end every answer, besides the model's end tokens.
 
@@ -75,10 +72,6 @@ class AnswerStream:
 
     Bytes that are not UTF-8 become U+FFFD as soon as no later byte can complete a character. Stop strings
     count in the answer only, not in the reasoning.
-
-    Args:
-        splitter: splits off the reasoning; new for each answer.
-        stops: strings that end the answer.
     """
 
     def __init__(self, splitter: ReasoningSplitter, stops: Sequence[str]) -> None:

@@ -19,15 +19,10 @@ _SOURCE = re.compile(r"^(?:(?:[a-z_]+|error loading model(?: \w+)?): +)+")
 
 
 class NativeLog:
-    """The last log lines of llama.cpp. They carry the reason when a load or a decode fails.
+    """The last log lines of llama.cpp. They carry the reason when a load or a decode fails."""
 
-    Args:
-        keep: how many lines are remembered.
-    """
-
-    def __init__(self, keep: int = 200) -> None:
-        self._lines: deque[tuple[int, str]] = deque(maxlen=keep)
-        self._level = 0
+    def __init__(self) -> None:
+        self._lines: deque[tuple[int, str]] = deque(maxlen=200)
         #: Called with each piece of log text, in the thread that llama.cpp works in.
         self.listener: Callable[[str], None] | None = None
 
@@ -48,25 +43,19 @@ class NativeLog:
 
     def problems(self) -> list[str]:
         """Warnings and errors since the last ``clear``, oldest first, stripped."""
-        return [text.strip() for level, text in self._lines if level in (_WARN, _ERROR) and text.strip()]
+        return self._at((_WARN, _ERROR))
 
     def reason(self) -> str:
-        """The most telling line since the last ``clear``: the first error, else the last warning, else ''.
+        """The first error since the last ``clear``, else the last warning, else ''."""
+        lines = self._at((_ERROR,))[:1] or self._at((_WARN,))[-1:] or [""]
+        return _SOURCE.sub("", lines[0]).partition("\n")[0]
 
-        Warnings before an error mislead.
-        """
-        errors = [text.strip() for level, text in self._lines if level == _ERROR and text.strip()]
-        told = errors[0] if errors else next(reversed(self.problems()), "")
-        return _SOURCE.sub("", told).partition("\n")[0]
+    def _at(self, levels: tuple[int, ...]) -> list[str]:
+        return [text.strip() for level, text in self._lines if level in levels and text.strip()]
 
 
 class Native:
-    """The loaded binding and its log.
-
-    Attributes:
-        lib: the ``llama_cpp`` module; its functions are llama.cpp's C functions.
-        log: llama.cpp's log lines.
-    """
+    """The loaded binding (``lib``, whose functions are llama.cpp's C functions) and its log."""
 
     def __init__(self) -> None:
         # Otherwise an abort starts gdb and prints to stdout. Must be set before the library loads.
@@ -91,11 +80,7 @@ class Native:
         return module
 
     def symbol(self, name: str, result: Any, *arguments: Any) -> Any:
-        """A C function of ggml that the binding does not declare. None if this build lacks it.
-
-        Args:
-            result, arguments: its ctypes types; None as result for void.
-        """
+        """A C function of ggml that the binding does not declare, by ctypes types. None if it is missing."""
         for library in self._libraries():
             try:
                 function = library[name]  # a new object each time: its types are nobody else's
@@ -115,9 +100,5 @@ class Native:
 
 @functools.cache
 def load() -> Native:
-    """Load llama.cpp once per process.
-
-    Raises:
-        ImportError: llama-cpp-python is not installed or its shared library does not load.
-    """
+    """Load llama.cpp once per process; raises ImportError, OSError or RuntimeError if that fails."""
     return Native()

@@ -17,46 +17,26 @@ Opened = TypeVar("Opened")
 def layers_that_fit(estimate: Estimate, free: int) -> int:
     """Layers to offload, counted as in llama.cpp: the output, then blocks from the last to the first.
 
-    Args:
-        estimate: the model's memory for the context it will have.
-        free: bytes free on all GPUs together.
-
-    Returns:
-        The number, ``ALL_LAYERS`` for everything, or 0.
+    ``free`` is in bytes, on all GPUs together. The result may be ``ALL_LAYERS``.
     """
     room = free - MARGIN - estimate.compute
-    rest = estimate.weights - sum(estimate.blocks)
-    if room < rest:
-        return 0
     if estimate.weights + estimate.cache <= room:
         return ALL_LAYERS
-    room -= rest
-    layers = 1
-    for weights, cache in zip(reversed(estimate.blocks), reversed(estimate.caches), strict=True):
-        room -= weights + cache
-        if room < 0:
-            break
-        layers += 1
-    return layers if layers > 1 else 0
+    # The output alone is not worth a GPU.
+    return max((n for n in range(2, len(estimate.blocks) + 1) if on_gpu(estimate, n) <= room), default=0)
 
 
 def on_gpu(estimate: Estimate, layers: int) -> int:
     """Bytes that so many layers take on the GPU instead of in main memory."""
     if layers == 0:
         return 0
-    rest = estimate.weights - sum(estimate.blocks)
-    count = len(estimate.blocks) if layers == ALL_LAYERS else min(layers - 1, len(estimate.blocks))
-    first = len(estimate.blocks) - count
-    return rest + sum(estimate.blocks[first:]) + sum(estimate.caches[first:])
+    count = len(estimate.blocks)
+    first = 0 if layers == ALL_LAYERS else max(count + 1 - layers, 0)
+    return estimate.weights - sum(estimate.blocks[:first]) + sum(estimate.caches[first:])
 
 
 def fewer(layers: int, count: int) -> int:
-    """The number to try after ``layers`` failed: a quarter less, at last 0.
-
-    Args:
-        layers: number of layers that failed.
-        count: number of blocks of the model.
-    """
+    """The number to try after ``layers`` failed: a quarter less, at last 0; a model has ``count`` blocks."""
     present = count + 1 if layers == ALL_LAYERS else layers
     return present * 3 // 4 if present > 3 else 0
 
@@ -70,15 +50,14 @@ def stepping_down(
 ) -> Opened:
     """Open a model with so many layers on the GPU; if that fails, with fewer and fewer, at last with none.
 
+    Raises the error of the last attempt, or the first that fewer layers cannot repair.
+
     Args:
         attempt: opens the model with that many layers.
         layers: number to begin with.
         count: number of blocks of the model.
         tell: called with a line for each step down.
         cancel: once it is set, there is no further attempt.
-
-    Raises:
-        ModelError: the last attempt failed, or one that fewer layers cannot repair.
     """
     while True:
         try:

@@ -12,13 +12,13 @@ in place of the contents, and the contents are filled in afterwards.
 """
 
 import functools
-import itertools
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from chatcli.chat.message import Message, Picture
+from chatcli.engine.answer import common_length
 from chatcli.engine.base import Unseen
 from chatcli.engine.llama.marks import Marks, Show, ShownPictures
 from chatcli.engine.llama.special_pieces import Span, SpecialPieces, TextPart
@@ -36,29 +36,16 @@ class Template(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BuiltPrompt:
-    """A prompt that is ready to be decoded.
+    """A prompt that is ready to be decoded."""
 
-    Attributes:
-        text: the rendered template, with pictures by their names.
-        ids: its tokens and the cells of pictures, with the begin token if the model wants one.
-        pictures: the pictures that are shown, by the index in ``ids`` where their tokens begin.
-        unseen: the pictures of which the model reads only the names, or None.
-    """
-
-    text: str
-    ids: list[int]
-    pictures: Mapping[int, Picture]
+    text: str  # with pictures by their names
+    ids: list[int]  # tokens, and cells of pictures
+    pictures: Mapping[int, Picture]  # those that are shown, by the index in ids where their tokens begin
     unseen: Unseen | None = None
 
 
 class PromptBuilder:
-    """Builds prompts for one model.
-
-    Args:
-        vocabulary: the model's.
-        template: the model's chat template, or the transcript format.
-        show: returns the ids of a picture, or raises an error that says why the model cannot see it.
-    """
+    """Builds prompts for one model."""
 
     def __init__(self, vocabulary: Vocabulary, template: Template, show: Show) -> None:
         self._vocabulary = vocabulary
@@ -72,10 +59,6 @@ class PromptBuilder:
 
     def build(self, messages: Sequence[Message], *, thinking: bool | None = None) -> BuiltPrompt:
         """Build the prompt for answering the last message, or for continuing it if it is an assistant's.
-
-        Args:
-            messages: the conversation, oldest first.
-            thinking: for templates that know ``enable_thinking``; None leaves their default.
 
         Raises:
             TemplateError: the template fails, exceeds its bounds, or does not accept the conversation.
@@ -109,11 +92,7 @@ class PromptBuilder:
         return self._built(*self._filled_in(rendered, marks, numbered), shown)
 
     def continuation(self, text: str, after: int) -> list[int]:
-        """Token ids of a text that follows a prompt. No part of it becomes a special token.
-
-        Args:
-            after: the last token of the prompt.
-        """
+        """Token ids of a text that follows the token ``after``. No part of it becomes a special token."""
         vocabulary, data = self._vocabulary, encode(text)
         ids: list[int] = []
         for part in self._pieces.parts(data, [(0, len(data))]):
@@ -162,17 +141,14 @@ class PromptBuilder:
         return self._vocabulary.continuation(piece)
 
     def _specials(self, ids: Iterable[int]) -> list[int]:
-        special = self._vocabulary.special_ids
-        return [token for token in ids if token in special]
+        return [token for token in ids if token in self._vocabulary.special_ids]
 
     def _harmless(self, text: str) -> str:
         """A text of about the same shape that holds no special piece and can form none at its edges."""
-        data = text.encode()
-        words = [
-            self._filler if part.spelled else data[part.start : part.end].decode()
-            for part in self._pieces.parts(data, [(0, len(data))])
-        ]
-        return self._filler + self._filler.join(words) + self._filler
+        data, filler = text.encode(), self._filler
+        parts = self._pieces.parts(data, [(0, len(data))])
+        words = [filler if part.spelled else data[part.start : part.end].decode() for part in parts]
+        return filler + filler.join(words) + filler
 
     def _filled_in(self, rendered: str, marks: Marks, texts: Sequence[str]) -> tuple[str, list[TextPart]]:
         """A rendering with the texts in place of their numbers, and its parts."""
@@ -195,17 +171,11 @@ def _widened(text: bytes, spans: Iterable[Span], contents: Collection[str]) -> l
     words = [content.strip().encode() for content in contents]
     for start, end in spans:
         if start == end:
-            before = max(_shared(text[:start][::-1], word[::-1]) for word in words)
-            after = max(_shared(text[end:], word) for word in words)
+            before = max(common_length(text[:start][::-1], word[::-1]) for word in words)
+            after = max(common_length(text[end:], word) for word in words)
             start, end = (start - before, end) if before >= after else (start, end + after)
         regions.append((start, end))
     return regions
-
-
-def _shared(one: bytes, other: bytes) -> int:
-    """Length of the common beginning of two texts."""
-    pairs = zip(one, other, strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _texts(message: Message) -> Iterable[str]:

@@ -5,22 +5,16 @@ the whole answer away. Comparing text keeps it, in the tokens that the model rea
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import takewhile
+from typing import NamedTuple
 
 from chatcli.engine.llama.vocabulary import Vocabulary
 
 _RETOLD = 256  # the most tokens of the new prompt that are tokenized again behind a cut
 
 
-@dataclass(frozen=True, slots=True)
-class Reuse:
-    """How to bring a memory to a prompt.
-
-    Attributes:
-        keep: number of tokens in the memory that stay, from the first on.
-        decode: tokens to read after them; never empty.
-    """
+class Reuse(NamedTuple):
+    """How many tokens at the start of a memory stay, and the tokens to read after them, at least one."""
 
     keep: int
     decode: list[int]
@@ -41,78 +35,37 @@ def reuse(
         fresh: ids of the prompt; not empty.
         pieces: the vocabulary.
     """
-    walk = _Walk(cached, generated, fresh, pieces)
-    walk.run()
-    if walk.ended_inside:
-        return Reuse(len(cached), _retold(walk.ahead, fresh[walk.new :], pieces))
-    keep, decode = walk.common_old, list(fresh[walk.common_new :])
-    if not decode:  # the last token is decoded for its logits
-        keep -= 1
-        decode = [cached[keep]]
-    return Reuse(keep, decode)
 
-
-class _Walk:
-    """Walks along two sequences of tokens as long as they stand for the same text.
-
-    Attributes:
-        old, new: indices in the two sequences.
-        common_old, common_new: the last indices at which both were at the end of a token.
-        ahead: bytes that only one of the sequences has passed.
-        old_is_ahead: whether the old sequence has passed them.
-        ended_inside: whether the old sequence ended while the new one was inside a token.
-    """
-
-    def __init__(
-        self, cached: Sequence[int], generated: Sequence[bool], fresh: Sequence[int], pieces: Vocabulary
-    ) -> None:
-        self._cached, self._generated, self._fresh, self._pieces = cached, generated, fresh, pieces
-        self.old = self.new = self.common_old = self.common_new = 0
-        self.ahead = b""
-        self.old_is_ahead = self.ended_inside = False
-
-    def run(self) -> None:
-        """Walk until the texts differ or one of them ends."""
-        while self._step():
-            if not self.ahead:
-                self.common_old, self.common_new = self.old, self.new
-
-    def _step(self) -> bool:
-        if not self.ahead:
-            if self.old == len(self._cached) or self.new == len(self._fresh):
-                return False
-            if self._cached[self.old] == self._fresh[self.new]:
-                self.old += 1
-                self.new += 1
-                return True
-            self.ahead, self.old_is_ahead = self._take_old(), True
-            return bool(self.ahead)
-        self.ended_inside = not self.old_is_ahead and self.old == len(self._cached)
-        taken = self._take_new() if self.old_is_ahead else self._take_old()
-        shorter = min(len(taken), len(self.ahead))
-        if not taken or taken[:shorter] != self.ahead[:shorter]:
-            return False
-        if len(taken) > len(self.ahead):
-            self.old_is_ahead = not self.old_is_ahead
-        self.ahead = taken[shorter:] or self.ahead[shorter:]
-        return True
-
-    def _take_old(self) -> bytes:
-        if self.old == len(self._cached):
-            return b""
-        token = self._cached[self.old]
-        if self._pieces.is_special(token) and (
-            not self._generated[self.old] or self._pieces.is_control(token)
+    def held(at: int) -> bytes:
+        token = cached[at] if at < len(cached) else None
+        if token is None or (
+            pieces.is_special(token) and not (generated[at] and not pieces.is_control(token))
         ):
             return b""
-        self.old += 1
-        return self._pieces.piece(token)
+        return pieces.piece(token)
 
-    def _take_new(self) -> bytes:
-        if self.new == len(self._fresh) or self._pieces.is_special(self._fresh[self.new]):
-            return b""
-        self.new += 1
-        return self._pieces.piece(self._fresh[self.new - 1])
+    def wanted(at: int) -> bytes:
+        return b"" if at == len(fresh) or pieces.is_special(fresh[at]) else pieces.piece(fresh[at])
+
+    old = new = 0  # tokens passed in the memory and in the prompt
+    ahead, old_leads = b"", False  # bytes that only one of the two has passed, and whether it is the memory
+    while True:
+        if not ahead:  # both are at the end of a token
+            keep, begin, old_leads = old, new, False
+            if old < len(cached) and new < len(fresh) and cached[old] == fresh[new]:
+                old, new = old + 1, new + 1
+                continue
+        taken = wanted(new) if old_leads else held(old)
+        shared = min(len(taken), len(ahead))
+        if not taken or taken[:shared] != ahead[:shared]:
+            break
+        old, new = (old, new + 1) if old_leads else (old + 1, new)
+        old_leads = old_leads if len(taken) <= len(ahead) else not old_leads
+        ahead = taken[shared:] or ahead[shared:]
+    if ahead and not old_leads and old == len(cached):  # the memory ends inside a token of the prompt
+        return Reuse(old, _retold(ahead, fresh[new:], pieces))
+    decode = list(fresh[begin:])
+    return Reuse(keep, decode) if decode else Reuse(keep - 1, [cached[keep - 1]])  # decoded for its logits
 
 
 def _retold(rest: bytes, after: Sequence[int], pieces: Vocabulary) -> list[int]:

@@ -21,17 +21,7 @@ Adapt = Callable[[Any], None]
 
 
 def log_probabilities(loaded: LoadedModel, ids: Sequence[int], first: int, adapt: Adapt) -> list[float]:
-    """Natural log-probabilities of the tokens from ``first`` on, each given all tokens before it.
-
-    Args:
-        loaded: the model.
-        ids: tokens of prompt and continuation.
-        first: index of the first token of the continuation, at least 1.
-        adapt: attaches the adapter in use.
-
-    Raises:
-        ModelError: llama.cpp fails.
-    """
+    """Natural log-probabilities of the tokens from index ``first`` on, which is at least 1."""
     import numpy as np
 
     lib = loaded.native.lib
@@ -54,16 +44,7 @@ def log_probabilities(loaded: LoadedModel, ids: Sequence[int], first: int, adapt
 
 
 def embedding(loaded: LoadedModel, ids: Sequence[int], adapt: Adapt) -> list[float]:
-    """The mean of the last hidden states of a text, or the model's own pooling; a vector of length 1.
-
-    Args:
-        loaded: the model.
-        ids: tokens of the text, at least one.
-        adapt: attaches the adapter in use.
-
-    Raises:
-        ModelError: llama.cpp fails.
-    """
+    """The mean of the last hidden states of a text, or the model's own pooling; a vector of length 1."""
     lib, count = loaded.native.lib, len(ids)
     own = loaded.metadata(f"{loaded.architecture}.pooling_type")
     pooling = lib.LLAMA_POOLING_TYPE_UNSPECIFIED if own else lib.LLAMA_POOLING_TYPE_MEAN
@@ -81,11 +62,7 @@ def embedding(loaded: LoadedModel, ids: Sequence[int], adapt: Adapt) -> list[flo
 
 @contextmanager
 def _context(loaded: LoadedModel, size: int, adapt: Adapt, **way: Any) -> Iterator[Any]:
-    """A context for so many tokens, with the adapter in use.
-
-    Args:
-        way: further fields of ``llama_context_params``.
-    """
+    """A context for so many tokens, with the adapter in use and further fields of its parameters."""
     native = loaded.native
     params = context_params(native.lib, loaded.options)
     params.n_ctx = size

@@ -1,34 +1,27 @@
 """Finds a vocabulary's special pieces in text, and where text must be cut so that none remains whole."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
+
+from chatcli.engine.answer import common_length
 
 Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """A part of a text that is tokenized on its own.
-
-    Attributes:
-        start, end: byte offsets.
-        spelled: whether it is one character and itself a special piece, so that it is written byte by byte.
-    """
+    """A part of a text that is tokenized on its own, by byte offsets."""
 
     start: int
     end: int
-    spelled: bool = False
+    spelled: bool = False  # one character that is a special piece itself, so it is written byte by byte
 
 
 class SpecialPieces:
-    """A search for all byte sequences that yield a special token.
-
-    Args:
-        pieces: the sequences. There may be thousands, and some may lie inside others.
-    """
+    """A search for all byte sequences that yield a special token; thousands, some inside others."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = frozenset(pieces) - {b""}
@@ -50,8 +43,7 @@ class SpecialPieces:
     def parts(self, text: bytes, regions: Sequence[Span]) -> list[TextPart]:
         """Cut a text so that no part holds a special piece that touches a region.
 
-        Pieces outside the regions belong to the template and stay whole. If there is nothing to cut, the
-        whole text is one part.
+        Pieces outside the regions belong to the template and stay whole.
 
         Args:
             text: UTF-8.
@@ -66,18 +58,7 @@ class SpecialPieces:
                     cuts.add(edge)
         return _parts(len(text), cuts, spelled)
 
-    def whole_in(self, text: bytes) -> Iterator[Span]:
-        """Spans of the smallest special pieces, also of overlapping ones."""
-        if not self._pieces:
-            return
-        match = self._smallest.search(text)
-        while match:
-            yield match.span()
-            match = self._smallest.search(text, match.start() + 1)
-
     def _cut(self, text: bytes, start: int, end: int, cuts: set[int], spelled: list[Span]) -> None:
-        if not self._pieces:
-            return
         last = -1
         low, high = max(start - self._longest + 1, 0), min(end + self._longest - 1, len(text))
         match = self._smallest.search(text, low, high)
@@ -117,7 +98,7 @@ class SpecialPieces:
     @cached_property
     def _any(self) -> re.Pattern[bytes]:
         """Matches before each byte; group 1 is the longest piece that begins there."""
-        return re.compile(b"(?=(" + _pattern(self._pieces) + b"))" if self._pieces else b"(?!)", re.DOTALL)
+        return re.compile(b"(?=(" + _pattern(self._pieces) + b"))", re.DOTALL)
 
     @cached_property
     def _heads(self) -> frozenset[bytes]:
@@ -151,32 +132,14 @@ def _whole_characters(text: bytes, start: int, end: int) -> Span:
     return start, end
 
 
-def _pattern(pieces: Iterable[bytes]) -> bytes:
+def _pattern(pieces: Collection[bytes]) -> bytes:
     """A regular expression for any of the pieces, the longest first, with common beginnings factored out."""
-    ordered = sorted(pieces)
-    return _branch(ordered, 0) if ordered else b"(?!)"
-
-
-def _branch(pieces: Sequence[bytes], at: int) -> bytes:
-    """``pieces`` is sorted and all share their first ``at`` bytes."""
-    first, last = pieces[0], pieces[-1]
-    shared = at
-    while shared < len(first) and shared < len(last) and first[shared] == last[shared]:
-        shared += 1
-    stem = re.escape(first[at:shared])
-    if len(first) == shared:
-        pieces = pieces[1:]
-        if not pieces:
-            return stem
-        return stem + b"(?:" + _choices(pieces, shared) + b")?"
-    return stem + b"(?:" + _choices(pieces, shared) + b")"
-
-
-def _choices(pieces: Sequence[bytes], at: int) -> bytes:
-    groups: list[list[bytes]] = []
-    for piece in pieces:
-        if groups and groups[-1][0][at] == piece[at]:
-            groups[-1].append(piece)
-        else:
-            groups.append([piece])
-    return b"|".join(_branch(group, at) for group in groups)
+    if not pieces:
+        return b"(?!)"
+    first = min(pieces)
+    stem = first[: common_length(first, max(pieces))]
+    rests = sorted({piece[len(stem) :] for piece in pieces})
+    choices = b"|".join(_pattern(list(group)) for byte, group in groupby(rests, lambda r: r[:1]) if byte)
+    if not choices:
+        return re.escape(stem)
+    return re.escape(stem) + b"(?:" + choices + b")" + (b"" if rests[0] else b"?")

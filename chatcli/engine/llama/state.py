@@ -29,14 +29,7 @@ _BYTES_A_TOKEN = 9  # id, position, whether the model wrote it
 
 
 class TapeState(NamedTuple):
-    """The contents of a blob.
-
-    Attributes:
-        ids: the tokens and the cells of pictures, in order.
-        positions: position of each; never decreasing.
-        generated: for each of them, whether the model wrote it.
-        data: llama.cpp's state of the sequence, writable.
-    """
+    """The contents of a blob: the tape, and llama.cpp's state of the sequence in writable memory."""
 
     ids: list[int]
     positions: list[int]
@@ -52,16 +45,13 @@ def pack(
     size: int,
     fill: Callable[[memoryview], bool],
 ) -> memoryview | None:
-    """Make the blob of a state.
+    """Make the blob of a state; None if ``fill`` failed.
 
     Args:
         conditions: everything that the state depends on.
         ids, positions, generated: the tape.
         size: bytes of llama.cpp's state.
         fill: writes llama.cpp's state into the memory it is given; returns whether that worked.
-
-    Returns:
-        The blob, or None if ``fill`` failed.
     """
     start = _HEADER.size + _BYTES_A_TOKEN * len(ids)
     blob = memoryview(bytearray(start + size))
@@ -75,13 +65,10 @@ def pack(
 
 
 def unpack(blob: bytes | memoryview, conditions: str, *, tokens: int, vocabulary: int) -> TapeState | None:
-    """Read a blob; None if it is damaged or was saved under other conditions.
+    """Read a blob for a memory of at most so many ``tokens`` of a vocabulary of this size.
 
-    Args:
-        blob: copied if it is read-only, because ctypes takes writable memory only.
-        conditions: the conditions of the memory that it goes into.
-        tokens: the most tokens that memory holds.
-        vocabulary: number of tokens of the model.
+    None if the blob is damaged or was saved under other conditions. A read-only blob is copied, because
+    ctypes takes writable memory only.
     """
     view = memoryview(blob)
     if len(view) < _HEADER.size:
@@ -105,12 +92,7 @@ def unpack(blob: bytes | memoryview, conditions: str, *, tokens: int, vocabulary
 
 
 def conditions_of(path: Path, options: LoadOptions) -> str:
-    """What a state depends on before the model is loaded: its files, the projector, the options.
-
-    Args:
-        path: path of the model; of a split model, the first file.
-        options: how it is loaded.
-    """
+    """What a state depends on before the model is loaded: its files, the projector, the options."""
     way = (
         options.gpu_layers,
         options.use_extra_bufts,

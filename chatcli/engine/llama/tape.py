@@ -1,8 +1,8 @@
 """One llama.cpp context as a tape of token ids: read a prompt, append tokens, cut, stop.
 
 The tape (``ids``) always says what llama.cpp's memory holds, also after an abort, an error or an exception
-that arrives between two lines of Python. Pictures are cells on it (``cells.py``), which come and go a whole
-chunk at a time.
+that arrives between two lines of Python. Pictures are cells on it (``vocabulary.py``), which come and go a
+whole chunk at a time.
 """
 
 import ctypes
@@ -50,7 +50,6 @@ class Tape:
     because M-RoPE gives all of them the same one.
 
     Args:
-        native: the loaded library.
         context: ``llama_context`` pointer; the caller frees it.
         batch_size: the most tokens of one ``llama_decode``; at most the context's ``n_batch``.
         vision: the projector that shows pictures, or None if no prompt holds cells.
@@ -101,12 +100,9 @@ class Tape:
             self._flag = flag
 
     def keep(self, count: int) -> int:
-        """Cut the tape after its first ``count`` tokens, or earlier if the memory cannot be cut there.
+        """Cut the tape after ``count`` tokens, or earlier if the memory cannot be cut there.
 
-        No memory can be cut inside a chunk of a picture.
-
-        Returns:
-            How many tokens are left. The logits of the last decode are lost.
+        Returns how many tokens are left. No memory can be cut inside a chunk. The logits are lost.
         """
         self.settle()
         count = chunk_start(self.ids, count)
@@ -138,8 +134,7 @@ class Tape:
 
         Raises:
             Aborted: ``cancel`` was set. Whole pieces that were done are on the tape.
-            ModelError: llama.cpp failed.
-            ChatcliError: a picture cannot be read.
+            ChatcliError: llama.cpp failed, or a picture cannot be read.
         """
         done = 0
         shown = {picture.sha256: picture for picture in pictures}
@@ -166,9 +161,7 @@ class Tape:
     def append(self, token: int) -> None:
         """Append one token and compute the logits after it. This is the hot path of generation.
 
-        Raises:
-            Aborted: the watched ``Cancellation`` was set. The token is not on the tape.
-            ModelError: llama.cpp failed. The token is not on the tape.
+        After ``Aborted`` (the watched ``Cancellation`` was set) or ``ModelError`` it is not on the tape.
         """
         batch, place = self._batch, self._next
         self._buffer[0], self._places[0], batch.n_tokens = token, place, 1
@@ -198,11 +191,7 @@ class Tape:
         return pack(conditions, self.ids, self._positions, self.generated, size, fill)
 
     def read_state(self, state: TapeState) -> bool:
-        """Replace the memory with a state.
-
-        Returns:
-            Whether llama.cpp accepts it and then holds as many tokens. If not, the tape is empty.
-        """
+        """Replace the memory with a state; returns whether llama.cpp accepts it, else it is empty."""
         self.clear()
         size = len(state.data)
         room = (ctypes.c_uint8 * size).from_buffer(state.data)
@@ -236,16 +225,18 @@ class Tape:
             if not self._remove_from(len(self.ids)):
                 self.clear()
         elif held > self._next:
-            self._extend(pending[: held - self._next])
+            count = held - self._next
+            self._extend(pending[:count], range(count), count)
         else:
             self.keep(bisect_left(self._positions, held))
 
-    def _extend(self, ids: Sequence[int]) -> None:
-        """Note tokens that the memory holds now."""
-        self._positions.extend(range(self._next, self._next + len(ids)))
-        self._next += len(ids)
+    def _extend(self, ids: Sequence[int], offsets: Sequence[int], positions: int) -> None:
+        """Note tokens or cells that the memory holds now, and how many positions they take."""
+        self._positions.extend(self._next + offset for offset in offsets)
+        self._next += positions
         self.ids.extend(ids)
         self.generated.extend([False] * len(ids))
+        self._pending = ()
 
     def _forget(self, count: int) -> None:
         if count < len(self.ids):
@@ -262,8 +253,7 @@ class Tape:
     def _is_complete(self) -> bool:
         """Whether layers with a sliding window still hold all positions that the next token attends to.
 
-        Without ``swa_full`` llama.cpp drops positions outside the window. A cut may move the window back to
-        them.
+        Without ``swa_full`` llama.cpp drops positions outside the window, and a cut moves the window back.
         """
         first: int = self._lib.llama_memory_seq_pos_min(self._memory, _SEQUENCE)
         return 0 <= first <= max(0, self._next - int(self._window)) or not self.ids
@@ -276,21 +266,15 @@ class Tape:
         code = self._lib.llama_decode(self._context, self._batch)
         if code:
             self._fail(code)
-        self._extend(piece)
-        self._pending = ()
+        self._extend(piece, range(count), count)
 
     def _show(self, chunk: Chunk, picture: Picture, vision: Vision, cancel: Cancellation | None) -> None:
         """Append one chunk of a picture."""
-        start = self._next
         self._pending = chunk.ids
-        code = vision.show(chunk, picture, self._context, start, cancel)
+        code = vision.show(chunk, picture, self._context, self._next, cancel)
         if code:
             self._fail(code)
-        self.ids.extend(chunk.ids)
-        self._positions.extend(start + offset for offset in chunk.offsets)
-        self._next = start + chunk.positions
-        self.generated.extend([False] * len(chunk.ids))
-        self._pending = ()
+        self._extend(chunk.ids, chunk.offsets, chunk.positions)
 
     def _fail(self, code: int) -> None:
         reason = self._native.log.reason()
@@ -305,10 +289,8 @@ class Tape:
         size = self._lib.llama_state_seq_get_size_ext(self._context, _SEQUENCE, flags)
         data = (ctypes.c_uint8 * size)()
         if self._lib.llama_state_seq_get_data_ext(self._context, data, size, _SEQUENCE, flags) == size:
-            self._checkpoints = [c for c in self._checkpoints if c.count < len(self.ids)][
-                1 - _KEPT_CHECKPOINTS :
-            ]
-            self._checkpoints.append(_Checkpoint(len(self.ids), data))
+            earlier = [c for c in self._checkpoints if c.count < len(self.ids)]
+            self._checkpoints = [*earlier[1 - _KEPT_CHECKPOINTS :], _Checkpoint(len(self.ids), data)]
 
     def _restore(self, count: int) -> None:
         """Return to the newest checkpoint within the first ``count`` tokens, or to an empty memory."""

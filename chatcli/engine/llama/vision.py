@@ -6,10 +6,11 @@ picture is decoded and the projector runs only when its chunks have to be put in
 """
 
 import ctypes
+import itertools
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,53 +33,34 @@ _FEW = re.compile(r"image_max_pixels \((?P<most>\d+)\) is less than image_min_pi
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A picture or a tile of one, which enters the model's memory in one piece.
+    """A picture or a tile of one, which enters the model's memory in one piece."""
 
-    Attributes:
-        picture: sha256 of the picture's file. ids: ids of its cells. offsets: position of each cell, relative
-        to the first. positions: number of positions it takes. With M-RoPE that is more than the offsets
-        reach, and fewer than
-            it has cells.
-        handle: libmtmd's description of the chunk, without the pixels.
-    """
-
-    picture: str
-    ids: tuple[int, ...]
-    offsets: tuple[int, ...]
-    positions: int
-    handle: Any
+    picture: str  # sha256 of the picture's file
+    ids: tuple[int, ...]  # of its cells
+    offsets: tuple[int, ...]  # position of each cell, relative to the first
+    positions: int  # that it takes; with M-RoPE fewer than cells
+    handle: Any  # libmtmd's description of the chunk, without the pixels
 
 
 class _Piece(NamedTuple):
-    """A piece of a picture's row.
-
-    Attributes:
-        tokens: tokens that libmtmd puts around chunks; empty for a chunk.
-        cells: number of cells of the chunk.
-        handle: libmtmd's copy of the chunk; must be freed.
-    """
+    """A piece of a picture's row: a chunk, or the tokens that libmtmd puts around chunks."""
 
     tokens: list[int]
     cells: int = 0
-    handle: Any = None
+    handle: Any = None  # libmtmd's copy of the chunk; must be freed
 
 
 class Vision:
     """A loaded projector, which shows pictures to one model.
 
     Args:
-        native: the loaded library.
         model: ``llama_model`` pointer; must live longer.
         path: the projector's file.
-        threads: compute threads.
-        batch_size: the most tokens of a decode that are wanted.
+        batch_size: the most tokens of a decode that are wanted. The attribute of this name may be larger:
+            some models attend to all cells of a chunk at once, and in two batches the first would not see
+            the second.
         gpu: whether it may run on a GPU.
         most_tokens: the most tokens of a picture, for projectors that scale. None: the projector's own limit.
-
-    Attributes:
-        batch_size: the most tokens of a decode that the model needs. Some models attend to all cells of a
-        chunk
-            at once; in two batches the first would not see the second.
 
     Raises:
         ModelError: this build has no libmtmd, or the projector cannot be used with the model.
@@ -144,13 +126,9 @@ class Vision:
     def show(
         self, chunk: Chunk, picture: Picture, context: Any, position: int, cancel: Cancellation | None
     ) -> int:
-        """Put a chunk into a model's memory.
+        """Put a chunk into a model's memory, from this position on.
 
         Args:
-            chunk: the chunk.
-            picture: its picture.
-            context: ``llama_context`` pointer.
-            position: position of its first cell.
             cancel: stops the projector. The context's abort callback stops decoding.
 
         Returns:
@@ -175,10 +153,7 @@ class Vision:
         )  # fmt: skip
 
     def look_at(self, picture: Picture, cancel: Cancellation | None = None) -> None:
-        """Run the projector on a picture and keep its output until it is shown.
-
-        Args:
-            cancel: stops the projector; then the output of some chunks is missing.
+        """Run the projector on a picture and keep its output. ``cancel`` leaves out some chunks.
 
         Raises:
             ChatcliError: the projector fails, or the picture cannot be read. The next prompt then names it.
@@ -189,7 +164,7 @@ class Vision:
         except ChatcliError:
             self._failed.add(picture.sha256)
             raise
-        chunks = self._chunks_of(picture)
+        chunks = [self._chunks[token] for token in self.row(picture) if token in self._chunks]
         pieces = [piece for piece in self._pieces(*seen) if piece.cells]
         try:
             if [piece.cells for piece in pieces] != [len(chunk.ids) for chunk in chunks]:
@@ -198,50 +173,47 @@ class Vision:
                 if not self._cancel.is_set():
                     self._keep(chunk, piece.handle, picture.name)
         finally:
-            for piece in pieces:
-                self._lib.mtmd_input_chunk_free(piece.handle)
+            self._free(pieces)
         self._forget_old(picture)
 
     def free(self) -> None:
         """Free the projector, before the model is freed. Idempotent."""
         if self._context:
-            for chunk in self._chunks.values():
-                self._lib.mtmd_input_chunk_free(chunk.handle)
+            self._free(self._chunks.values())
             self._chunks.clear()
             self._rows.clear()
             self._lib.mtmd_free(self._context)
             self._context = None
 
+    def _free(self, chunks: Iterable[Chunk | _Piece]) -> None:
+        for chunk in chunks:
+            self._lib.mtmd_input_chunk_free(chunk.handle)
+
     def _most_cells(self) -> int:
         """The most cells of a chunk of any picture that is not a mere line, rounded up."""
-        sizes = {*_LARGE, *((height, width) for width, height in _LARGE)}
-        pieces = [piece for size in sizes for piece in self._pieces(*size, None)]
-        for piece in pieces:
-            self._lib.mtmd_input_chunk_free(piece.handle)
+        pieces = [p for wide, high in _LARGE for p in self._pieces(wide, high) + self._pieces(high, wide)]
+        self._free(pieces)
         return math.ceil(max(piece.cells for piece in pieces) / _ROUND) * _ROUND
 
     def _new_row(self, shown: str, width: int, height: int) -> tuple[int, ...]:
-        pieces = self._pieces(width, height, None)
+        pieces = self._pieces(width, height)
         most = max(piece.cells for piece in pieces)
         if self._at_once and most > self.batch_size:
-            for piece in pieces:
-                self._lib.mtmd_input_chunk_free(piece.handle)
+            self._free(pieces)
             raise ModelError(
                 f"a picture of {width} x {height} pixels takes {most} tokens, and must be read at once, "
                 f"{self.batch_size} at most; cut it"
             )
         ids: list[int] = []
-        number = 0
+        numbers = itertools.count()
         for tokens, count, handle in pieces:
             ids += tokens
-            if not count:
-                continue
-            cells = cell_ids(f"{shown} {number}", count)
-            positions = int(self._lib.mtmd_input_chunk_get_n_pos(handle))
-            offsets = self._offsets(handle, count)
-            self._chunks[cells[0]] = Chunk(shown, tuple(cells), offsets, positions, handle)
-            ids += cells
-            number += 1
+            if count:
+                cells = cell_ids(f"{shown} {next(numbers)}", count)
+                positions = int(self._lib.mtmd_input_chunk_get_n_pos(handle))
+                offsets = self._offsets(handle, count)
+                self._chunks[cells[0]] = Chunk(shown, tuple(cells), offsets, positions, handle)
+                ids += cells
         return tuple(ids)
 
     def _keep(self, chunk: Chunk, handle: Any, name: str) -> None:
@@ -250,8 +222,7 @@ class Vision:
         if self._cancel.is_set():
             return  # the output is worthless
         if failed:
-            reason = self._native.log.reason()
-            raise ModelError(f"the projector fails on {name}: {reason}")
+            raise ModelError(f"the projector fails on {name}: {self._native.log.reason()}")
         count = len(chunk.ids) * self._width
         room = (ctypes.c_float * count)()
         ctypes.memmove(room, self._lib.mtmd_get_output_embd(self._context), ctypes.sizeof(room))
@@ -264,10 +235,6 @@ class Vision:
             if held > _KEPT_BYTES and self._chunks[first].picture != picture.sha256:
                 held -= ctypes.sizeof(self._encoded.pop(first))
 
-    def _chunks_of(self, picture: Picture) -> list[Chunk]:
-        found = (self._chunks.get(token) for token in self.row(picture) if token < 0)
-        return [chunk for chunk in found if chunk is not None]
-
     def _offsets(self, handle: Any, count: int) -> tuple[int, ...]:
         if not self._lib.mtmd_decode_use_mrope(self._context):
             return tuple(range(count))
@@ -276,15 +243,11 @@ class Vision:
         self._lib.mtmd_helper_image_get_decoder_pos(tokens, 0, places)
         return tuple(place.t for place in places)
 
-    def _pieces(self, width: int, height: int, rgb: bytes | None) -> list[_Piece]:
+    def _pieces(self, width: int, height: int, rgb: bytes | None = None) -> list[_Piece]:
         """The pieces of a picture's row, in order. The caller frees the chunks.
 
-        Args:
-            width, height: size in pixels.
-            rgb: the pixels. None: the chunks tell their sizes only.
-
-        Raises:
-            ModelError: the projector refuses the picture.
+        Without ``rgb``, the pixels, the chunks have their sizes only. Raises ``ModelError`` if the projector
+        refuses the picture.
         """
         lib = self._lib
         data = ctypes.cast(ctypes.c_char_p(rgb), ctypes.POINTER(ctypes.c_uint8)) if rgb else None
@@ -317,10 +280,7 @@ class Vision:
                 yield _Piece([], count.value, copy(chunk))
 
     def _between_operations(self, _tensor: Any, asks: bool, _data: Any) -> bool:
-        """ggml's eval callback: returns whether to pause after an operation, then whether to go on.
-
-        Pausing after each operation has no measurable cost (benchmarks/LOG.md).
-        """
+        """ggml's eval callback: whether to pause after an operation (no measurable cost), then to go on."""
         return asks or not self._cancel.is_set()
 
 

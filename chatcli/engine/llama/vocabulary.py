@@ -24,13 +24,9 @@ _LEADS = (b"\n", b"\t", b"\x01", b"|", b"x")
 
 
 class Vocabulary:
-    """The vocabulary of a loaded model; valid as long as the model is.
-
-    Args:
-        model: ``llama_model`` pointer; ``vocab_only`` is enough.
+    """The vocabulary of a loaded model, given as ``llama_model`` pointer; valid as long as the model is.
 
     Attributes:
-        n_tokens: number of tokens; ids run from 0 to n_tokens - 1.
         bos, eos: ids of the begin and end tokens, or None.
         bos_text, eos_text: their text in a template; empty if there is none.
         add_bos: whether the model was trained with the begin token first.
@@ -42,17 +38,15 @@ class Vocabulary:
         self.n_tokens = int(self._lib.llama_vocab_n_tokens(self._vocab))
         self._type = int(self._lib.llama_vocab_type(self._vocab))
         self._pieces: dict[int, bytes] = {}
-        self.bos = self._optional(self._lib.llama_vocab_bos(self._vocab))
-        self.eos = self._optional(self._lib.llama_vocab_eos(self._vocab))
-        self.bos_text = self._text_of(self.bos)
-        self.eos_text = self._text_of(self.eos)
+        self.bos, self.bos_text = self._known(self._lib.llama_vocab_bos(self._vocab))
+        self.eos, self.eos_text = self._known(self._lib.llama_vocab_eos(self._vocab))
         self.add_bos = bool(self._lib.llama_vocab_get_add_bos(self._vocab)) and self.bos is not None
 
-    def _optional(self, token: int) -> int | None:
-        return int(token) if 0 <= token < self.n_tokens else None
-
-    def _text_of(self, token: int | None) -> str:
-        return "" if token is None else self.piece(token).decode("utf-8", "replace")
+    def _known(self, token: int) -> tuple[int | None, str]:
+        """A token and its text; None and no text if the vocabulary has no such token."""
+        if not 0 <= token < self.n_tokens:
+            return None, ""
+        return token, self.piece(token).decode("utf-8", "replace")
 
     def tokenize(
         self, text: str | bytes, *, parse_special: bool = False, add_special: bool = False
@@ -60,7 +54,7 @@ class Vocabulary:
         """Token ids of a text, as llama.cpp gives them.
 
         Args:
-            text: any text. Lone surrogates become U+FFFD; bytes are taken as they are.
+            text: lone surrogates become U+FFFD; bytes are taken as they are.
             parse_special: whether the text of a control token yields that token. User-defined tokens are
                 found either way; only ``PromptBuilder`` keeps them out of content.
             add_special: whether to add the begin and end tokens if the vocabulary asks for them.
@@ -69,11 +63,8 @@ class Vocabulary:
         room = len(data) + 8
         while True:
             buffer = (ctypes.c_int32 * room)()
-            count = int(
-                self._lib.llama_tokenize(
-                    self._vocab, data, len(data), buffer, room, add_special, parse_special
-                )
-            )
+            into = (buffer, room, add_special, parse_special)
+            count = int(self._lib.llama_tokenize(self._vocab, data, len(data), *into))
             if count >= 0:
                 return list(buffer[:count])
             room = -count
@@ -95,10 +86,7 @@ class Vocabulary:
         return self.spell(data)
 
     def spell(self, data: bytes) -> list[int]:
-        """Plain tokens for exactly these bytes, one for each byte or character.
-
-        A character without a plain token is tokenized on its own, which gives the unknown token.
-        """
+        """Plain tokens for exactly these bytes, one for each byte or character; else the unknown token."""
         ids: list[int] = []
         at = 0
         while at < len(data):
@@ -112,11 +100,7 @@ class Vocabulary:
         return ids
 
     def piece(self, token: int) -> bytes:
-        """The bytes of a token, also of a control token; may be a part of a UTF-8 character.
-
-        Raises:
-            IndexError: no such token.
-        """
+        """The bytes of a token, also of a control token; may be a part of a UTF-8 character."""
         known = self._pieces.get(token)
         if known is not None:
             return known
@@ -196,12 +180,7 @@ class Vocabulary:
 
 
 def cell_ids(shown: str, count: int) -> list[int]:
-    """The ids of the cells of a chunk.
-
-    Args:
-        shown: identifies the picture and the chunk.
-        count: number of cells, at least one.
-    """
+    """The ids of so many cells of a chunk; ``shown`` identifies the picture and the chunk."""
     drawn = array("I", hashlib.shake_256(shown.encode()).digest(4 * count))
     ids = [_SIGN | (number & 0x7FFFFFFE) for number in drawn]
     ids[0] |= _FIRST_CELL

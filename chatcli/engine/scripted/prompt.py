@@ -22,17 +22,11 @@ _PICTURE_TOKENS = 64
 
 
 class Piece(NamedTuple):
-    """A token.
+    """A token: a word, a tag, or a part of a picture."""
 
-    Attributes:
-        text: its text. The first part of a picture has the picture's name, the others have none.
-        is_tag: whether it is one of ``_TAGS``.
-        picture: sha256 of the picture that it is a part of, or empty.
-    """
-
-    text: str
+    text: str  # of a picture's parts, the first has its name and the others are empty
     is_tag: bool = False
-    picture: str = ""
+    picture: str = ""  # sha256 of the picture that it is a part of
 
     @property
     def rendered(self) -> str:
@@ -42,14 +36,11 @@ class Piece(NamedTuple):
     @property
     def token(self) -> PromptToken:
         """The same as a ``PromptToken``, with a number in the vocabulary."""
-        return PromptToken(self._number, self.text, self.is_tag or bool(self.picture))
-
-    @property
-    def _number(self) -> int:
         if self.is_tag:
-            return _TAGS.index(self.text)
+            return PromptToken(_TAGS.index(self.text), self.text, special=True)
         number = zlib.crc32((self.picture or self.text).encode("utf-8", "surrogatepass")) % 2**31
-        return -1 - number if self.picture else len(_TAGS) + number
+        number = -1 - number if self.picture else len(_TAGS) + number
+        return PromptToken(number, self.text, bool(self.picture))
 
 
 def pieces_of(messages: Sequence[Message]) -> list[Piece]:
@@ -86,11 +77,7 @@ def looked_at(messages: Sequence[Message]) -> tuple[list[Message], Unseen | None
 
 
 def _size(picture: Picture) -> str:
-    """What the engine sees of a picture.
-
-    Raises:
-        ChatcliError: the picture cannot be read.
-    """
+    """What the engine sees of a picture. Raises ``ChatcliError`` if it cannot be read."""
     if picture.read is None:
         raise DataError("its file is not known")
     _, width, height = facts(picture.read(), picture.name)

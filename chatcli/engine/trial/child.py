@@ -19,7 +19,7 @@ from typing import Any
 from chatcli.chat.message import Message, Picture, Role
 from chatcli.engine.gguf import read_header
 from chatcli.engine.llama.load_options import LoadOptions
-from chatcli.engine.llama.loading import LoadedModel, load_model
+from chatcli.engine.llama.loading import Adapters, LoadedModel, load_model
 from chatcli.engine.trial.process import take_task
 from chatcli.errors import ModelError, TemplateError
 
@@ -27,6 +27,7 @@ CONTEXT_SIZE = 256
 _PROMPT_TOKENS = 40  # a prompt and a single token take different kernels: the choice is made by batch size
 _TEMPLATE_SECONDS = 20  # of the processor, for rendering the chat template; a rendering stops itself at 10
 _TEMPLATE_MEMORY = 2 << 30  # bytes; Python and jinja2 take a tenth of it
+_PATHS = ("projector", "adapter")  # among the options
 # Letters outside any one vocabulary, so that the fall back to bytes runs too.
 _TEXT = "Hello, world! Grüße, 你好, \U0001f44b\u200d\U0001f9d1 <b>1 + 1 = 2</b>\n\n\tdef f(x):\r\n\x00"
 _DIALOGUE = (
@@ -43,15 +44,16 @@ class Nonsense(ModelError):
 
 def encode_task(path: Path, options: LoadOptions) -> bytes:
     """The task as the child reads it."""
-    told = asdict(options) | {"projector": os.fsencode(options.projector or "").hex()}
+    told = asdict(options) | {name: os.fsencode(getattr(options, name) or "").hex() for name in _PATHS}
     return json.dumps({"path": os.fsencode(path).hex(), "options": told}).encode() + b"\n"
 
 
 def _decode_task(line: bytes) -> tuple[Path, LoadOptions]:
     task = json.loads(line)
-    projector = os.fsdecode(bytes.fromhex(task["options"].pop("projector")))
-    options = LoadOptions(**task["options"], projector=Path(projector) if projector else None)
-    return Path(os.fsdecode(bytes.fromhex(task["path"]))), options
+    given = task["options"]
+    for name in _PATHS:
+        given[name] = Path(os.fsdecode(bytes.fromhex(given[name]))) if given[name] else None
+    return Path(os.fsdecode(bytes.fromhex(task["path"]))), LoadOptions(**given)
 
 
 def attempt(path: Path, options: LoadOptions) -> None:
@@ -67,6 +69,8 @@ def attempt(path: Path, options: LoadOptions) -> None:
     loaded = load_model(path, replace(options, context_size=CONTEXT_SIZE))
     try:
         _read_vocabulary(loaded)
+        if options.adapter is not None:
+            Adapters(loaded).attach(options.adapter, 1.0)
         prompt = _prompt(loaded)
         _decode(loaded, prompt)
         best = _prediction(loaded)

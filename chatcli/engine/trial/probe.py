@@ -56,7 +56,8 @@ def probe(
     """
     path, options = Path(path), options or LoadOptions()
     shards = shards or check(read_header(path))
-    files = [*(shard.path for shard in shards), *([options.projector] if options.projector else [])]
+    files = [shard.path for shard in shards]
+    files += [file for file in (options.projector, options.adapter) if file is not None]
     cache, machine = VerdictCache(cache_file), machine_identity()
     key = verdict_key(machine, file_identity(files), options)
     found = cache.find(key)
