@@ -38,7 +38,7 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class BlockUnit:
     """A paragraph, a heading, a line of code, or a row of a table.
 
     Attributes:
@@ -62,7 +62,9 @@ class Blocks:
         self.highlighters: dict[int, Highlighter] = {}  # by the line of the source
         self.grids: dict[int, Grid] = {}
 
-    def draw(self, source: str, width: int, height: int | None, *, hidden: int, follows: bool) -> list[Unit]:
+    def draw(
+        self, source: str, width: int, height: int | None, *, hidden: int, follows: bool
+    ) -> list[BlockUnit]:
         """The units of a text.
 
         Args:
@@ -73,7 +75,7 @@ class Blocks:
             hidden: so many units are not shown any more and need no rows.
             follows: there is text before the source.
         """
-        units: list[Unit] = []
+        units: list[BlockUnit] = []
         inside: list[Container] = []
         before: list[Container] = []
         block, end, drawn = 0, 0 if follows else len(source), 0
@@ -103,7 +105,7 @@ class Blocks:
                 room_left = None if height is None else height - drawn
                 for rows in self._leaf(token, text, start, room, room_left, hidden - len(units)):
                     placed = [Row((*_before(shown), *row.pieces), row.soft and not shown) for row in rows]
-                    units.append(Unit([*gap, *placed], block, start, end_here, token.type))
+                    units.append(BlockUnit([*gap, *placed], block, start, end_here, token.type))
                     drawn, gap = drawn + len(placed), []
                 for box in inside:
                     box.fresh = False

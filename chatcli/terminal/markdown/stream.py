@@ -8,7 +8,7 @@ code, rows of tables) and letters have left is what tells, in every later frame,
 import re
 from collections.abc import Sequence
 
-from chatcli.terminal.markdown.blocks import Blocks, Unit, inline
+from chatcli.terminal.markdown.blocks import Blocks, BlockUnit, inline
 from chatcli.terminal.markdown.dialect import CONTINUED
 from chatcli.terminal.rows import Row, cut
 
@@ -80,25 +80,25 @@ class MarkdownStream:
         self._begin()
         return rows
 
-    def _drawn(self, width: int, height: int | None) -> list[Unit]:
+    def _drawn(self, width: int, height: int | None) -> list[BlockUnit]:
         line = self._source.rpartition("\n")[2]
         decided = self._source if line.strip(_MARKS) else self._source.removesuffix(line)
         return self._blocks.draw(decided, width, height, hidden=self._units, follows=self._follows)
 
-    def _closed(self, units: Sequence[Unit]) -> int:
+    def _closed(self, units: Sequence[BlockUnit]) -> int:
         """How many units belong to blocks that nothing to come can change."""
         for number in range(len(units) - 1, 0, -1):
             if units[number - 1].block != units[number].block and self._are_apart(units, number):
                 return number
         return 0
 
-    def _are_apart(self, units: Sequence[Unit], number: int) -> bool:
+    def _are_apart(self, units: Sequence[BlockUnit], number: int) -> bool:
         """Whether a unit can no longer become a part of the one before."""
         before, unit = units[number - 1], units[number]
         same = unit.start == before.start
         return same or unit.start > before.end or unit.start < self._source.count("\n")
 
-    def _left(self, units: Sequence[Unit]) -> list[Sequence[Row]]:
+    def _left(self, units: Sequence[BlockUnit]) -> list[Sequence[Row]]:
         """The rows of each unit that have not left."""
         self._units = min(self._units, max(0, len(units) - 1))
         left: list[Sequence[Row]] = [unit.rows for unit in units]
@@ -119,7 +119,7 @@ class MarkdownStream:
             break
         return left
 
-    def _overflow(self, units: Sequence[Unit], left: Sequence[Sequence[Row]], height: int) -> list[Row]:
+    def _overflow(self, units: Sequence[BlockUnit], left: Sequence[Sequence[Row]], height: int) -> list[Row]:
         """The rows that are too many for the screen; rows of a table only whole, soft rows together."""
         over = sum(map(len, left)) - height
         given: list[Row] = []
@@ -143,7 +143,7 @@ class MarkdownStream:
             break
         return given
 
-    def _shorten(self, units: Sequence[Unit]) -> None:
+    def _shorten(self, units: Sequence[BlockUnit]) -> None:
         """Forget the source of what has left, where the rest can be read without it."""
         unit = units[0]
         lines = self._source.split("\n")
