@@ -63,12 +63,7 @@ class TemplateError(ModelError):
 
 
 class ContextOverflow(ChatcliError):
-    """A message does not fit the context, even alone.
-
-    Args:
-        needed: tokens of the smallest possible prompt and of an answer.
-        available: tokens that the context holds.
-    """
+    """A message does not fit the context, even alone."""
 
     exit_code = ExitCode.CONTEXT
 

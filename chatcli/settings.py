@@ -163,9 +163,6 @@ def load_settings(
 ) -> Settings:
     """Collect the settings of one run.
 
-    Args:
-        flags: from the command line; None means not given.
-
     Raises:
         UsageError: a value is invalid or a name is not a setting; says which and where it came from.
         DataError: config.toml is not valid TOML.

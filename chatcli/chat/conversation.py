@@ -38,7 +38,6 @@ class Conversation:
     Attributes:
         started: when it began, with a time zone (ValueError without one).
         assistant: name of the assistant, which is also its tag in a transcript.
-        extra: attributes of the session element that this program does not know.
         head: id of the message that the next one follows, or None before the first.
     """
 
@@ -92,7 +91,6 @@ class Conversation:
         Args:
             parent: id of the message it follows; by default the head. None begins the conversation anew.
                 An edited or regenerated message has the parent of the original: the two are siblings.
-            extra: more attributes to keep with it, such as the time it was sent.
         """
         above = self.head if isinstance(parent, EllipsisType) else parent
         node = Node(self.next_id, above, message, dict(extra or {}))

@@ -120,11 +120,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message.
-
-    Attributes:
-        generation: how an answer was generated; None for a person's message, or if unknown.
-    """
+    """One message."""
 
     role: Role
     content: str

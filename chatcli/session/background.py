@@ -23,11 +23,7 @@ class _End:
 
 
 class Background(Generic[T]):
-    """Events that are produced in a thread.
-
-    Attributes:
-        done: every event has been delivered and the thread has ended.
-    """
+    """Events that are produced in a thread."""
 
     def __init__(self, start: Callable[[Cancellation], Iterator[T]]) -> None:
         self.done = False

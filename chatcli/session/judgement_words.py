@@ -47,14 +47,7 @@ class JudgementWords(NamedTuple):
 
 
 def read_judgement(word: str, reason: str = "") -> JudgementWords:
-    """Parse a judgement.
-
-    Args:
-        reason: reasons of the vocabulary with commas between them, or free text; may be empty.
-
-    Raises:
-        UsageError: the word is not a judgement, or the reason contradicts it.
-    """
+    """Parse a judgement; raises UsageError if it is none, or if the reason contradicts it."""
     number = word.removesuffix(f"/{HIGHEST}")
     if word.lower() in _WORDS:
         judgement = JudgementWords(_WORDS[word.lower()], None)

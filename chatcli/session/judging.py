@@ -67,11 +67,7 @@ class AnswerJudging:
         score: int | None = None,
         **more: Unpack[JudgementFields],
     ) -> Rating:
-        """Rate an answer good or bad, or from 1 to 10; this replaces its former rating.
-
-        Raises:
-            UsageError: the message is not an answer of a model.
-        """
+        """Rate an answer good or bad, or from 1 to 10; this replaces its former rating."""
         node = answer_at(conversation, node_id)
         if EDITS in node.extra:
             raise UsageError("this text is yours; only answers of models can be rated")

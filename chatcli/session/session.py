@@ -9,11 +9,20 @@ from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import Generation, Message, Picture, Role
 from chatcli.engine.base import CountsTokens, Prompt
 from chatcli.errors import StorageError, UsageError
-from chatcli.session.answering import CONTINUES, CUT, EDITS, FORK_OF, REFERENCES, Request, SessionOptions
+from chatcli.session.answering import (
+    CONTINUES,
+    CUT,
+    EDITS,
+    FORK_OF,
+    REFERENCES,
+    Exchange,
+    Request,
+    SessionOptions,
+    Told,
+)
 from chatcli.session.attachments import require_vision
 from chatcli.session.background import BackgroundAnswer
 from chatcli.session.engine_slot import EngineSlot
-from chatcli.session.exchange import Exchange, Told
 from chatcli.session.kept_state import KeptState
 from chatcli.session.saved_conversation import ConversationStore, SavedConversation
 from chatcli.settings import Settings
@@ -162,7 +171,7 @@ class Session:
         self._replace(copy, self._store.add(copy))
 
     def open(self, ref: str) -> Opened:
-        """Go on with a stored conversation and its own system prompt; return what was opened.
+        """Go on with a stored chat and its own system prompt; raises UsageError, StorageError or DataError.
 
         Problems of its file are reported once, not each time it is opened.
         """

@@ -28,7 +28,7 @@ class Surroundings:
     out: TextIO
     paths: Paths
     persona: Callable[[str], Settings]
-    notices: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)  # remarks of the loading model, from its thread
 
     @property
     def places(self) -> Places:

@@ -23,8 +23,6 @@ def status_line(
     """A function that says which model is in use, how full the context is and how fast the last answer was.
 
     Args:
-        session: the chat.
-        loading: its engine.
         verdict: says what goes with the next message, what was thought of the last answer, or which keys
             tell it; empty: nothing.
         columns: of the terminal, now; None asks the prompt that is being drawn.

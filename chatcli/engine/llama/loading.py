@@ -14,7 +14,6 @@ from chatcli.engine.llama.native import Native, load
 from chatcli.engine.llama.vision import Vision
 from chatcli.engine.trial.verdict_cache import file_identity
 from chatcli.errors import ModelError, ModelNotFound
-from chatcli.files.disk import FileStamp, stamp_of
 
 _FLASH_ATTENTION = {None: -1, False: 0, True: 1}  # enum llama_flash_attn_type
 
@@ -71,8 +70,7 @@ class Adapters:
     def __init__(self, loaded: LoadedModel) -> None:
         self.identity = ""  # of the attached adapter and its scale
         self._loaded = loaded
-        # By time and size too, since the next training may replace the file.
-        self._known: dict[tuple[Path, FileStamp | None], Any] = {}
+        self._known: dict[str, Any] = {}  # by file_identity, since the next training may replace the file
         self._attached: tuple[Any, float] | None = None
 
     def attach(self, path: Path, scale: float) -> None:
@@ -80,18 +78,18 @@ class Adapters:
         native, path = self._loaded.native, path.resolve()
         if not path.is_file():
             raise ModelNotFound(f"no adapter file at {path}")
-        key = (path, stamp_of(path))
+        identity = file_identity([path])
         native.log.clear()
-        adapter = self._known.get(key)
+        adapter = self._known.get(identity)
         if adapter is None:
             adapter = native.lib.llama_adapter_lora_init(self._loaded.model, os.fsencode(path))
             if not adapter:  # a NULL pointer object, not None
                 raise ModelError(f"{path.name} cannot be loaded as an adapter: {native.log.reason()}")
-            self._known[key] = adapter
+            self._known[identity] = adapter
         if not self._set(self._loaded.context, adapter, scale):
             raise ModelError(f"{path.name} does not fit this model: {native.log.reason()}")
         self._attached = adapter, scale
-        self.identity = f"{file_identity([path])} {scale!r}"
+        self.identity = f"{identity} {scale!r}"
 
     def detach(self) -> None:
         """Use the model's own weights only. The caller clears the memory."""
@@ -116,17 +114,7 @@ def load_model(
     on_progress: Callable[[float], None] | None = None,
     cancel: Cancellation | None = None,
 ) -> LoadedModel:
-    """Load a model file and create a context; may take minutes, and runs in any thread.
-
-    Args:
-        path: a GGUF file; of a split model, the first one.
-        on_progress: called in the calling thread with the share that is loaded, 0 to 1.
-        cancel: set it to give up.
-
-    Raises:
-        ModelNotFound: no such file.
-        ModelError: llama.cpp cannot load it or create a context, or ``cancel`` was set.
-    """
+    """Load a model file and create a context; see ``LlamaEngine.open``, which checks the template too."""
     if not path.is_file():
         raise ModelNotFound(f"no model file at {path}")
     native = load()

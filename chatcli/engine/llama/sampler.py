@@ -115,9 +115,7 @@ class Sampler:
         self, vocab: Any, params: SamplingParams, context_size: int, prompt: Sequence[int]
     ) -> None:
         """Add the samplers that look back, and feed them the prompt, as llama.cpp's own programs do."""
-        penalised = (
-            params.repeat_penalty != 1 or params.presence_penalty != 0 or params.frequency_penalty != 0
-        )
+        penalised = params.repeat_penalty != 1 or params.presence_penalty or params.frequency_penalty
         penalty_reach = _reach(params.repeat_last_n, context_size) if penalised else 0
         dry_reach = _reach(params.dry_penalty_last_n, context_size) if params.dry_multiplier else 0
         if penalty_reach:

@@ -42,12 +42,7 @@ class Pairing:
 
 
 class Arena:
-    """The plan of a run, and what of it is done.
-
-    Args:
-        prompts: all different.
-        contenders: all different, at least two; their order does not matter.
-    """
+    """The plan of a run, and what of it is done."""
 
     def __init__(self, prompts: Sequence[ArenaPrompt], contenders: Sequence[Contender]) -> None:
         described = sorted(((_described(c), c) for c in contenders), key=lambda pair: pair[0])

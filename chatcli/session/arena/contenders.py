@@ -13,7 +13,7 @@ from chatcli.engine.registry import kind_of
 from chatcli.errors import ChatcliError, ModelError, ModelNotFound, UsageError
 from chatcli.sampling import SamplingParams
 from chatcli.session.engine_slot import EngineSlot, Load, LoadingEngine, Open
-from chatcli.session.parameters import ALIASES, DEFAULT
+from chatcli.session.parameters import DEFAULT, canonical, read_value
 from chatcli.settings import Settings, check, coerce, refuse_unknown
 
 _LOADING = ("ctx_size", "gpu_layers", "threads")
@@ -63,7 +63,7 @@ def parse_contender(words: Sequence[str], base: Contender, where: str) -> Conten
     models = []
     for word in words:
         name, equals, value = word.partition("=")
-        name = ALIASES.get(name.replace("-", "_"), name.replace("-", "_"))
+        name = canonical(name)
         if equals and (name in _names() or not _may_be_model(word)):
             found = _changed(found, name, value, where)
         elif _is_adapter(word):
@@ -152,15 +152,14 @@ def _changed(contender: Contender, name: str, value: str, where: str) -> Contend
     if name == _SCALE:
         return replace(contender, scale=coerce(_SCALE, value, float, where))
     if name in _LOADING or name == _THINKING:
-        kind = typing.get_type_hints(Settings)[name]
-        chosen = getattr(Settings(), name) if unset else coerce(name, value, kind, where)
+        chosen = getattr(Settings(), name) if unset else read_value(name, value, where)
         if name == _THINKING:
             return replace(contender, thinking=chosen)
         changes: dict[str, Any] = {name: chosen}
         return replace(contender, settings=replace(contender.settings, **changes))
     sampling = {key: kept for key, kept in contender.sampling.items() if key != name}
     if not unset:
-        sampling[name] = coerce(name, value, typing.get_type_hints(SamplingParams)[name], where)
+        sampling[name] = read_value(name, value, where)
     return replace(contender, sampling=sampling)
 
 

@@ -44,11 +44,7 @@ WINNERS: dict[str, Winner] = {"left": "left", "right": "right", "tie": "tie", "b
 
 
 def vote(screen: Screen, question: str, keys: Sequence[Key], output: "Output | None" = None) -> str:
-    """Ask a question that one of the keys answers, and return what the key means.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C or Ctrl-D.
-    """
+    """Ask a question that one of the keys answers, and return what the key means."""
     look = screen.abilities
     text = f"{question} {_SEPARATOR.join(key.shown for key in keys if key.shown)}"
     if not look.unicode:
@@ -93,11 +89,7 @@ def press(
     """Wait for one of the keys and return what it means; other keys do nothing.
 
     Args:
-        text: shown meanwhile, and removed afterwards.
         shown: whether to draw the text; where nothing may move, the caller has printed it.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C or Ctrl-D, or the terminal is gone.
     """
     from prompt_toolkit.application import Application
     from prompt_toolkit.layout import Layout, Window

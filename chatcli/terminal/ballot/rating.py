@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import Role
@@ -29,8 +29,7 @@ _BACK = Key("back", ("enter", "escape"), "Enter done")
 _LETTERS = "123456789"
 
 
-@dataclass(frozen=True, slots=True)
-class RatedAnswer:
+class RatedAnswer(NamedTuple):
     """An answer and its conversation."""
 
     conversation: Conversation

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import zip_longest
 
 from chatcli.engine.base import Event, Finished, TextDelta
-from chatcli.terminal.answer import FRAME, PATIENCE, Rows
+from chatcli.terminal.answer import FRAME, PATIENCE, Rows, spinner
 from chatcli.terminal.live import LiveArea, clipped
 from chatcli.terminal.plain_text import WholeLines, WrappedLines
 from chatcli.terminal.rows import Row, cells, pad
@@ -19,8 +19,6 @@ from chatcli.terminal.theme import BOLD, DIM, PLAIN
 #: Between two columns.
 GAP = " │ ", " | "
 _NARROWEST_COLUMN = 30  # cells, as for answers that are there already
-_SPIN = 0.125  # seconds
-_SPINNER = ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\")
 
 
 class BallotView:
@@ -129,9 +127,8 @@ class BallotView:
     def _wait_row(self, now: float) -> list[Row]:
         if now - self._began < PATIENCE or all(side.ended for side in self._sides):
             return []
-        frames = _SPINNER[0] if self._area.abilities.unicode else _SPINNER[1]
         done = sum(side.ended for side in self._sides)
-        text = f"{frames[int(now / _SPIN) % len(frames)]} two answers are being written"
+        text = f"{spinner(now, unicode=self._area.abilities.unicode)} two answers are being written"
         return [Row(((clipped(f"{text}{', one is done' if done else ''}", self._area.width), DIM),))]
 
 

@@ -112,15 +112,9 @@ def _settle(
 def _told_apart(nodes: tuple[Node, Node], contenders: tuple[Contender, Contender]) -> list[str]:
     """A line for each answer: its contender, and the parameters that differ."""
     made = [node.message.generation for node in nodes]
-    differing = _differing([g for g in made if g is not None])
-    return [_told(c.settings.model, g, differing) for c, g in zip(contenders, made, strict=True)]
-
-
-def _differing(made: Sequence[Generation]) -> list[str]:
-    """The parameters that are not the same everywhere, thinking first and the seed last."""
-    names = [f.name for f in fields(SamplingParams) if f.name != "seed"]
-    found = [name for name in ("thinking", *names) if len({_setting(g, name) for g in made}) > 1]
-    return [*found, "seed"]
+    names = ("thinking", *(f.name for f in fields(SamplingParams) if f.name != "seed"))
+    differing = [name for name in names if len({_setting(g, name) for g in made if g is not None}) > 1]
+    return [_told(c.settings.model, g, [*differing, "seed"]) for c, g in zip(contenders, made, strict=True)]
 
 
 def _setting(generation: Generation, name: str) -> object:

@@ -103,9 +103,6 @@ def copy_text(text: str, out: TextIO, environ: Mapping[str, str]) -> str:
 
     The terminal is asked with OSC 52 (https://invisible-island.net/xterm/ctlseqs/ctlseqs.html), which works
     over ssh too. The text is sent as base64, so nothing in it can act on the terminal.
-
-    Raises:
-        ChatcliError: no clipboard can be reached.
     """
     data = text.encode("utf-8", "replace")
     ways = []

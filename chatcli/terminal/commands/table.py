@@ -19,7 +19,6 @@ from chatcli.terminal.commands import (
     judging,
     options,
     ranking,
-    reading,
 )
 from chatcli.terminal.commands.declaration import Offer, SlashCommand, help_text
 
@@ -175,7 +174,7 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand(
         "/reasoning",
         "show the reasoning of the last answer, or of message N",
-        reading.reasoning,
+        insight.reasoning,
         arguments="[N]",
         details="  While reasoning arrives, Ctrl-O folds and unfolds it.",
     ),
@@ -218,14 +217,14 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand(
         "/history",
         "list the messages of this chat; show message N, or all, in full",
-        reading.history,
+        insight.history,
         arguments="[N|all]",
         words=("all",),
     ),
     SlashCommand(
         "/search",
         "search the messages of all chats",
-        reading.search,
+        insight.search,
         arguments="WORDS",
         details='  Words, "phrases", begin*, role:user, model:NAME, after:2026-11, before:DATE, rated:good.',
     ),

@@ -100,12 +100,7 @@ class LineEditor:
             self._session.app.key_processor.before_key_press += lambda _: self._key_pressed()
 
     def read(self, default: str = "") -> str:
-        """Wait for the next message and return it as it was typed.
-
-        Raises:
-            EOFError: Ctrl-D on an empty line.
-            KeyboardInterrupt: Ctrl-C on an empty line.
-        """
+        """Return the next message. On an empty line, Ctrl-D raises EOFError and Ctrl-C KeyboardInterrupt."""
         if self._idle is None:
             return self._session.prompt("> ", default=default)
         try:

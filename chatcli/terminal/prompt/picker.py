@@ -31,24 +31,12 @@ _MOST_MESSAGES = 8
 def pick(
     chats: PastChats, text: str = "", *, input: Input | None = None, output: Output | None = None
 ) -> str | None:
-    """Let the person choose a chat; the scrollback stays as it is.
-
-    Returns:
-        The name of the chat, or None if none was chosen.
-
-    Raises:
-        StorageError: the chats cannot be listed.
-    """
+    """Let the person choose a chat; the scrollback stays as it is."""
     return _Picker(chats, text, input, output).app.run()
 
 
 class _Picker:
-    """The screen of the picker.
-
-    Attributes:
-        found: the chats in the list.
-        at: index of the marked one.
-    """
+    """The screen of the picker."""
 
     def __init__(self, chats: PastChats, text: str, input: Input | None, output: Output | None) -> None:
         self.found: list[Found] = chats.find(text)
