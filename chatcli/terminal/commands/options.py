@@ -22,7 +22,7 @@ def model_offers(chat: Chat) -> list[tuple[str, str]]:
 def system(chat: Chat, argument: str) -> None:
     """Show or change the system prompt.
 
-    It applies from your next message on. For several lines, begin and end it with three double quotes.
+    It applies from your next message on. Three double quotes enclose several lines.
     """
     if not argument:
         show_system(chat)
