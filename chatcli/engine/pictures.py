@@ -29,7 +29,7 @@ _SUFFIXES = {
 }
 #: Endings of files that are probably pictures.
 SUFFIXES = frozenset({*_SUFFIXES.values(), ".jpeg", ".tif"})
-# What some cameras write, which is read as a JPEG: one with more pictures behind it.
+# A JPEG with more pictures behind the first, as some cameras write it.
 _SEVERAL = "MPO"
 _ORIENTATION = 0x0112  # EXIF tag
 _SIDEWAYS = {5, 6, 7, 8}  # its values for pictures whose width is stored as their height
