@@ -71,7 +71,6 @@ def rows(name: str, path: Path, contexts: list[int], types: list[str]) -> Iterat
                 kv_type_k=kind,
                 kv_type_v=kind,
                 use_extra_bufts=False,
-                mmap=True,
             )
             guess = estimate(shards, options)
             try:

@@ -1,20 +1,5 @@
 """Errors that a user can meet, and the exit code of each kind.
 
-ChatcliError                 1  something failed; the message says what and what to do
-├── UsageError               2  the command line or a setting makes no sense
-│   └── AmbiguousReference   2  several conversations match
-├── ModelError               3  the model cannot be used
-│   ├── ModelNotFound        3  no such file or name
-│   ├── InvalidModel         3  the file is not a valid GGUF
-│   ├── ModelCrashed         3  llama.cpp died on it in the trial child
-│   └── TemplateError        3  the model's chat template fails or runs away
-├── ContextOverflow          4  a message does not fit the context, whatever is left out
-├── DataError                5  a data file is damaged
-│   └── TranscriptError      5  ... a transcript, at a line and column
-├── StorageError             6  user data could not be written or locked
-│   └── ConversationBusy     6  another chatcli is writing this conversation
-└── NetworkError             7  a download or a server failed
-
 An interrupt (Ctrl-C) ends with 130. A message is one line: what is wrong, where, what to do.
 """
 
@@ -62,12 +47,7 @@ class ModelNotFound(ModelError):
 
 
 class InvalidModel(ModelError):
-    """The file is not a valid GGUF.
-
-    Args:
-        problem: which file, and what is wrong with it.
-        advice: what to do, if the file may be damaged.
-    """
+    """The file is not a valid GGUF."""
 
     def __init__(self, problem: str, advice: str = "") -> None:
         self.problem = problem
@@ -83,13 +63,7 @@ class TemplateError(ModelError):
 
 
 class ContextOverflow(ChatcliError):
-    """A message does not fit the context, even alone.
-
-    Args:
-        needed: tokens of the smallest possible prompt and of an answer.
-        available: tokens that the context holds.
-        what: what is too long.
-    """
+    """A message does not fit the context, even alone."""
 
     exit_code = ExitCode.CONTEXT
 
@@ -109,14 +83,7 @@ class DataError(ChatcliError):
 
 
 class TranscriptError(DataError):
-    """A transcript is damaged.
-
-    Args:
-        line: line number, from 1.
-        column: column in characters, from 1.
-        problem: what is wrong and what was expected.
-        source: name of the file, if known.
-    """
+    """A transcript is damaged."""
 
     def __init__(self, line: int, column: int, problem: str, source: str = "transcript") -> None:
         self.line = line

@@ -10,7 +10,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +59,7 @@ class Paths:
     """Every place that the program reads or writes. Nothing is created here.
 
     Attributes:
-        config: folder of config.toml.
         data: folder of what must not be lost: transcripts, feedback, models.
-        state: folder of what is convenient to keep: input history.
         cache: folder of what can be made again: index, verdicts of the trial child, KV states.
     """
 
@@ -159,20 +157,11 @@ class Settings:
     origins: Mapping[str, str] = field(default_factory=dict)
     personas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def sampling_params(self, defaults: SamplingParams) -> SamplingParams:
-        """The parameters that are set here, over the model's own ``defaults``."""
-        return replace(defaults, **self.sampling)
-
 
 def load_settings(
     flags: Mapping[str, Any], environ: Mapping[str, str], config_file: Path | None = None
 ) -> Settings:
     """Collect the settings of one run.
-
-    Args:
-        flags: from the command line; None means not given.
-        environ: environment variables.
-        config_file: path of config.toml; a missing file counts as empty.
 
     Raises:
         UsageError: a value is invalid or a name is not a setting; says which and where it came from.

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from chatcli.errors import DataError, UsageError
-from chatcli.sampling import SamplingParams
 from chatcli.settings import Paths, load_settings
 
 
@@ -28,11 +27,10 @@ def test_each_source_beats_the_next(tmp_path: Path) -> None:
     }
 
 
-def test_what_was_set_goes_over_the_models_own_parameters() -> None:
-    """Only what the user set replaces what the model recommends."""
+def test_only_what_was_set_is_there() -> None:
+    """What the model recommends goes for the other sampling parameters."""
     settings = load_settings({}, {"CHATCLI_TOP_P": "0.5", "CHATCLI_STOP": "END"})
-    params = settings.sampling_params(SamplingParams(temperature=0.1, top_p=0.9))
-    assert (params.temperature, params.top_p, params.stop) == (0.1, 0.5, ("END",))
+    assert settings.sampling == {"top_p": 0.5, "stop": ("END",)}
 
 
 @pytest.mark.parametrize(

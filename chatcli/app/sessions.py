@@ -48,7 +48,6 @@ class SessionBuilder:
             from chatcli.engine.registry import Opening
             from chatcli.library.opening import open_engine
 
-            told = {} if tell is None else {"tell": tell}
             return open_engine(
                 Opening(
                     settings=wanted,
@@ -56,7 +55,7 @@ class SessionBuilder:
                     environ=self.environ,
                     on_progress=progress,
                     cancel=cancel,
-                    **told,
+                    tell=tell or (lambda _line: None),
                 )
             )
 
@@ -71,9 +70,6 @@ class SessionBuilder:
             resume: the conversation to continue, as ``TranscriptStore.resolve`` takes it; None for a new one.
                 Its own system prompt stays in force unless a flag sets another.
             grammar: GBNF grammar that every answer follows.
-
-        Raises:
-            ChatcliError: see ``Session.open``.
         """
         options = SessionOptions(
             settings.system, settings.sampling, settings.thinking, grammar, settings.assistant_name

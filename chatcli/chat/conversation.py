@@ -22,8 +22,6 @@ class Node:
     """A message and its place in the tree.
 
     Attributes:
-        id: number within the conversation, from 1.
-        parent: id of the message it follows, or None if it begins a conversation.
         extra: attributes of its element that this program does not know; kept and written back.
     """
 
@@ -39,9 +37,7 @@ class Conversation:
 
     Attributes:
         started: when it began, with a time zone (ValueError without one).
-        title: shown in lists; may be empty.
         assistant: name of the assistant, which is also its tag in a transcript.
-        extra: attributes of the session element that this program does not know.
         head: id of the message that the next one follows, or None before the first.
     """
 
@@ -95,7 +91,6 @@ class Conversation:
         Args:
             parent: id of the message it follows; by default the head. None begins the conversation anew.
                 An edited or regenerated message has the parent of the original: the two are siblings.
-            extra: more attributes to keep with it, such as the time it was sent.
         """
         above = self.head if isinstance(parent, EllipsisType) else parent
         node = Node(self.next_id, above, message, dict(extra or {}))
@@ -194,12 +189,3 @@ class Conversation:
                 return node
             at = node.parent
         raise UsageError("nothing to undo")
-
-    def branch(
-        self, new_id: str, started: datetime, node_id: int | EllipsisType | None = ...
-    ) -> "Conversation":
-        """Copy the path to a message (by default the head) into a new conversation, numbered from 1."""
-        copy = Conversation(new_id, started, self.title, self.assistant, dict(self.extra))
-        for node in self.path(node_id):
-            copy.append(node.message, extra=node.extra)
-        return copy

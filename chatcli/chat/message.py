@@ -30,7 +30,6 @@ class ModelRef:
     """The model that answered, precisely enough to load it again or to tell two apart.
 
     Attributes:
-        name: what the user calls it.
         file: file name without folders, because a path could reveal who the user is.
         sha256: of the whole file, hex; empty while unknown.
         architecture, quantization: from the GGUF header (``llama``, ``Q8_0``).
@@ -55,7 +54,6 @@ class Usage:
     """Token counts of one answer; all 0 if the engine does not count tokens.
 
     Attributes:
-        prompt_tokens: length of the whole prompt.
         cached_tokens: leading prompt tokens that were already in the KV cache.
         decoded_tokens: prompt tokens that were decoded; cached + decoded = prompt, or less if the answer
             was stopped during the prompt.
@@ -93,8 +91,6 @@ class Generation:
     """How an answer was generated.
 
     Attributes:
-        parameters: the sampling parameters, with the seed that was really used.
-        versions: versions of the programs that took part, by name.
         thinking: whether the model was asked to reason; None if its template's default was used.
     """
 
@@ -124,14 +120,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message.
-
-    Attributes:
-        content: the exact text; any Unicode string.
-        reasoning: the model's thinking, apart from its answer, or None.
-        generation: how an answer was generated; None for a person's message, or if unknown.
-        pictures: what the text is about; a model sees them before the text.
-    """
+    """One message."""
 
     role: Role
     content: str

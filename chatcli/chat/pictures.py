@@ -5,8 +5,8 @@ text they belong to.
 """
 
 import re
-from collections.abc import Iterable, MutableMapping, Sequence
-from typing import Protocol
+from collections.abc import Iterable, MutableMapping
+from typing import Any
 
 from chatcli.chat.message import Picture
 
@@ -16,36 +16,13 @@ _KEY = "picture."
 _VALUE = re.compile(r"([0-9a-f]{64}) (.*)", re.DOTALL)
 
 
-class Named(Protocol):
-    """A picture of a message or of a record."""
-
-    @property
-    def name(self) -> str:
-        """Its file name."""
-        ...
-
-
-class WithPictures(Protocol):
-    """A message of a conversation or of a record."""
-
-    @property
-    def content(self) -> str:
-        """The text."""
-        ...
-
-    @property
-    def pictures(self) -> Sequence[Named]:
-        """The pictures the text is about."""
-        ...
-
-
-def caption(picture: Named) -> str:
-    """The text shown in place of a picture."""
+def caption(picture: Any) -> str:
+    """The text shown in place of a picture, of a message or of a record."""
     return f"[picture: {picture.name}]"
 
 
-def in_words(message: WithPictures) -> str:
-    """A message as text: one line for each picture, then its content."""
+def in_words(message: Any) -> str:
+    """A message, of a conversation or of a record, as text: one line for each picture, then its content."""
     return "\n".join([*map(caption, message.pictures), *filter(None, [message.content])])
 
 

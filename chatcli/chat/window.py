@@ -26,7 +26,6 @@ class Window:
     Attributes:
         kept, left_out: indices of the messages, ascending; together all of them.
         first_kept: pass it to ``fit`` on the next turn. 0 if nothing is left out.
-        size: tokens of the kept messages, as measured.
     """
 
     kept: tuple[int, ...]
@@ -41,14 +40,10 @@ def fit(
     """Choose the messages to send to the model.
 
     Args:
-        messages: the active path, oldest first; the last one is to be answered.
         budget: most tokens the prompt may take.
         measure: counts the tokens of a prompt; more messages never take fewer. Called once if nothing has
             to change, else O(log n) times.
         first_kept: ``Window.first_kept`` of the turn before; 0 after a change of model, branch or budget.
-
-    Raises:
-        ContextOverflow: the system prompts and the last message alone exceed the budget.
     """
     system = [i for i, message in enumerate(messages) if message.role is Role.SYSTEM]
     starts = _exchanges(messages)
@@ -103,11 +98,7 @@ def room_for_answer(params: SamplingParams, context_size: int) -> int:
 
 
 class ContextWindow:
-    """Chooses the messages of each prompt. What was left out stays out as a chat grows.
-
-    Args:
-        context_size: tokens that prompt and answer share.
-    """
+    """Chooses the messages of each prompt. What was left out stays out as a chat grows."""
 
     def __init__(self, context_size: int) -> None:
         self._context_size = context_size
@@ -125,13 +116,7 @@ class ContextWindow:
         """Choose the messages that fit beside an answer.
 
         Args:
-            messages: the conversation, oldest first.
-            measure: returns the tokens of the prompt for some of the messages.
             remember: whether this prompt will be read, so that the next one begins with the same message.
-
-        Raises:
-            ContextOverflow: not even the system prompts and the last message fit.
-            UsageError: there is no message.
         """
         if not messages:
             raise UsageError("there is no message to answer")

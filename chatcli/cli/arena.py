@@ -17,7 +17,7 @@ from chatcli.settings import Settings
 if TYPE_CHECKING:
     from chatcli.session.arena.arena import Arena
     from chatcli.session.arena.contenders import Contender
-    from chatcli.terminal.ballot.arena import ArenaOutcome
+    from chatcli.terminal.ballot.arena import ArenaSession
 
 _DUELS = "duels"
 
@@ -119,12 +119,7 @@ def leaderboard(
 
 
 def _contenders(specs: Sequence[str], settings: Settings, invocation: Invocation) -> "list[Contender]":
-    """Parse the specifications and check that each model is on this disk.
-
-    Raises:
-        UsageError: a specification is invalid.
-        ModelNotFound: a model does not exist.
-    """
+    """Parse the specifications and check that each model is on this disk."""
     from chatcli.library.opening import check_model
     from chatcli.library.stores import Places
     from chatcli.session.arena.contenders import Contender, parse_contender
@@ -144,7 +139,7 @@ def _contenders(specs: Sequence[str], settings: Settings, invocation: Invocation
 
 def _hold(
     arena: "Arena", settings: Settings, invocation: Invocation, most: int | None, *, as_json: bool
-) -> "ArenaOutcome":
+) -> "ArenaSession":
     """Run the duels."""
     from chatcli.session.arena.answers import AnswerWriter, answers_file
     from chatcli.storage.feedback.log import FeedbackLog
@@ -163,11 +158,13 @@ def _hold(
     ):
         if arena.done:
             screen.note(f"(continuing: {arena.done} of {arena.planned} duels are judged)")
-        return ArenaSession(arena, writer, judge, screen, most=most, output=output).hold()
+        session = ArenaSession(arena, writer, judge, screen, most=most, output=output)
+        session.hold()
+    return session
 
 
 def _conclude(
-    arena: "Arena", outcome: "ArenaOutcome", settings: Settings, invocation: Invocation, *, as_json: bool
+    arena: "Arena", outcome: "ArenaSession", settings: Settings, invocation: Invocation, *, as_json: bool
 ) -> None:
     """Show the result: counts, the names of the contenders, the leaderboard of this run."""
     from chatcli.session.arena.board import board_of, board_record, comparisons

@@ -8,7 +8,6 @@ and says what it does without.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from chatcli.chat.message import Generation, Message, ModelRef
@@ -137,7 +136,6 @@ class Engine(Protocol):
 
         Args:
             messages: the conversation, oldest first. If the last one is an assistant's, it is continued.
-            params: temperature, seed, stop strings and so on.
             cancel: set it from any thread to stop. What came is valid, and ``Finished`` says interrupted.
             thinking: for templates that know ``enable_thinking``; None leaves their default.
 
@@ -155,12 +153,7 @@ class Engine(Protocol):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

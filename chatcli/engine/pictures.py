@@ -1,8 +1,8 @@
-"""Decodes pictures for a model to look at. The one door to Pillow.
+"""Decodes pictures for a model. Only this module uses Pillow.
 
-Pictures come from anywhere: only common formats are tried, nothing larger than ``MOST_PIXELS`` is unpacked,
-and whatever a decoder stumbles on is one ``DataError``. llama.cpp's own decoder (stb_image) has no such
-bounds, and knows neither WebP nor the orientation that cameras note.
+Pictures come from anywhere: only common formats are tried, nothing larger than ``MOST_PIXELS`` is decoded,
+and every failure is a ``DataError``. llama.cpp's own decoder (stb_image) has no such limits, and knows
+neither WebP nor the orientation that cameras record.
 """
 
 import io
@@ -15,33 +15,17 @@ from chatcli.chat.pictures import MOST_BYTES
 from chatcli.errors import ChatcliError, DataError
 from chatcli.words import binary_size
 
-#: The most that is unpacked.
+#: The largest picture that is decoded.
 MOST_PIXELS = 80_000_000
-# Formats by Pillow's name, and the ending files of it get.
-_SUFFIXES = {
-    "PNG": ".png",
-    "JPEG": ".jpg",
-    "WEBP": ".webp",
-    "GIF": ".gif",
-    "BMP": ".bmp",
-    "TIFF": ".tiff",
-    "AVIF": ".avif",
-}
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # Pillow's names
 #: Endings of files that are probably pictures.
-SUFFIXES = frozenset({*_SUFFIXES.values(), ".jpeg", ".tif"})
-# A JPEG with more pictures behind the first, as some cameras write it.
-_SEVERAL = "MPO"
+SUFFIXES = frozenset({*(f".{kind.lower()}" for kind in _FORMATS), ".jpg", ".tif"})
 _ORIENTATION = 0x0112  # EXIF tag
 _SIDEWAYS = {5, 6, 7, 8}  # its values for pictures whose width is stored as their height
 
 
 class PictureFacts(NamedTuple):
-    """What is known of a picture without unpacking it.
-
-    Attributes:
-        suffix: the ending of files of its format, with the dot.
-        width, height: in pixels, the right way up.
-    """
+    """What is known of a picture before it is decoded: suffix of its format, and size the right way up."""
 
     suffix: str
     width: int
@@ -49,11 +33,7 @@ class PictureFacts(NamedTuple):
 
 
 class Pixels(NamedTuple):
-    """A picture, the right way up, transparency on white.
-
-    Attributes:
-        rgb: ``3 * width * height`` bytes, row by row.
-    """
+    """A picture, the right way up, transparency on white; ``rgb`` has ``3 * width * height`` bytes."""
 
     width: int
     height: int
@@ -61,30 +41,23 @@ class Pixels(NamedTuple):
 
 
 def facts(data: bytes, name: str) -> PictureFacts:
-    """What a picture is, from its first bytes.
-
-    Args:
-        data: the file.
-        name: what to call it in an error.
+    """What a picture is, from its first bytes. Errors call it ``name``.
 
     Raises:
-        DataError: it is no picture, none of a format that is known, or too large.
+        DataError: it is no picture, is in an unknown format, or is too large.
     """
     image = _opened(data, name)
     width, height = image.size
     with _damage_is_told(name):
         if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
             width, height = height, width
-    kind = "JPEG" if image.format == _SEVERAL else image.format
-    return PictureFacts(_SUFFIXES[kind], width, height)
+    # MPO, which some cameras write, is a JPEG with more pictures behind it.
+    suffix = ".jpg" if image.format in ("JPEG", "MPO") else f".{image.format.lower()}"
+    return PictureFacts(suffix, width, height)
 
 
 def pixels(file: bytes, name: str) -> Pixels:
-    """A picture unpacked; of a moving one the first frame.
-
-    Raises:
-        DataError: as ``facts``, or it is damaged.
-    """
+    """Decode a picture, or the first frame of an animation. Raises ``DataError`` as ``facts`` does."""
     from PIL import Image, ImageOps
 
     image = _opened(file, name)
@@ -101,17 +74,13 @@ def pixels(file: bytes, name: str) -> Pixels:
 
 
 def _opened(data: bytes, name: str) -> Any:
-    """The picture as Pillow has it, its header read.
-
-    Raises:
-        DataError: as ``facts``.
-    """
+    """The picture as Pillow has it, with its header read. Errors as ``facts``."""
     from PIL import Image, UnidentifiedImageError
 
     if len(data) > MOST_BYTES:
         raise DataError(f"{name} has more than {binary_size(MOST_BYTES)}; make it smaller")
     Image.init()
-    known = [kind for kind in _SUFFIXES if kind in Image.OPEN]  # a build of Pillow may lack one
+    known = [kind for kind in _FORMATS if kind in Image.OPEN]  # a build of Pillow may lack one
     with _damage_is_told(name), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a large picture; the limit below is ours
         try:
@@ -132,7 +101,7 @@ def _too_large(name: str) -> DataError:
 
 @contextmanager
 def _damage_is_told(name: str) -> Iterator[None]:
-    """Decoders raise whatever they stumble on: that is a ``DataError``."""
+    """Turn the error of a decoder, which may be of any class, into a ``DataError``."""
     try:
         yield
     except ChatcliError:

@@ -61,57 +61,56 @@ def _tags(name: str, opening: str = "<{}>", closing: str = "</{}>") -> Reasoning
 _THINK = _tags("think")
 # The first form with a sign in the template is the model's, so the more telling signs come first.
 _FORMS = (
-    ReasoningForm(  # gpt-oss: https://github.com/openai/harmony; a header goes up to <|message|>
+    # gpt-oss, whose headers go up to <|message|>: https://github.com/openai/harmony
+    ReasoningForm(
         signs=("<|channel|>analysis", "<|channel|>"),
         reasoning=("analysis<|message|>",),
         answer=("<|message|>",),
         hidden=("<|channel|>", "<|end|>", "<|start|>"),
     ),
-    ReasoningForm(  # Gemma 4
-        ("<|channel>thought",), reasoning=("<|channel>thought\n",), answer=("<channel|>",)
-    ),
-    ReasoningForm(  # Command R7B, Command A, Cohere 2
+    # Gemma 4
+    ReasoningForm(("<|channel>thought",), ("<|channel>thought\n",), ("<channel|>",)),
+    # Command R7B, Command A, Cohere 2
+    ReasoningForm(
         signs=("<|START_THINKING|>",),
         reasoning=("<|START_THINKING|>",),
         answer=("<|END_THINKING|>", "<|START_RESPONSE|>", "<|START_TEXT|>"),
         hidden=("<|END_RESPONSE|>", "<|END_TEXT|>"),
     ),
-    ReasoningForm(  # Kimi K3
+    # Kimi K3
+    ReasoningForm(
         signs=("<|open|>", "open_tag('think')"),
         reasoning=("<|open|>think<|sep|>",),
         answer=("<|open|>response<|sep|>",),
         hidden=("<|close|>",),
     ),
-    ReasoningForm(  # Solar Open
+    # Solar Open
+    ReasoningForm(
         signs=("<|begin|>assistant<|think|>",),
         reasoning=("<|think|>",),
         answer=("<|content|>",),
         hidden=("<|end|>", "<|begin|>"),
     ),
-    ReasoningForm(  # ATEM
+    # ATEM
+    ReasoningForm(
         signs=("to=self<|message|>",),
         reasoning=(" to=self<|message|>",),
         answer=(" to=user<|message|>", "<|message|>"),
         hidden=("<|eom|>",),
     ),
-    ReasoningForm(  # Apertus
-        ("<|inner_prefix|>",), reasoning=("<|inner_prefix|>",), answer=("<|inner_suffix|>",)
-    ),
-    ReasoningForm(  # Apriel
+    # Apertus
+    ReasoningForm(("<|inner_prefix|>",), ("<|inner_prefix|>",), ("<|inner_suffix|>",)),
+    # Apriel
+    ReasoningForm(
         signs=("[BEGIN FINAL RESPONSE]",),
         reasoning=("Here are my reasoning steps:\n",),
         answer=("[BEGIN FINAL RESPONSE]",),
         hidden=("[END FINAL RESPONSE]",),
     ),
-    ReasoningForm(  # Granite 3.2 and 3.3
-        signs=("<response></response>",),
-        reasoning=("<think>",),
-        answer=("</think>", "<response>"),
-        hidden=("</response>",),
-    ),
-    ReasoningForm(  # Hunyuan 3 builds its tags with format()
-        ("'<think{}>'",), ("<think:opensource>",), ("</think:opensource>",), only_first=True
-    ),
+    # Granite 3.2 and 3.3
+    ReasoningForm(("<response></response>",), ("<think>",), ("</think>", "<response>"), ("</response>",)),
+    # Hunyuan 3 builds its tags with format()
+    ReasoningForm(("'<think{}>'",), ("<think:opensource>",), ("</think:opensource>",), only_first=True),
     _tags("seed:think"),
     _tags("mm:think"),
     _tags("THINK", "[{}]", "[/{}]"),
@@ -174,24 +173,21 @@ class ReasoningSplitter:
             ends = [(at + len(d), at, d) for d in delimiters if (at := self._held.find(d)) >= 0]
             if ends:
                 end, at, delimiter = min(ends)
-                if self._only_first() and self._held[:at].strip():
-                    self._begun = True
-                    continue
-                if not self._only_first():
-                    self._emit(self._held[:at], events)
-                self._switch(delimiter)
-                self._held = self._held[end:]
-                continue
-            kept = max((overlap(self._held, d) for d in delimiters), default=0)
-            sure = self._held[: len(self._held) - kept]
-            if self._only_first():
-                if not sure.strip():
-                    break  # only spaces so far, and perhaps the beginning of a delimiter
+            else:
+                kept = max((overlap(self._held, d) for d in delimiters), default=0)
+                end = at = len(self._held) - kept
+                delimiter = ""
+            if not self._only_first():
+                self._emit(self._held[:at], events)
+            elif self._held[:at].strip():
                 self._begun = True
                 continue
-            self._held = self._held[len(sure) :]
-            self._emit(sure, events)
-            break
+            elif not delimiter:
+                break  # only spaces so far, and perhaps the beginning of a delimiter
+            self._held = self._held[end:]
+            if not delimiter:
+                break
+            self._switch(delimiter)
         return events
 
     def finish(self) -> Sequence[Event]:

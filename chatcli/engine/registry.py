@@ -21,18 +21,9 @@ def _ignore(_: object) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """Everything an engine is opened with.
+    """Everything an engine is opened with. Both callbacks are called in the opening thread."""
 
-    Attributes:
-        settings: ``settings.model`` is the whole name, with its prefix.
-        paths: where the program keeps its data.
-        environ: environment variables.
-        on_progress: called in the opening thread while the model loads.
-        cancel: set it from any thread to give up.
-        tell: called in the opening thread with each line that the user should know.
-    """
-
-    settings: Settings
+    settings: Settings  # settings.model is the whole name, with its prefix
     paths: Paths
     environ: Mapping[str, str]
     on_progress: Progress = _ignore

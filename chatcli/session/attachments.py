@@ -69,7 +69,6 @@ def read_pictures(patterns: Sequence[str], stdin: IO[bytes] | None = None) -> li
 
     Args:
         patterns: paths as in ``read_files``; folders and shell patterns give the files named like pictures.
-        stdin: what ``-`` reads, or None.
 
     Raises:
         UsageError: a picture is missing or unreadable, or they are too many.

@@ -23,14 +23,7 @@ class _End:
 
 
 class Background(Generic[T]):
-    """Events that are produced in a thread.
-
-    Args:
-        start: called in the thread with the flag that stops it; returns the events.
-
-    Attributes:
-        done: every event has been delivered and the thread has ended.
-    """
+    """Events that are produced in a thread."""
 
     def __init__(self, start: Callable[[Cancellation], Iterator[T]]) -> None:
         self.done = False
@@ -91,5 +84,5 @@ class Background(Generic[T]):
         self._queue.put(_End(error))
 
 
-class BackgroundAnswer(Background[Event]):
-    """An answer that is being generated in a thread."""
+#: An answer that is being generated in a thread.
+BackgroundAnswer = Background[Event]

@@ -19,10 +19,6 @@ class JudgementWords(NamedTuple):
     """A judgement as it was typed.
 
     Attributes:
-        thumb: 1 or -1, or None if only a score was given.
-        score: 1 to 10, or None.
-        reasons: of the vocabulary in ``feedback.reasons``.
-        comment: free text, or None.
         hint: a reason that the comment may have meant, or None.
     """
 
@@ -51,15 +47,7 @@ class JudgementWords(NamedTuple):
 
 
 def read_judgement(word: str, reason: str = "") -> JudgementWords:
-    """Parse a judgement.
-
-    Args:
-        word: good, bad, up, down, +1, -1 or 1 to 10.
-        reason: reasons of the vocabulary with commas between them, or free text; may be empty.
-
-    Raises:
-        UsageError: the word is not a judgement, or the reason contradicts it.
-    """
+    """Parse a judgement; raises UsageError if it is none, or if the reason contradicts it."""
     number = word.removesuffix(f"/{HIGHEST}")
     if word.lower() in _WORDS:
         judgement = JudgementWords(_WORDS[word.lower()], None)

@@ -38,10 +38,6 @@ class AnswerJudging:
     A record holds the exact prompt and the provenance of the answers, which may be days old or from several
     models. It is on disk when the method returns. If it cannot be written, the method raises StorageError;
     the record then counts all the same, and the next record and ``close`` try to write it again.
-
-    Args:
-        log: keeps the records; None keeps them for the life of this object.
-        guideline: returns the version of the labelling instructions in force, or None.
     """
 
     def __init__(self, log: FeedbackLog | None, guideline: Callable[[], str | None] = lambda: None) -> None:
@@ -71,12 +67,7 @@ class AnswerJudging:
         score: int | None = None,
         **more: Unpack[JudgementFields],
     ) -> Rating:
-        """Rate an answer good or bad, or from 1 to 10; this replaces its former rating.
-
-        Raises:
-            UsageError: the message is not an answer of a model.
-            ValueError: neither thumb nor score is given, or the score is out of range.
-        """
+        """Rate an answer good or bad, or from 1 to 10; this replaces its former rating."""
         node = answer_at(conversation, node_id)
         if EDITS in node.extra:
             raise UsageError("this text is yours; only answers of models can be rated")
@@ -147,19 +138,9 @@ class AnswerJudging:
         )
         return self.keep(record, conversation)
 
-    def retract(self, conversation: Conversation, node_id: int) -> Rating | None:
-        """Take back the rating of an answer and return it, or None if there was none."""
-        rating = self.rating(conversation, node_id)
-        if rating is not None:
-            self.keep(records.retraction(rating.id), conversation)
-        return rating
-
-    def retract_correction(self, conversation: Conversation, node_id: int) -> Correction | None:
-        """Take back the correction of an answer and return it, or None if there was none."""
-        correction = self.correction(conversation, node_id)
-        if correction is not None:
-            self.keep(records.retraction(correction.id), conversation)
-        return correction
+    def retract(self, record: Rating | Correction, conversation: Conversation) -> None:
+        """Take back a rating or a correction."""
+        self.keep(records.retraction(record.id), conversation)
 
     def keep(self, record: R, conversation: Conversation | None = None) -> R:
         """Save a record after those that wait; with its conversation, ``rating`` knows of it."""

@@ -14,9 +14,6 @@ class KeptState:
 
     A failure never stops the chat: what cannot be saved or loaded is decoded again. An engine that does not
     keep state decodes everything again.
-
-    Args:
-        cache: where states are kept; None keeps none.
     """
 
     def __init__(self, cache: StateCache | None) -> None:

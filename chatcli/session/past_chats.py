@@ -39,9 +39,6 @@ class PastChats:
 
         Chats whose name begins with the text or whose title contains it come before those in which it was
         said. A single letter is not searched in messages, because it is everywhere.
-
-        Raises:
-            StorageError: the index cannot be used.
         """
         if self._all is None:
             self._all = self._index.newest(None)

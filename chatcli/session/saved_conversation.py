@@ -2,34 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
 
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import Message
 from chatcli.errors import StorageError
 from chatcli.storage.transcripts.log import NoLog, TranscriptLog
 from chatcli.storage.transcripts.pictures import PictureFolder
-from chatcli.storage.transcripts.store import Opened
+from chatcli.storage.transcripts.store import NoTranscripts, TranscriptStore
 
-
-class ConversationStore(Protocol):
-    """The conversations of the user: ``TranscriptStore``, or ``NoTranscripts``."""
-
-    def create(self, *, assistant: str) -> tuple[Conversation, TranscriptLog | NoLog]:
-        """Make an empty conversation and its log."""
-        ...
-
-    def add(self, conversation: Conversation) -> TranscriptLog | NoLog:
-        """Store a conversation that was made elsewhere."""
-        ...
-
-    def open(self, ref: str, *, repair: bool = False) -> Opened:
-        """Open a conversation to go on with it."""
-        ...
-
-    def resolve(self, ref: str) -> str:
-        """The name of the conversation that is meant."""
-        ...
+#: The conversations of the user.
+ConversationStore = TranscriptStore | NoTranscripts
 
 
 class SavedConversation:

@@ -9,11 +9,20 @@ from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import Generation, Message, Picture, Role
 from chatcli.engine.base import CountsTokens, Prompt
 from chatcli.errors import StorageError, UsageError
-from chatcli.session.answering import CONTINUES, CUT, EDITS, FORK_OF, REFERENCES, Request, SessionOptions
+from chatcli.session.answering import (
+    CONTINUES,
+    CUT,
+    EDITS,
+    FORK_OF,
+    REFERENCES,
+    Exchange,
+    Request,
+    SessionOptions,
+    Told,
+)
 from chatcli.session.attachments import require_vision
 from chatcli.session.background import BackgroundAnswer
 from chatcli.session.engine_slot import EngineSlot
-from chatcli.session.exchange import Exchange, Told
 from chatcli.session.kept_state import KeptState
 from chatcli.session.saved_conversation import ConversationStore, SavedConversation
 from chatcli.settings import Settings
@@ -23,16 +32,7 @@ from chatcli.storage.transcripts.store import Opened
 
 
 class Session:
-    """A live chat. A method's changes are on disk when it returns; if it raises, the chat is unchanged.
-
-    Args:
-        states: keeps the state of the engine for conversations that are left; None keeps none.
-
-    Attributes:
-        options: how to answer; replace it to change that.
-        last: how the last answer was generated.
-        kept: the state of the engine for this chat.
-    """
+    """A live chat. A method's changes are on disk when it returns; if it raises, the chat is unchanged."""
 
     def __init__(
         self,
@@ -96,9 +96,6 @@ class Session:
 
         The whole becomes a sibling of its beginning, marked with ``CONTINUES``; the beginning stays in the
         tree. Its token counts are those of the added part.
-
-        Raises:
-            UsageError: the last message is not an answer, or the answer is complete.
         """
         node = self._last_answer()
         generation = node.message.generation
@@ -109,13 +106,7 @@ class Session:
         return self._ask(Request(messages, node.parent, node.id, begun=node.message, extra=extra))
 
     def preview(self, text: str | None, pictures: Sequence[Picture] = ()) -> Prompt:
-        """The prompt if ``text`` were sent now (None: the prompt as it is); nothing is kept.
-
-        Raises:
-            ContextOverflow: it does not fit.
-            ModelError: as for ``send``.
-            UsageError: the engine does not count tokens.
-        """
+        """The prompt if ``text`` were sent now (None: the prompt as it is); nothing is kept."""
         if text is None:
             return self.prompt_of(self.conversation.prompt_messages())
         return self.prompt_of([*self._upcoming(), self._new(text, pictures)])
@@ -180,14 +171,9 @@ class Session:
         self._replace(copy, self._store.add(copy))
 
     def open(self, ref: str) -> Opened:
-        """Go on with a stored conversation and its own system prompt; return what was opened.
+        """Go on with a stored chat and its own system prompt; raises UsageError, StorageError or DataError.
 
         Problems of its file are reported once, not each time it is opened.
-
-        Raises:
-            UsageError: no conversation or several match.
-            StorageError: it cannot be read, or another process is using it.
-            TranscriptError: it is damaged.
         """
         name = self._store.resolve(ref)
         if name == self.conversation.id:

@@ -243,9 +243,14 @@ class AnswerView:
             room = min(30, width - len(what) - 8)
             text = what + (f" {bar(share, room, unicode=unicode)}" if room >= 5 else "") + f" {share:.0%}"
         else:
-            frames = _SPINNER[0] if unicode else _SPINNER[1]
-            text = f"{frames[int(now / _SPIN) % len(frames)]} {what or 'waiting for the first word'}"
+            text = f"{spinner(now, unicode=unicode)} {what or 'waiting for the first word'}"
         return [Row(((clipped(text, width), DIM),))]
+
+
+def spinner(now: float, *, unicode: bool) -> str:
+    """The picture of something that goes on, at this time in seconds."""
+    frames = _SPINNER[0] if unicode else _SPINNER[1]
+    return frames[int(now / _SPIN) % len(frames)]
 
 
 def reasoning_rows(abilities: Abilities) -> Rows:

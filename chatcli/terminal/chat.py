@@ -22,21 +22,13 @@ from chatcli.terminal.screen import Screen
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The surroundings of a chat.
-
-    Attributes:
-        environ: environment variables.
-        out: the terminal.
-        paths: where user data is stored.
-        persona: returns the settings of this run with another persona.
-        notices: remarks of the loading model, shown when the screen is free; other threads add to them.
-    """
+    """The surroundings of a chat."""
 
     environ: Mapping[str, str]
     out: TextIO
     paths: Paths
     persona: Callable[[str], Settings]
-    notices: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)  # remarks of the loading model, from its thread
 
     @property
     def places(self) -> Places:
@@ -52,14 +44,7 @@ class Surroundings:
 class Chat:
     """An interactive chat.
 
-    Args:
-        judge: keeps judgements; None keeps them until the chat ends.
-
     Attributes:
-        attachments: text files for the next message.
-        pictures: pictures for the next message.
-        draft: text that the next prompt begins with.
-        leaving: whether the chat shall end.
         choose: lets the person choose a stored chat, beginning with a search for a text; returns its name or
             None. The loop sets it, because it depends on where lines come from.
     """
@@ -105,14 +90,7 @@ class Chat:
                 self.draft += self.screen.typed()
 
     def show(self, answer: BackgroundAnswer, begun: str = "") -> None:
-        """Show an answer as it comes. Ctrl-C stops it.
-
-        Args:
-            begun: the text that the answer continues; it is shown first.
-
-        Raises:
-            ChatcliError: the answer failed; what came before is shown.
-        """
+        """Show an answer as it comes. Ctrl-C stops it."""
         try:
             with on_ctrl_c(answer.cancel):
                 self.screen.follow(answer, begun)

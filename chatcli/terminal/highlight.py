@@ -5,6 +5,7 @@ is, so the lexer's stack of states is kept between lines, and only what may stil
 comment or string is read again.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -49,8 +50,24 @@ class Highlighter:
                 self._lexer = get_lexer_by_name(language.lower(), stripnl=False, ensurenl=False)
         self._stack: tuple[str, ...] = ("root",)
         self._reread = ""
+        self._known: list[str] = []  # the lines so far but the last, and how they look
+        self._coloured: list[list[Piece]] = []
 
-    def line(self, text: str, *, complete: bool = True) -> list[Piece]:
+    def lines(self, lines: Sequence[str]) -> list[list[Piece]]:
+        """Colour all lines of the block, the last of which may not be complete; those before come again."""
+        if self._known != lines[: len(self._known)]:
+            self._known, self._coloured, self._reread, self._stack = [], [], "", ("root",)
+        for text in lines[len(self._known) : -1]:
+            self._known.append(text)
+            self._coloured.append(self._line(text))
+        last = [self._line(text, complete=False) for text in lines[len(self._known) :]]
+        return [*self._coloured, *last]
+
+    def forget(self, count: int) -> None:
+        """The first lines will not come again."""
+        del self._known[:count], self._coloured[:count]
+
+    def _line(self, text: str, *, complete: bool = True) -> list[Piece]:
         """Colour the next line, given without its newline; one that is not complete comes again."""
         if self._lexer is None or len(text) > _LONGEST_LINE:
             return [(text, PLAIN)]

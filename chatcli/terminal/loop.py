@@ -1,35 +1,20 @@
 """The loop of the interactive chat: read a line and do what it says."""
 
 from contextlib import nullcontext
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from chatcli.errors import ChatcliError, UsageError
-from chatcli.session.past_chats import PastChats
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.attaching import attach_pictures
 from chatcli.terminal.commands.table import NAMES, find
 from chatcli.terminal.prompt.line import Say, dropped_pictures, parse
 
-
-class InputLines(Protocol):
-    """Where messages come from: ``LineEditor`` or ``PlainPrompt``.
-
-    Attributes:
-        reads_keys: it reads single keys, so what is typed before it appears must wait for it as keys.
-    """
-
-    reads_keys: bool
-
-    def read(self, default: str = "") -> str:
-        """Wait for the next message; EOFError if the person leaves, KeyboardInterrupt on Ctrl-C."""
-        ...
-
-    def choose(self, chats: PastChats, text: str = "") -> str | None:
-        """Let the person choose a stored chat; returns its name or None. Raises StorageError."""
-        ...
+if TYPE_CHECKING:
+    from chatcli.terminal.prompt.line_editor import LineEditor
+    from chatcli.terminal.prompt.plain import PlainPrompt
 
 
-def run(chat: Chat, prompt: InputLines) -> None:
+def run(chat: Chat, prompt: "LineEditor | PlainPrompt") -> None:
     """Chat until the person leaves. Each failure is shown as one line, and the chat goes on."""
     keyboard = chat.screen.keyboard
     chat.choose = prompt.choose
@@ -37,7 +22,7 @@ def run(chat: Chat, prompt: InputLines) -> None:
         _run(chat, prompt)
 
 
-def _run(chat: Chat, prompt: InputLines) -> None:
+def _run(chat: Chat, prompt: "LineEditor | PlainPrompt") -> None:
     keyboard = chat.screen.keyboard
     warned = False
     while not chat.leaving:

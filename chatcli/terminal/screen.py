@@ -191,13 +191,14 @@ class Screen:
             self._view = None
         return generation
 
-    def wait(self, is_ready: Callable[[float], bool]) -> None:
+    def wait(self, is_ready: Callable[[float], bool], waiting: Waiting | None = None) -> None:
         """Show what ``waiting`` says until something is ready. Ctrl-C interrupts.
 
         Args:
             is_ready: waits for it so many seconds, and says whether it is.
+            waiting: None says what keeps an answer from coming.
         """
-        self.begin_answer()
+        self._view = AnswerView(self._area, self._manner, waiting or self.waiting)
         try:
             with self.keyboard.held(self._area.suspend, self._redraw):
                 while not is_ready(FRAME):

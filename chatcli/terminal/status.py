@@ -14,21 +14,15 @@ from chatcli.terminal.sanitize import sanitize_line
 _SEPARATOR = " · "
 
 
-def _nothing() -> str:
-    return ""
-
-
 def status_line(
     session: Session,
     loading: EngineSlot,
     columns: Callable[[], int] | None = None,
-    verdict: Callable[[], str] = _nothing,
+    verdict: Callable[[], str] = str,
 ) -> Callable[[], str]:
     """A function that says which model is in use, how full the context is and how fast the last answer was.
 
     Args:
-        session: the chat.
-        loading: its engine.
         verdict: says what goes with the next message, what was thought of the last answer, or which keys
             tell it; empty: nothing.
         columns: of the terminal, now; None asks the prompt that is being drawn.

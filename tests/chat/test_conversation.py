@@ -1,6 +1,6 @@
 """The message tree: nothing is lost, the head says where the chat is, no walk recurses."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pytest
 from hypothesis import given
@@ -73,21 +73,6 @@ def test_undo_goes_before_the_last_message_of_the_users() -> None:
     assert len(conversation) == 5
 
 
-def test_a_branch_is_a_conversation_of_its_own() -> None:
-    """It holds the path up to a message, numbered from 1, and later messages go into one only."""
-    conversation = chat()
-    moment = datetime(2026, 1, 1, tzinfo=UTC)
-    branch = conversation.branch("new", moment, 4)
-    branch.append(user("x"))
-    assert [(node.id, node.parent, node.message.content) for node in branch.path()] == [
-        (1, None, "s"),
-        (2, 1, "u"),
-        (3, 2, "b"),
-        (4, 3, "x"),
-    ]
-    assert (branch.id, branch.started, len(conversation)) == ("new", moment, 5)
-
-
 @pytest.mark.parametrize("unknown", [0, -1, 6])
 def test_unknown_messages_are_refused_and_change_nothing(unknown: int) -> None:
     """Every method names the message that does not exist."""
@@ -133,7 +118,6 @@ def test_ten_thousand_turns_need_no_recursion() -> None:
     assert len(conversation.path()) == 20_000
     conversation.move_head(1)
     assert conversation.select(1).id == 20_000
-    assert len(conversation.branch("b", datetime.now(UTC))) == 20_000
 
 
 @given(conversations())

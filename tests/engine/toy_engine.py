@@ -4,7 +4,6 @@ Run as a program it is chatcli with this engine registered. Nothing in ``chatcli
 """
 
 from collections.abc import Iterator, Sequence
-from types import TracebackType
 from typing import Self
 
 from chatcli.chat.message import FinishReason, Generation, Message, ModelRef
@@ -54,12 +53,7 @@ class ToyEngine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

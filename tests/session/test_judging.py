@@ -76,9 +76,8 @@ def test_what_was_rated_is_known_after_resuming(
     judge = AnswerJudging(FeedbackLog(file))
     judge.rate(session.conversation, first, thumb=1)
     judge.rate(session.conversation, first, thumb=-1)
-    judge.rate(session.conversation, second, thumb=1)
-    assert judge.retract(session.conversation, second) is not None
-    assert judge.retract(session.conversation, second) is None
+    judge.retract(judge.rate(session.conversation, second, thumb=1), session.conversation)
+    assert judge.rating(session.conversation, second) is None
     name = session.conversation.id
     session.start_over()
     say(session, "other")

@@ -459,7 +459,7 @@ def test_the_terminal_is_asked_for_the_clipboard(tmp_path: Path) -> None:
     import io
 
     from chatcli.errors import ChatcliError
-    from chatcli.terminal.clipboard import copy_text
+    from chatcli.terminal.commands.files import copy_text
 
     class Tty(io.StringIO):
         def isatty(self) -> bool:

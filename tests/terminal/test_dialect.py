@@ -20,7 +20,7 @@ def _shown(text: str, width: int = 60) -> list[str]:
 
 def _styled(source: str, style: str) -> str:
     """The parts of a paragraph that have a style, apart by bars."""
-    return "|".join(text for text, styles in inline(source)[0] if style in styles.split())
+    return "|".join(text for text, styles in inline(source) if style in styles.split())
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def _styled(source: str, style: str) -> str:
 )
 def test_what_is_shown(source: str, shown: str) -> None:
     """Targets are always shown, HTML stays, and no entity becomes a control character."""
-    assert "".join(text for text, _ in inline(source)[0]) == shown
+    assert "".join(text for text, _ in inline(source)) == shown
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_what_is_shown(source: str, shown: str) -> None:
 )
 def test_what_is_not_certainly_markup_stays(source: str) -> None:
     """Formulas, names, paths and calculations keep every character, in a paragraph and in a cell."""
-    assert "".join(text for text, _ in inline(source)[0]) == source
+    assert "".join(text for text, _ in inline(source)) == source
     assert any(source in row for row in _shown(f"| a | b |\n|---|---|\n| {source} | x |\n"))
 
 
@@ -81,7 +81,7 @@ def test_what_is_not_certainly_markup_stays(source: str) -> None:
 def test_emphasis_of_models(source: str, bold: str) -> None:
     """Bold is bold beside wide characters and full-width punctuation, at colons and for first letters."""
     assert _styled(source, "strong") == bold
-    assert "*" not in "".join(text for text, _ in inline(source)[0])
+    assert "*" not in "".join(text for text, _ in inline(source))
 
 
 def test_formulas_on_lines_of_their_own() -> None:

@@ -121,3 +121,22 @@ def test_hostile_nesting_ends(source: str) -> None:
     """Deep nesting and markup that never closes are shown, in time that grows with their length only."""
     shown = "".join(row.text for row in stream(source, [1000], 40, 20))
     assert len(shown) > len(source) // 4
+
+
+def test_bold_in_a_paragraph_taller_than_the_screen() -> None:
+    """No star is left over where its first rows are given away, and every word is there once."""
+    words = [f"word{number} **bold{number}**," for number in range(300)]
+    shown = " ".join(row.text for row in stream(" ".join(words), [4], 80, 10))
+    assert shown.split() == " ".join(words).replace("*", "").split()
+
+
+@pytest.mark.parametrize("kind", ["", "> ", "- ", "1. "])
+def test_a_tall_table_keeps_its_columns(kind: str) -> None:
+    """Rows that are given away and rows that come later stand in the same columns, each once."""
+    lines = ["| n | text |", "|---|---|", *(f"| {n} | row {n} of many |" for n in range(60))]
+    text = "\n".join(
+        (kind if not at or kind == "> " else " " * len(kind)) + line for at, line in enumerate(lines)
+    )
+    rows = [row.text for row in stream(text, [5], 60, 10) if "│ row" in row.text]
+    assert [row.split("row ")[1].split()[0] for row in rows] == [str(n) for n in range(60)]
+    assert len({row.rindex("│") for row in rows}) == 1

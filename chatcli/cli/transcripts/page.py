@@ -2,12 +2,11 @@
 
 import os
 import shlex
-import signal
 import subprocess
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
-from chatcli.cli.invocation import Invocation
+from chatcli.cli.invocation import Invocation, signals_handled
 from chatcli.settings import Settings
 from chatcli.terminal.live import Abilities, clipped, size_of
 from chatcli.terminal.rows import Piece, Row, ansi, cells
@@ -104,7 +103,8 @@ def _page(text: str, invocation: Invocation) -> bool:
             return False
         variables = {"LESS": _LESS, **environ}
         with (
-            _ctrl_c_is_the_pagers(),
+            # Ctrl-C belongs to the pager. A handler, because the pager would inherit SIG_IGN.
+            signals_handled(lambda _number, _frame: None, "SIGINT"),
             subprocess.Popen(command, stdin=subprocess.PIPE, env=variables) as pager,
             suppress(BrokenPipeError),  # the user left the pager
         ):
@@ -112,13 +112,3 @@ def _page(text: str, invocation: Invocation) -> bool:
     except (OSError, ValueError):  # no such program, or an unclosed quotation mark
         return False
     return True
-
-
-@contextmanager
-def _ctrl_c_is_the_pagers() -> Iterator[None]:
-    """Ignore Ctrl-C here, since the pager gets it too. The pager inherits no handler, but would SIG_IGN."""
-    former = signal.signal(signal.SIGINT, lambda _number, _frame: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, former)

@@ -21,9 +21,8 @@ from chatcli.engine.base import (
     PromptProgress,
     PromptToken,
 )
-from chatcli.engine.llama.adapter import Adapters
 from chatcli.engine.llama.load_options import LoadOptions
-from chatcli.engine.llama.loading import LoadedModel, load_model
+from chatcli.engine.llama.loading import Adapters, LoadedModel, load_model
 from chatcli.engine.llama.model_format import AnswerStream, ModelFormat
 from chatcli.engine.llama.prompt import BuiltPrompt, PromptBuilder
 from chatcli.engine.llama.reuse import reuse
@@ -40,14 +39,7 @@ class LlamaEngine(Engine):
     """A model file run by llama.cpp. Make it with ``open`` and use it from one thread at a time.
 
     The same prompt, parameters and seed give the same answer, unless a part of the prompt was in memory: then
-    the batches had other sizes, which changes the last bits of the logits.
-
-    Args:
-        loaded: the model; the engine frees it.
-        model: its name and checksums for the records; the engine adds what the file says.
-        conditions: what saved states depend on besides the engine itself (``state.conditions_of``).
-        defaults: sampling parameters recommended outside the header, by name.
-        no_vision_reason: why the model was loaded without a projector, as a clause.
+    the batches had other sizes, which changes the last bits of the logits. The engine frees what is loaded.
     """
 
     def __init__(
@@ -207,9 +199,8 @@ class LlamaEngine(Engine):
     def load_state(self, blob: bytes | memoryview) -> bool:
         """Replace the memory with a saved state; see ``KeepsState``. Another conversation's does no harm."""
         self._require_open()
-        state = unpack(
-            blob, self.state_conditions, tokens=self.context_size, vocabulary=self._vocabulary.n_tokens
-        )
+        most, vocabulary = self.context_size, self._vocabulary.n_tokens
+        state = unpack(blob, self.state_conditions, tokens=most, vocabulary=vocabulary)
         return state is not None and self._tape.read_state(state)
 
     def score(

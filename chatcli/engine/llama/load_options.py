@@ -53,7 +53,6 @@ class LoadOptions:
     kv_type_k: str = "f16"
     kv_type_v: str = "f16"
     swa_full: bool = True
-    mmap: bool = True
     projector: Path | None = None
     projector_on_gpu: bool = True
     picture_tokens: int | None = None
@@ -91,9 +90,8 @@ def physical_cores() -> int:
     """
     system = platform.system()
     if system == "Linux":
-        allowed = os.sched_getaffinity(0)
-        cores = {_siblings(cpu) for cpu in allowed}
-        return max(1, min(len(cores), _quota(len(cores))))
+        cores = len({_siblings(cpu) for cpu in os.sched_getaffinity(0)})
+        return max(1, min(cores, _quota(cores)))
     if system == "Darwin":
         fast = sysctl("hw.perflevel0.physicalcpu")
         return int(fast) if fast.isdigit() else os.cpu_count() or 1

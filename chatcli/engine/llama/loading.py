@@ -1,4 +1,4 @@
-"""Loads a model file and creates a context on it."""
+"""Loads a model file, creates a context on it, and attaches LoRA adapters to it."""
 
 import ctypes
 import os
@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from chatcli.engine.base import Cancellation
+from chatcli.engine.gguf.formats import FILE_TYPES
 from chatcli.engine.llama.load_options import DEFAULT_CONTEXT_SIZE, KV_TYPES, LoadOptions, physical_cores
 from chatcli.engine.llama.native import Native, load
 from chatcli.engine.llama.vision import Vision
+from chatcli.engine.trial.verdict_cache import file_identity
 from chatcli.errors import ModelError, ModelNotFound
 
 _FLASH_ATTENTION = {None: -1, False: 0, True: 1}  # enum llama_flash_attn_type
@@ -27,13 +29,18 @@ class LoadedModel:
     context_size: int  # as asked for; llama.cpp rounds its own size up to 256
     batch_size: int  # the most tokens of one decode
     options: LoadOptions
-    quantization: str  # the usual name, such as Q4_K_M
     vision: Vision | None = None
 
     @property
     def architecture(self) -> str:
         """The architecture, such as ``llama``."""
         return self.metadata("general.architecture")
+
+    @property
+    def quantization(self) -> str:
+        """The usual name of the format of most weights, such as ``Q4_K_M``; empty if it is unknown."""
+        lib = self.native.lib
+        return FILE_TYPES.get(lib.llama_model_ftype(self.model) & ~lib.LLAMA_FTYPE_GUESSED, "")
 
     def metadata(self, key: str) -> str:
         """A scalar of the GGUF header as text; empty if there is none."""
@@ -53,6 +60,53 @@ class LoadedModel:
         self.native.lib.llama_model_free(self.model)
 
 
+class Adapters:
+    """The adapters of one loaded model; at most one is attached.
+
+    They are freed with their model and never before, because freeing an attached adapter makes the logits NaN
+    without an error.
+    """
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.identity = ""  # of the attached adapter and its scale
+        self._loaded = loaded
+        self._known: dict[str, Any] = {}  # by file_identity, since the next training may replace the file
+        self._attached: tuple[Any, float] | None = None
+
+    def attach(self, path: Path, scale: float) -> None:
+        """Use this adapter and no other; see ``TakesAdapter``. The caller clears the memory."""
+        native, path = self._loaded.native, path.resolve()
+        if not path.is_file():
+            raise ModelNotFound(f"no adapter file at {path}")
+        identity = file_identity([path])
+        native.log.clear()
+        adapter = self._known.get(identity)
+        if adapter is None:
+            adapter = native.lib.llama_adapter_lora_init(self._loaded.model, os.fsencode(path))
+            if not adapter:  # a NULL pointer object, not None
+                raise ModelError(f"{path.name} cannot be loaded as an adapter: {native.log.reason()}")
+            self._known[identity] = adapter
+        if not self._set(self._loaded.context, adapter, scale):
+            raise ModelError(f"{path.name} does not fit this model: {native.log.reason()}")
+        self._attached = adapter, scale
+        self.identity = f"{identity} {scale!r}"
+
+    def detach(self) -> None:
+        """Use the model's own weights only. The caller clears the memory."""
+        self._loaded.native.lib.llama_set_adapters_lora(self._loaded.context, None, 0, None)
+        self._attached = None
+        self.identity = ""
+
+    def apply_to(self, context: Any) -> None:
+        """Attach the adapter in use to another context of the same model."""
+        if self._attached is not None:
+            self._set(context, *self._attached)
+
+    def _set(self, context: Any, adapter: Any, scale: float) -> bool:
+        pointers, scales = (type(adapter) * 1)(adapter), (ctypes.c_float * 1)(scale)
+        return not self._loaded.native.lib.llama_set_adapters_lora(context, pointers, 1, scales)
+
+
 def load_model(
     path: Path,
     options: LoadOptions,
@@ -60,17 +114,7 @@ def load_model(
     on_progress: Callable[[float], None] | None = None,
     cancel: Cancellation | None = None,
 ) -> LoadedModel:
-    """Load a model file and create a context; may take minutes, and runs in any thread.
-
-    Args:
-        path: a GGUF file; of a split model, the first one.
-        on_progress: called in the calling thread with the share that is loaded, 0 to 1.
-        cancel: set it to give up.
-
-    Raises:
-        ModelNotFound: no such file.
-        ModelError: llama.cpp cannot load it or create a context, or ``cancel`` was set.
-    """
+    """Load a model file and create a context; see ``LlamaEngine.open``, which checks the template too."""
     if not path.is_file():
         raise ModelNotFound(f"no model file at {path}")
     native = load()
@@ -79,7 +123,15 @@ def load_model(
     try:
         _require_chat(native.lib, model, path)
         if options.projector is not None:
-            vision = _open_vision(native, model, options, options.projector)
+            vision = Vision(
+                native,
+                model,
+                options.projector,
+                threads=options.threads or physical_cores(),
+                batch_size=_batch_size(native.lib, options),
+                gpu=options.gpu_layers != 0 and options.projector_on_gpu,
+                most_tokens=options.picture_tokens,
+            )
         context, size, batch_size = _create_context(native, model, options, vision)
         if not native.lib.llama_get_memory(context):  # it keeps nothing from token to token
             native.lib.llama_free(context)
@@ -89,8 +141,8 @@ def load_model(
             vision.free()
         native.lib.llama_model_free(model)
         raise
-    vocab, quantization = native.lib.llama_model_get_vocab(model), _quantization(native.lib, model)
-    return LoadedModel(native, model, context, vocab, size, batch_size, options, quantization, vision)
+    vocab = native.lib.llama_model_get_vocab(model)
+    return LoadedModel(native, model, context, vocab, size, batch_size, options, vision)
 
 
 def _load_weights(
@@ -114,7 +166,6 @@ def _load_weights(
     params = lib.llama_model_default_params()
     params.n_gpu_layers = options.gpu_layers
     params.use_extra_bufts = options.use_extra_bufts
-    params.load_mode = lib.LLAMA_LOAD_MODE_AUTO if options.mmap else lib.LLAMA_LOAD_MODE_NONE
     params.progress_callback = callback = lib.llama_progress_callback(advance)
     native.log.clear()
     model = lib.llama_model_load_from_file(os.fsencode(path), params)
@@ -130,31 +181,16 @@ def _load_weights(
 
 def _require_chat(lib: Any, model: Any, path: Path) -> None:
     """Refuse models that do not generate token by token with a decoder alone."""
-    kind = ""
     if lib.llama_model_has_encoder(model):
-        kind = "an encoder-decoder model"
-    elif lib.llama_model_is_diffusion(model):
-        kind = "a diffusion model"
-    elif not lib.llama_model_has_decoder(model):
-        kind = "an encoder"
-    if kind:
-        raise _cannot_chat(path, kind)
+        raise _cannot_chat(path, "an encoder-decoder model")
+    if lib.llama_model_is_diffusion(model):
+        raise _cannot_chat(path, "a diffusion model")
+    if not lib.llama_model_has_decoder(model):
+        raise _cannot_chat(path, "an encoder")
 
 
 def _cannot_chat(path: Path, kind: str) -> ModelError:
     return ModelError(f"{path.name} is {kind}, which cannot chat; choose a causal language model")
-
-
-def _open_vision(native: Native, model: Any, options: LoadOptions, projector: Path) -> Vision:
-    return Vision(
-        native,
-        model,
-        projector,
-        threads=options.threads or physical_cores(),
-        batch_size=_batch_size(native.lib, options),
-        gpu=options.gpu_layers != 0 and options.projector_on_gpu,
-        most_tokens=options.picture_tokens,
-    )
 
 
 def _batch_size(lib: Any, options: LoadOptions) -> int:
@@ -194,12 +230,3 @@ def _create_context(
 def _reason(native: Native) -> str:
     said = native.log.reason()
     return said if said and "n_ctx_train" not in said else "llama.cpp gives no reason"
-
-
-def _quantization(lib: Any, model: Any) -> str:
-    """The usual name. llama.cpp says "Q4_K - Medium", "IQ2_XS - 2.3125 bpw" and "(guessed) F16"."""
-    name = (lib.llama_ftype_name(lib.llama_model_ftype(model)) or b"").decode()
-    name = name.removeprefix("(guessed) ").removeprefix("all ")
-    head, _, tail = name.partition(" - ")
-    suffix = {"Small": "_S", "Medium": "_M", "Large": "_L"}.get(tail, "")
-    return "Q2_K" if name == "Q2_K - Medium" else head.removesuffix(" mix") + suffix

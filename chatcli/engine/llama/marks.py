@@ -106,18 +106,14 @@ class ShownPictures:
         self.messages = list(messages)
         if not any(message.pictures for message in messages):
             return
-        texts = [
-            text for m in messages for text in (m.content, m.reasoning or "", *(p.name for p in m.pictures))
-        ]
+        names = [picture.name for message in messages for picture in message.pictures]
+        texts = [*names, *(text for m in messages for text in (m.content, m.reasoning or ""))]
         self._marks = unused_private(set(taken).union(*(encode(text).decode() for text in texts)))
         self._show = show
         self.messages = [self._written(message) for message in messages]
 
     def stretches(self, data: bytes) -> Iterator[tuple[bytes, Picture | None, tuple[int, ...]]]:
-        """Cut a rendered text at its pictures: the text before each, the picture, its ids.
-
-        The last stretch has no picture.
-        """
+        """Cut a rendered text at its pictures: text, the picture behind it or None, its ids."""
         if not self._shown:
             yield data, None, ()
             return

@@ -43,16 +43,15 @@ class NativeLog:
 
     def problems(self) -> list[str]:
         """Warnings and errors since the last ``clear``, oldest first, stripped."""
-        return [text.strip() for level, text in self._lines if level in (_WARN, _ERROR) and text.strip()]
+        return self._at((_WARN, _ERROR))
 
     def reason(self) -> str:
-        """The most telling line since the last ``clear``: the first error, else the last warning, else ''.
+        """The first error since the last ``clear``, else the last warning, else ''."""
+        lines = self._at((_ERROR,))[:1] or self._at((_WARN,))[-1:] or [""]
+        return _SOURCE.sub("", lines[0]).partition("\n")[0]
 
-        Warnings before an error mislead.
-        """
-        errors = [text.strip() for level, text in self._lines if level == _ERROR and text.strip()]
-        told = errors[0] if errors else next(reversed(self.problems()), "")
-        return _SOURCE.sub("", told).partition("\n")[0]
+    def _at(self, levels: tuple[int, ...]) -> list[str]:
+        return [text.strip() for level, text in self._lines if level in levels and text.strip()]
 
 
 class Native:

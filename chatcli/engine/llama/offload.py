@@ -20,29 +20,19 @@ def layers_that_fit(estimate: Estimate, free: int) -> int:
     ``free`` is in bytes, on all GPUs together. The result may be ``ALL_LAYERS``.
     """
     room = free - MARGIN - estimate.compute
-    rest = estimate.weights - sum(estimate.blocks)
-    if room < rest:
-        return 0
     if estimate.weights + estimate.cache <= room:
         return ALL_LAYERS
-    room -= rest
-    layers = 1
-    for weights, cache in zip(reversed(estimate.blocks), reversed(estimate.caches), strict=True):
-        room -= weights + cache
-        if room < 0:
-            break
-        layers += 1
-    return layers if layers > 1 else 0
+    # The output alone is not worth a GPU.
+    return max((n for n in range(2, len(estimate.blocks) + 1) if on_gpu(estimate, n) <= room), default=0)
 
 
 def on_gpu(estimate: Estimate, layers: int) -> int:
     """Bytes that so many layers take on the GPU instead of in main memory."""
     if layers == 0:
         return 0
-    rest = estimate.weights - sum(estimate.blocks)
-    count = len(estimate.blocks) if layers == ALL_LAYERS else min(layers - 1, len(estimate.blocks))
-    first = len(estimate.blocks) - count
-    return rest + sum(estimate.blocks[first:]) + sum(estimate.caches[first:])
+    count = len(estimate.blocks)
+    first = 0 if layers == ALL_LAYERS else max(count + 1 - layers, 0)
+    return estimate.weights - sum(estimate.blocks[:first]) + sum(estimate.caches[first:])
 
 
 def fewer(layers: int, count: int) -> int:

@@ -141,17 +141,14 @@ class PromptBuilder:
         return self._vocabulary.continuation(piece)
 
     def _specials(self, ids: Iterable[int]) -> list[int]:
-        special = self._vocabulary.special_ids
-        return [token for token in ids if token in special]
+        return [token for token in ids if token in self._vocabulary.special_ids]
 
     def _harmless(self, text: str) -> str:
         """A text of about the same shape that holds no special piece and can form none at its edges."""
-        data = text.encode()
-        words = [
-            self._filler if part.spelled else data[part.start : part.end].decode()
-            for part in self._pieces.parts(data, [(0, len(data))])
-        ]
-        return self._filler + self._filler.join(words) + self._filler
+        data, filler = text.encode(), self._filler
+        parts = self._pieces.parts(data, [(0, len(data))])
+        words = [filler if part.spelled else data[part.start : part.end].decode() for part in parts]
+        return filler + filler.join(words) + filler
 
     def _filled_in(self, rendered: str, marks: Marks, texts: Sequence[str]) -> tuple[str, list[TextPart]]:
         """A rendering with the texts in place of their numbers, and its parts."""

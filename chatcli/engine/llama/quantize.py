@@ -41,9 +41,6 @@ _WHOLE = {"F32", "F16", "BF16"}
 _LINE = re.compile(r"\[\s*\d+/\s*\d+\]\s+(\S+)")
 _WRITING = "basic_ios::clear"
 
-#: Told how many bytes of the source are done.
-Progress = Callable[[int], None]
-
 
 def quantize(
     source: Path,
@@ -52,23 +49,20 @@ def quantize(
     *,
     requantize: bool = False,
     overwrite: bool = False,
-    on_progress: Progress | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Header:
     """Write a quantized copy of a model; the target appears when it is complete.
 
     Args:
         source: a GGUF file, the first one of a split model.
         target: the file to write; a split model becomes one file.
-        kind: one of ``TYPES``, in whatever case.
-        requantize: take a source that is quantized already, and lose quality twice.
-        overwrite: replace a target that is there.
-        on_progress: called in this thread.
-
-    Returns:
-        The header of what was written.
+        kind: one of ``TYPES``, in upper or lower case.
+        requantize: accept a source that is quantized already, and lose quality twice.
+        overwrite: replace an existing target.
+        on_progress: called in this thread with the bytes of the source that are done.
 
     Raises:
-        UsageError: what is asked makes no sense; says why.
+        UsageError: the request makes no sense; says why.
         ModelNotFound, InvalidModel: of the source.
         ModelError: llama.cpp fails, or dies of the source.
         StorageError: the disk has not enough room, or another process writes this target.
@@ -91,10 +85,9 @@ def _refuse_nonsense(
 ) -> None:
     source = shards[0].path
     if kind not in TYPES:
-        needs = (
-            " needs an importance matrix, which chatcli does not make" if kind in FILE_TYPES.values() else ""
-        )
-        raise UsageError(f"{kind}{needs or ' is no format to quantize to'}; there are {', '.join(TYPES)}")
+        known = kind in FILE_TYPES.values()
+        why = "needs an importance matrix, which chatcli does not make" if known else "is no format"
+        raise UsageError(f"{kind} {why}; choose one of {', '.join(TYPES)}")
     if target.is_dir():
         raise UsageError(f"{target} is a folder; name the file to write")
     if target.exists() and any(target.samefile(shard.path) for shard in shards):
@@ -128,14 +121,13 @@ def _require_room(shards: Sequence[Header], target: Path, kind: str) -> None:
 
 
 def _run(
-    shards: Sequence[Header], part: Path, kind: str, requantize: bool, on_progress: Progress | None
+    shards: Sequence[Header],
+    part: Path,
+    kind: str,
+    requantize: bool,
+    on_progress: Callable[[int], None] | None,
 ) -> None:
-    """Quantize in a child process: llama.cpp may die of a damaged file.
-
-    Raises:
-        ModelError: it failed, with its reason.
-        StorageError: the target cannot be written.
-    """
+    """Quantize in a child process: llama.cpp may crash on a damaged file."""
     source = shards[0].path
     sizes = {tensor.name: tensor.size for shard in shards for tensor in shard.tensors}
 
@@ -164,7 +156,7 @@ def _run(
 
 
 def main() -> None:
-    """The child's whole life: quantize, and write the name of each tensor that is begun."""
+    """The child process: quantize, and write the name of each tensor that is begun."""
     line, answers = take_task()
     task = json.loads(line)
     native = load()

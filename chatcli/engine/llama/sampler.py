@@ -62,9 +62,7 @@ class Sampler:
     def sample(self, context: Any) -> int | None:
         """Choose a token from the logits of the last decode. None if the grammar allows no token."""
         token: int = self._draw(self._chain, context, -1)
-        if self._grammar is None:
-            return token
-        return token if self._accept_by_grammar(token) else None
+        return token if self._grammar is None or self._accept_by_grammar(token) else None
 
     def close(self) -> None:
         """Free the native samplers. Idempotent."""
@@ -117,9 +115,7 @@ class Sampler:
         self, vocab: Any, params: SamplingParams, context_size: int, prompt: Sequence[int]
     ) -> None:
         """Add the samplers that look back, and feed them the prompt, as llama.cpp's own programs do."""
-        penalised = (
-            params.repeat_penalty != 1 or params.presence_penalty != 0 or params.frequency_penalty != 0
-        )
+        penalised = params.repeat_penalty != 1 or params.presence_penalty or params.frequency_penalty
         penalty_reach = _reach(params.repeat_last_n, context_size) if penalised else 0
         dry_reach = _reach(params.dry_penalty_last_n, context_size) if params.dry_multiplier else 0
         if penalty_reach:
@@ -134,22 +130,16 @@ class Sampler:
             self._lib.llama_sampler_accept(self._chain, token)
 
     def _add_choice(self, params: SamplingParams) -> None:
+        """Add the samplers that choose. With a neutral value llama.cpp makes one that does nothing."""
         lib = self._lib
         if params.temperature == 0:
             self._add(lib.llama_sampler_init_greedy())
             return
-        if params.top_k > 0:
-            self._add(lib.llama_sampler_init_top_k(params.top_k))
-        if params.typical_p < 1:
-            self._add(lib.llama_sampler_init_typical(params.typical_p, 1))
-        if params.top_p < 1:
-            self._add(lib.llama_sampler_init_top_p(params.top_p, 1))
-        if params.min_p > 0:
-            self._add(lib.llama_sampler_init_min_p(params.min_p, 1))
-        if params.xtc_probability > 0:
-            self._add(
-                lib.llama_sampler_init_xtc(params.xtc_probability, params.xtc_threshold, 1, params.seed)
-            )
+        self._add(lib.llama_sampler_init_top_k(params.top_k))
+        self._add(lib.llama_sampler_init_typical(params.typical_p, 1))
+        self._add(lib.llama_sampler_init_top_p(params.top_p, 1))
+        self._add(lib.llama_sampler_init_min_p(params.min_p, 1))
+        self._add(lib.llama_sampler_init_xtc(params.xtc_probability, params.xtc_threshold, 1, params.seed))
         self._add(lib.llama_sampler_init_temp(params.temperature))
         self._add(lib.llama_sampler_init_dist(params.seed))
 

@@ -65,13 +65,10 @@ def pack(
 
 
 def unpack(blob: bytes | memoryview, conditions: str, *, tokens: int, vocabulary: int) -> TapeState | None:
-    """Read a blob; None if it is damaged or was saved under other conditions.
+    """Read a blob for a memory of at most so many ``tokens`` of a vocabulary of this size.
 
-    Args:
-        blob: copied if it is read-only, because ctypes takes writable memory only.
-        conditions: the conditions of the memory that it goes into.
-        tokens: the most tokens that memory holds.
-        vocabulary: number of tokens of the model.
+    None if the blob is damaged or was saved under other conditions. A read-only blob is copied, because
+    ctypes takes writable memory only.
     """
     view = memoryview(blob)
     if len(view) < _HEADER.size:

@@ -225,16 +225,18 @@ class Tape:
             if not self._remove_from(len(self.ids)):
                 self.clear()
         elif held > self._next:
-            self._extend(pending[: held - self._next])
+            count = held - self._next
+            self._extend(pending[:count], range(count), count)
         else:
             self.keep(bisect_left(self._positions, held))
 
-    def _extend(self, ids: Sequence[int]) -> None:
-        """Note tokens that the memory holds now."""
-        self._positions.extend(range(self._next, self._next + len(ids)))
-        self._next += len(ids)
+    def _extend(self, ids: Sequence[int], offsets: Sequence[int], positions: int) -> None:
+        """Note tokens or cells that the memory holds now, and how many positions they take."""
+        self._positions.extend(self._next + offset for offset in offsets)
+        self._next += positions
         self.ids.extend(ids)
         self.generated.extend([False] * len(ids))
+        self._pending = ()
 
     def _forget(self, count: int) -> None:
         if count < len(self.ids):
@@ -251,8 +253,7 @@ class Tape:
     def _is_complete(self) -> bool:
         """Whether layers with a sliding window still hold all positions that the next token attends to.
 
-        Without ``swa_full`` llama.cpp drops positions outside the window. A cut may move the window back to
-        them.
+        Without ``swa_full`` llama.cpp drops positions outside the window, and a cut moves the window back.
         """
         first: int = self._lib.llama_memory_seq_pos_min(self._memory, _SEQUENCE)
         return 0 <= first <= max(0, self._next - int(self._window)) or not self.ids
@@ -265,21 +266,15 @@ class Tape:
         code = self._lib.llama_decode(self._context, self._batch)
         if code:
             self._fail(code)
-        self._extend(piece)
-        self._pending = ()
+        self._extend(piece, range(count), count)
 
     def _show(self, chunk: Chunk, picture: Picture, vision: Vision, cancel: Cancellation | None) -> None:
         """Append one chunk of a picture."""
-        start = self._next
         self._pending = chunk.ids
-        code = vision.show(chunk, picture, self._context, start, cancel)
+        code = vision.show(chunk, picture, self._context, self._next, cancel)
         if code:
             self._fail(code)
-        self.ids.extend(chunk.ids)
-        self._positions.extend(start + offset for offset in chunk.offsets)
-        self._next = start + chunk.positions
-        self.generated.extend([False] * len(chunk.ids))
-        self._pending = ()
+        self._extend(chunk.ids, chunk.offsets, chunk.positions)
 
     def _fail(self, code: int) -> None:
         reason = self._native.log.reason()
@@ -294,10 +289,8 @@ class Tape:
         size = self._lib.llama_state_seq_get_size_ext(self._context, _SEQUENCE, flags)
         data = (ctypes.c_uint8 * size)()
         if self._lib.llama_state_seq_get_data_ext(self._context, data, size, _SEQUENCE, flags) == size:
-            self._checkpoints = [c for c in self._checkpoints if c.count < len(self.ids)][
-                1 - _KEPT_CHECKPOINTS :
-            ]
-            self._checkpoints.append(_Checkpoint(len(self.ids), data))
+            earlier = [c for c in self._checkpoints if c.count < len(self.ids)]
+            self._checkpoints = [*earlier[1 - _KEPT_CHECKPOINTS :], _Checkpoint(len(self.ids), data)]
 
     def _restore(self, count: int) -> None:
         """Return to the newest checkpoint within the first ``count`` tokens, or to an empty memory."""

@@ -6,6 +6,7 @@ picture is decoded and the projector runs only when its chunks have to be put in
 """
 
 import ctypes
+import itertools
 import math
 import os
 import re
@@ -163,7 +164,7 @@ class Vision:
         except ChatcliError:
             self._failed.add(picture.sha256)
             raise
-        chunks = self._chunks_of(picture)
+        chunks = [self._chunks[token] for token in self.row(picture) if token in self._chunks]
         pieces = [piece for piece in self._pieces(*seen) if piece.cells]
         try:
             if [piece.cells for piece in pieces] != [len(chunk.ids) for chunk in chunks]:
@@ -190,13 +191,12 @@ class Vision:
 
     def _most_cells(self) -> int:
         """The most cells of a chunk of any picture that is not a mere line, rounded up."""
-        sizes = {*_LARGE, *((height, width) for width, height in _LARGE)}
-        pieces = [piece for size in sizes for piece in self._pieces(*size, None)]
+        pieces = [p for wide, high in _LARGE for p in self._pieces(wide, high) + self._pieces(high, wide)]
         self._free(pieces)
         return math.ceil(max(piece.cells for piece in pieces) / _ROUND) * _ROUND
 
     def _new_row(self, shown: str, width: int, height: int) -> tuple[int, ...]:
-        pieces = self._pieces(width, height, None)
+        pieces = self._pieces(width, height)
         most = max(piece.cells for piece in pieces)
         if self._at_once and most > self.batch_size:
             self._free(pieces)
@@ -205,17 +205,15 @@ class Vision:
                 f"{self.batch_size} at most; cut it"
             )
         ids: list[int] = []
-        number = 0
+        numbers = itertools.count()
         for tokens, count, handle in pieces:
             ids += tokens
-            if not count:
-                continue
-            cells = cell_ids(f"{shown} {number}", count)
-            positions = int(self._lib.mtmd_input_chunk_get_n_pos(handle))
-            offsets = self._offsets(handle, count)
-            self._chunks[cells[0]] = Chunk(shown, tuple(cells), offsets, positions, handle)
-            ids += cells
-            number += 1
+            if count:
+                cells = cell_ids(f"{shown} {next(numbers)}", count)
+                positions = int(self._lib.mtmd_input_chunk_get_n_pos(handle))
+                offsets = self._offsets(handle, count)
+                self._chunks[cells[0]] = Chunk(shown, tuple(cells), offsets, positions, handle)
+                ids += cells
         return tuple(ids)
 
     def _keep(self, chunk: Chunk, handle: Any, name: str) -> None:
@@ -237,9 +235,6 @@ class Vision:
             if held > _KEPT_BYTES and self._chunks[first].picture != picture.sha256:
                 held -= ctypes.sizeof(self._encoded.pop(first))
 
-    def _chunks_of(self, picture: Picture) -> list[Chunk]:
-        return [self._chunks[token] for token in self.row(picture) if token in self._chunks]
-
     def _offsets(self, handle: Any, count: int) -> tuple[int, ...]:
         if not self._lib.mtmd_decode_use_mrope(self._context):
             return tuple(range(count))
@@ -248,7 +243,7 @@ class Vision:
         self._lib.mtmd_helper_image_get_decoder_pos(tokens, 0, places)
         return tuple(place.t for place in places)
 
-    def _pieces(self, width: int, height: int, rgb: bytes | None) -> list[_Piece]:
+    def _pieces(self, width: int, height: int, rgb: bytes | None = None) -> list[_Piece]:
         """The pieces of a picture's row, in order. The caller frees the chunks.
 
         Without ``rgb``, the pixels, the chunks have their sizes only. Raises ``ModelError`` if the projector
@@ -285,10 +280,7 @@ class Vision:
                 yield _Piece([], count.value, copy(chunk))
 
     def _between_operations(self, _tensor: Any, asks: bool, _data: Any) -> bool:
-        """ggml's eval callback: returns whether to pause after an operation, then whether to go on.
-
-        Pausing after each operation has no measurable cost (benchmarks/LOG.md).
-        """
+        """ggml's eval callback: whether to pause after an operation (no measurable cost), then to go on."""
         return asks or not self._cancel.is_set()
 
 

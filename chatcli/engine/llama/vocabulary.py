@@ -38,17 +38,15 @@ class Vocabulary:
         self.n_tokens = int(self._lib.llama_vocab_n_tokens(self._vocab))
         self._type = int(self._lib.llama_vocab_type(self._vocab))
         self._pieces: dict[int, bytes] = {}
-        self.bos = self._optional(self._lib.llama_vocab_bos(self._vocab))
-        self.eos = self._optional(self._lib.llama_vocab_eos(self._vocab))
-        self.bos_text = self._text_of(self.bos)
-        self.eos_text = self._text_of(self.eos)
+        self.bos, self.bos_text = self._known(self._lib.llama_vocab_bos(self._vocab))
+        self.eos, self.eos_text = self._known(self._lib.llama_vocab_eos(self._vocab))
         self.add_bos = bool(self._lib.llama_vocab_get_add_bos(self._vocab)) and self.bos is not None
 
-    def _optional(self, token: int) -> int | None:
-        return int(token) if 0 <= token < self.n_tokens else None
-
-    def _text_of(self, token: int | None) -> str:
-        return "" if token is None else self.piece(token).decode("utf-8", "replace")
+    def _known(self, token: int) -> tuple[int | None, str]:
+        """A token and its text; None and no text if the vocabulary has no such token."""
+        if not 0 <= token < self.n_tokens:
+            return None, ""
+        return token, self.piece(token).decode("utf-8", "replace")
 
     def tokenize(
         self, text: str | bytes, *, parse_special: bool = False, add_special: bool = False

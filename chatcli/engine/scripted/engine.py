@@ -3,7 +3,7 @@
 It is for trying the terminal, for demonstrations and for tests. It counts tokens, fills a context, reuses a
 prefix, sees pictures, reasons, stops and can be interrupted.
 
-``scripted:``                        rules only (``script.py`` lists them)
+``scripted:``                        rules only (``_reply_to`` lists them)
 ``scripted:answers.txt``             the answers of a transcript
 ``scripted:delay=0.05``              seconds for each token, to watch it stream
 ``scripted:answers.txt,delay=0.05,context=200``
@@ -12,12 +12,16 @@ prefix, sees pictures, reasons, stops and can be interrupted.
 import itertools
 import json
 import math
+import re
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from chatcli import __version__
 from chatcli.chat.message import FinishReason, Message, ModelRef, Role
+from chatcli.chat.transcript.reader import load
 from chatcli.chat.window import ContextWindow, Window
 from chatcli.engine.answer import AnswerStats, StopStrings, common_length
 from chatcli.engine.base import (
@@ -32,8 +36,7 @@ from chatcli.engine.base import (
     TextDelta,
 )
 from chatcli.engine.scripted.prompt import Piece, looked_at, pieces_of, seen, words_of
-from chatcli.engine.scripted.script import Script
-from chatcli.errors import UsageError
+from chatcli.errors import ModelNotFound, UsageError
 from chatcli.sampling import SamplingParams
 
 PREFIX = "scripted:"
@@ -41,6 +44,20 @@ DEFAULT_CONTEXT_SIZE = 4096
 _PATIENCE = 0.02  # seconds; the longest sleep between looks at the flag
 _MAX_DELAY = 60.0
 _END = "</assistant>"
+_COUNT = re.compile(r"\s*count to (\d{1,6})\s*[.!]?\s*", re.IGNORECASE)
+_THINK = re.compile(r"\s*think about (.+)", re.IGNORECASE | re.DOTALL)
+_ECHOES = ("You said: {}", "I heard: {}", "Your words were: {}")
+
+
+class _Reply(NamedTuple):
+    """An answer and the reasoning before it; either may be empty."""
+
+    text: str
+    reasoning: str = ""
+
+
+#: Answers by the user's message. Of several the seed chooses one.
+_Script = dict[str, list[_Reply]]
 
 
 class ScriptedEngine(Engine):
@@ -50,13 +67,13 @@ class ScriptedEngine(Engine):
 
     def __init__(
         self,
-        script: Script | None = None,
+        script: _Script | None = None,
         *,
         context_size: int = DEFAULT_CONTEXT_SIZE,
         delay: float = 0.0,
         name: str = PREFIX,
     ) -> None:
-        self._script = script or Script()
+        self._script = script or {}
         self._delay = delay
         self.context_size = context_size
         self.recommended = SamplingParams()
@@ -81,7 +98,7 @@ class ScriptedEngine(Engine):
             else:
                 paths.append(part)
         path = Path(",".join(paths))
-        script = Script.from_file(path) if paths else None
+        script = _read_script(path) if paths else None
         name = PREFIX + path.name  # a whole path could name the user
         return cls(script, context_size=int(numbers["context"]), delay=numbers["delay"], name=name)
 
@@ -117,7 +134,7 @@ class ScriptedEngine(Engine):
         stats.decoded = len(prompt) - stats.cached
         self._held = prompt[:]
         yield PromptProgress(len(prompt), len(prompt), stats.cached)
-        reply = self._script.reply(messages, params.seed or 0)
+        reply = _reply_to(messages, self._script, params.seed or 0)
         told = messages[-1].content if messages[-1].role is Role.ASSISTANT else ""
         text = seen(messages, reply.text)
         text = text.removeprefix(told) if text.startswith(told) else ""
@@ -205,3 +222,36 @@ def _number(key: str, value: str) -> float:
     if not low <= number <= high:
         raise UsageError(f"scripted: {key} must be a number from {low:g} to {high:g}, not {value!r}")
     return number
+
+
+def _read_script(path: Path) -> _Script:
+    """Read the answers of a transcript, from all of its branches; errors as ``ScriptedEngine.open``."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelNotFound(f"no script at {path}: {error.strerror or error}") from error
+    conversation = load([content]).conversation
+    script: _Script = defaultdict(list)
+    for node in conversation.nodes:
+        message = node.message
+        before = conversation.node(node.parent).message if node.parent is not None else None
+        if message.role is Role.ASSISTANT and before is not None and before.role is Role.USER:
+            script[before.content].append(_Reply(message.content, message.reasoning or ""))
+    return script
+
+
+def _reply_to(messages: Sequence[Message], script: _Script, seed: int) -> _Reply:
+    """The answer to the user's last message.
+
+    Without a scripted answer, "count to N" counts, "think about X" reasons before it answers, and everything
+    else is repeated, in words that depend on the seed.
+    """
+    words = next((m.content for m in reversed(messages) if m.role is Role.USER), "")
+    if answers := script.get(words):
+        return answers[seed % len(answers)]
+    if counting := _COUNT.fullmatch(words):
+        return _Reply(" ".join(map(str, range(1, int(counting[1]) + 1))))
+    if thinking := _THINK.fullmatch(words):
+        subject = thinking[1].strip()
+        return _Reply(f"I have thought about {subject}", f"The subject is {subject}\nThat was not hard.")
+    return _Reply(_ECHOES[seed % len(_ECHOES)].format(words))

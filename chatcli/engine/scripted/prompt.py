@@ -36,12 +36,11 @@ class Piece(NamedTuple):
     @property
     def token(self) -> PromptToken:
         """The same as a ``PromptToken``, with a number in the vocabulary."""
-        number = zlib.crc32((self.picture or self.text).encode("utf-8", "surrogatepass")) % 2**31
         if self.is_tag:
             return PromptToken(_TAGS.index(self.text), self.text, special=True)
-        return PromptToken(
-            -1 - number if self.picture else len(_TAGS) + number, self.text, bool(self.picture)
-        )
+        number = zlib.crc32((self.picture or self.text).encode("utf-8", "surrogatepass")) % 2**31
+        number = -1 - number if self.picture else len(_TAGS) + number
+        return PromptToken(number, self.text, bool(self.picture))
 
 
 def pieces_of(messages: Sequence[Message]) -> list[Piece]:

@@ -18,9 +18,8 @@ from typing import Any
 
 from chatcli.chat.message import Message, Picture, Role
 from chatcli.engine.gguf import read_header
-from chatcli.engine.llama.adapter import Adapters
 from chatcli.engine.llama.load_options import LoadOptions
-from chatcli.engine.llama.loading import LoadedModel, load_model
+from chatcli.engine.llama.loading import Adapters, LoadedModel, load_model
 from chatcli.engine.trial.process import take_task
 from chatcli.errors import ModelError, TemplateError
 

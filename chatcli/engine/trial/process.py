@@ -1,8 +1,8 @@
 """Work that may die: a module of this package runs in a child process, and the parent learns how it ended.
 
-The task comes as one line on the child's standard input. That stays open until the parent ends; then the child
-ends too. The child's answer goes to its standard output; what llama.cpp or a
-driver prints goes to standard error.
+The task comes as one line on the child's standard input. That stays open until the parent ends; then the
+child ends too. The child's answer goes to its standard output; what llama.cpp or a driver prints goes to
+standard error.
 """
 
 import contextlib

@@ -15,8 +15,7 @@ from chatcli.files.record_log import DamagedLine, RecordLog
 from chatcli.session.answering import BROKEN_OFF, Draft
 from chatcli.session.arena.arena import Arena, Pairing
 from chatcli.session.arena.contenders import Contender, open_contender
-from chatcli.session.engine_slot import Open
-from chatcli.session.loading import LoadingEngine
+from chatcli.session.engine_slot import LoadingEngine, Open
 
 _POLL_SECONDS = 0.1
 
@@ -39,11 +38,6 @@ class AnswerWriter:
 
     Engines stay loaded as long as there is room for them. Answers of a loaded model come first, so that
     models are rarely exchanged.
-
-    Args:
-        arena: receives the answers.
-        open_engine: opens the model of some settings.
-        file: keeps the answers; None keeps none.
     """
 
     def __init__(self, arena: Arena, open_engine: Open, file: RecordLog[KeptAnswer] | None) -> None:

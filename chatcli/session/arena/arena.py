@@ -29,12 +29,7 @@ _RUN_LENGTH = 12
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Two answers to one prompt.
-
-    Attributes:
-        prompt: index of the prompt.
-        left, right: indices of the contenders, as they are shown.
-    """
+    """Two answers to one prompt."""
 
     prompt: int
     left: int
@@ -47,20 +42,7 @@ class Pairing:
 
 
 class Arena:
-    """The plan of a run, and what of it is done.
-
-    Args:
-        prompts: all different.
-        contenders: all different, at least two; their order does not matter.
-
-    Attributes:
-        run: hash of the plan.
-        contenders: in the order of the plan.
-        conversation: the prompts and the answers that exist, so that they can be judged.
-
-    Raises:
-        UsageError: there are fewer than two contenders, or two are the same.
-    """
+    """The plan of a run, and what of it is done."""
 
     def __init__(self, prompts: Sequence[ArenaPrompt], contenders: Sequence[Contender]) -> None:
         described = sorted(((_described(c), c) for c in contenders), key=lambda pair: pair[0])

@@ -1,6 +1,5 @@
 """The standings of the contenders of blind duels, from the feedback log."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,27 +30,27 @@ class Names:
     """
 
     def __init__(self, answers: Iterable[Answer]) -> None:
-        self._files: dict[str, set[str]] = {}
-        self._counts: Counter[str] = Counter()
-        self._values: dict[str, dict[str, Counter[str]]] = {}
+        given: dict[str, list[Answer]] = {}
         for answer in answers:
-            name = competitor(answer)
-            self._counts[name] += 1
-            self._files.setdefault(name, set()).add(_sha256(answer))
-            known = self._values.setdefault(name, {})
-            for parameter, value in _parameters(answer).items():
-                known.setdefault(parameter, Counter())[str(value)] += 1
+            given.setdefault(competitor(answer), []).append(answer)
+        self._ambiguous = {name for name, all_ in given.items() if len(set(map(_sha256, all_))) > 1}
+        self._varied = {name: _varied([_parameters(a) for a in all_]) for name, all_ in given.items()}
 
     def __call__(self, answer: Answer) -> str:
         """The name of the contender that gave an answer."""
         name = competitor(answer)
         parts = [name]
-        if len(self._files.get(name, ())) > 1:
+        if name in self._ambiguous:
             parts.append(f"#{_sha256(answer)[:_HASH_LENGTH]}")
-        count = self._counts[name]  # a parameter that only some answers have differs too
-        varied = {p for p, found in self._values.get(name, {}).items() if set(found.values()) != {count}}
+        varied = self._varied.get(name, set())
         parts += [f"{p}={v}" for p, v in _parameters(answer).items() if p in varied]
         return " ".join(parts)
+
+
+def _varied(made: Sequence[dict[str, Any]]) -> set[str]:
+    """The parameters that differ; one that only some answers have differs too."""
+    names = {name for parameters in made for name in parameters}
+    return {name for name in names if len({str(parameters.get(name, "")) for parameters in made}) > 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +58,7 @@ class Board:
     """The standings of an arena.
 
     Attributes:
-        standings: the strongest first.
         matrix: for each standing, in that order, how often it beat each other; a tie is half a win.
-        duels: number of duels.
         both_bad: number of duels in which neither answer was good.
         alike: further comparisons, of answers that cannot be told apart by their records; not counted.
         bias: share of the decided duels that the left answer won.
@@ -76,13 +73,7 @@ class Board:
 
 
 def comparisons(records: Iterable[Judgement], *, run: str = "", everything: bool = False) -> list[Comparison]:
-    """The blind comparisons for a board.
-
-    Args:
-        records: the judgements that count.
-        run: only of the runs whose names begin so.
-        everything: also those made in chats.
-    """
+    """The blind comparisons for a board."""
     found = []
     for record in records:
         if not isinstance(record, Comparison) or not record.blind:

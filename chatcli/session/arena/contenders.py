@@ -6,50 +6,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import randbelow
-from typing import Any, Protocol
+from typing import Any
 
 from chatcli.engine.base import Cancellation, Engine, KeepsState, Progress, TakesAdapter
 from chatcli.engine.registry import kind_of
 from chatcli.errors import ChatcliError, ModelError, ModelNotFound, UsageError
 from chatcli.sampling import SamplingParams
-from chatcli.session.engine_slot import EngineSlot, Open
-from chatcli.session.loading import LoadingEngine
-from chatcli.session.parameters import ALIASES, DEFAULT
+from chatcli.session.engine_slot import EngineSlot, Load, LoadingEngine, Open
+from chatcli.session.parameters import DEFAULT, canonical, read_value
 from chatcli.settings import Settings, check, coerce, refuse_unknown
 
 _LOADING = ("ctx_size", "gpu_layers", "threads")
 _ADAPTER, _SCALE, _THINKING = "adapter", "scale", "thinking"
 _SEEDS = 2**32 - 1
 
-
-class Supply(Protocol):
-    """A source of an engine that may still be loading: ``EngineSlot`` or ``LoadingEngine``."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether a call returns or raises at once."""
-        ...
-
-    def wait(self, seconds: float) -> bool:
-        """Wait up to ``seconds``; returns ``ready``."""
-        ...
-
-    def __call__(self) -> Engine:
-        """The engine; raises ChatcliError if it could not be loaded."""
-        ...
+#: A source of an engine that may still be loading.
+Supply = EngineSlot | LoadingEngine
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A way of answering.
-
-    Attributes:
-        settings: which model, and how it is loaded.
-        sampling: sampling parameters that were set; the others are the model's own.
-        thinking: as in ``SessionOptions``.
-        adapter, scale: a LoRA adapter for the model, and its strength.
-        words: what distinguishes it, as it was typed.
-    """
+    """A way of answering."""
 
     settings: Settings
     sampling: Mapping[str, Any] = field(default_factory=dict)
@@ -79,19 +56,14 @@ def parse_contender(words: Sequence[str], base: Contender, where: str) -> Conten
     """The contender that some words describe: a model, the path of an adapter, ``NAME=VALUE`` pairs.
 
     Args:
-        words: none for the base itself.
         base: gives everything that the words do not, except a seed.
-        where: the command, for error messages.
-
-    Raises:
-        UsageError: the words make no sense.
     """
     sampling = {name: value for name, value in base.sampling.items() if name != "seed"}
     found = replace(base, sampling=sampling, words=tuple(words))
     models = []
     for word in words:
         name, equals, value = word.partition("=")
-        name = ALIASES.get(name.replace("-", "_"), name.replace("-", "_"))
+        name = canonical(name)
         if equals and (name in _names() or not _may_be_model(word)):
             found = _changed(found, name, value, where)
         elif _is_adapter(word):
@@ -107,13 +79,33 @@ def parse_contender(words: Sequence[str], base: Contender, where: str) -> Conten
     return found
 
 
-def open_contender(contender: Contender, open_engine: Open, state: memoryview | None = None) -> LoadingEngine:
-    """Load what a contender needs, in a thread; close it to free that.
+def open_contender(contender: Contender, open_engine: Open) -> LoadingEngine:
+    """Load what a contender needs, in a thread; close it to free that."""
+    return LoadingEngine(_loader(contender, open_engine))
+
+
+class Twin(LoadingEngine):
+    """A second engine with the chat's model, so that two answers grow at once; else the chat's engine.
 
     Args:
-        state: of another engine with the same model, so that the prompt need not be decoded twice.
+        own: the chat's engine; nothing may be generating. Its state is copied, so that the second engine need
+            not decode the prompt again.
     """
 
+    def __init__(self, own: EngineSlot, contender: Contender) -> None:
+        state = own.engine.save_state() if isinstance(own.engine, KeepsState) else None
+        super().__init__(_loader(contender, own.open_engine, state))
+        self._own = own
+
+    def __call__(self) -> Engine:
+        """The second engine, or the chat's if there is no room for two."""
+        try:
+            return super().__call__()
+        except ModelError:
+            return self._own()
+
+
+def _loader(contender: Contender, open_engine: Open, state: memoryview | None = None) -> Load:
     def load(cancel: Cancellation, progress: Progress) -> Engine:
         engine = open_engine(contender.settings, cancel, progress)
         try:
@@ -125,41 +117,7 @@ def open_contender(contender: Contender, open_engine: Open, state: memoryview | 
             raise
         return engine
 
-    return LoadingEngine(load)
-
-
-class Twin:
-    """A second engine with the chat's model, so that two answers grow at once; else the chat's engine.
-
-    Args:
-        own: the chat's engine; nothing may be generating.
-        contender: what the second engine is loaded for.
-    """
-
-    def __init__(self, own: EngineSlot, contender: Contender) -> None:
-        self._own = own
-        state = own.engine.save_state() if isinstance(own.engine, KeepsState) else None
-        self._second = open_contender(contender, own.open_engine, state)
-
-    @property
-    def ready(self) -> bool:
-        """As ``Supply``."""
-        return self._second.ready
-
-    def wait(self, seconds: float) -> bool:
-        """As ``Supply``."""
-        return self._second.wait(seconds)
-
-    def __call__(self) -> Engine:
-        """The second engine, or the chat's if there is no room for two."""
-        try:
-            return self._second()
-        except ModelError:
-            return self._own()
-
-    def close(self) -> None:
-        """Free the second engine."""
-        self._second.close()
+    return load
 
 
 def _names() -> set[str]:
@@ -194,15 +152,14 @@ def _changed(contender: Contender, name: str, value: str, where: str) -> Contend
     if name == _SCALE:
         return replace(contender, scale=coerce(_SCALE, value, float, where))
     if name in _LOADING or name == _THINKING:
-        kind = typing.get_type_hints(Settings)[name]
-        chosen = getattr(Settings(), name) if unset else coerce(name, value, kind, where)
+        chosen = getattr(Settings(), name) if unset else read_value(name, value, where)
         if name == _THINKING:
             return replace(contender, thinking=chosen)
         changes: dict[str, Any] = {name: chosen}
         return replace(contender, settings=replace(contender.settings, **changes))
     sampling = {key: kept for key, kept in contender.sampling.items() if key != name}
     if not unset:
-        sampling[name] = coerce(name, value, typing.get_type_hints(SamplingParams)[name], where)
+        sampling[name] = read_value(name, value, where)
     return replace(contender, sampling=sampling)
 
 

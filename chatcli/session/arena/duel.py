@@ -30,18 +30,7 @@ class DuelEvent:
 
 
 class Duel:
-    """Answers to the user's last message.
-
-    Args:
-        entrants: the contenders, and where each gets its engine.
-
-    Attributes:
-        question: id of the message that is answered.
-        unsaved: why an answer could not be saved yet, or None.
-
-    Raises:
-        UsageError: there is no message to answer.
-    """
+    """Answers to the user's last message."""
 
     def __init__(self, session: Session, entrants: Sequence[tuple[Contender, Supply]]) -> None:
         conversation = session.conversation

@@ -20,18 +20,11 @@ _NO_PROMPT = "no user message, so there is nothing to answer"
 
 
 def read_prompts(path: Path, system_prompt: str | None = None) -> list[ArenaPrompt]:
-    """Read the prompts of a file, each once.
+    """Read the prompts of a file, each once; raises UsageError, or DataError that names the line.
 
     A line that is a JSON object has ``prompt`` (text or messages) or ``messages``; answers at the end are
     ignored. A file that begins with a tag is a transcript, whose last question is the prompt. Any other file
     has a prompt on each line.
-
-    Args:
-        system_prompt: for prompts that have none.
-
-    Raises:
-        UsageError: the file cannot be read or contains no prompt.
-        DataError: it is damaged; names the line.
     """
     text = _read(path)
     found: dict[ArenaPrompt, None] = {}

@@ -3,13 +3,11 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from chatcli.errors import StorageError
 from chatcli.feedback import records
 from chatcli.feedback.records import Comparison, Winner
 from chatcli.session.arena.answers import AnswerWriter
 from chatcli.session.arena.arena import Arena, Pairing
 from chatcli.session.judging import AnswerJudging
-from chatcli.terminal.answer import FRAME
 from chatcli.terminal.ballot.question import (
     BOTH_BAD,
     LEFT,
@@ -18,9 +16,9 @@ from chatcli.terminal.ballot.question import (
     SKIP,
     TIE,
     TITLES,
-    TRIED_AGAIN,
     UNDO,
     WINNERS,
+    report_unsaved,
     vote,
 )
 from chatcli.terminal.prompt.keyboard import on_ctrl_c
@@ -35,32 +33,15 @@ _LONGEST_EARLIER = 600  # characters
 
 
 @dataclass(slots=True)
-class ArenaOutcome:
-    """How a session of duels went.
-
-    Attributes:
-        judged, skipped: number of duels that were judged, and that were skipped.
-        same: number of duels that were not shown, because both answers are the same.
-        unanswered: the reason for each duel that was not shown, because a contender cannot answer.
-        interrupted: whether Ctrl-C ended the session.
-    """
-
-    judged: int
-    skipped: int
-    same: int
-    unanswered: list[str]
-    interrupted: bool = False
-
-
-@dataclass(slots=True)
 class ArenaSession:
     """Shows duel after duel, until all are judged or the person leaves.
 
     Attributes:
-        writer: generates the answers.
-        judge: keeps the judgements.
         most: most duels to judge; None for all.
         output: where questions are drawn; None is the terminal.
+        same: number of duels that were not shown, because both answers are the same.
+        unanswered: the reason for each duel that was not shown, because a contender cannot answer.
+        interrupted: whether Ctrl-C ended the session.
     """
 
     arena: Arena
@@ -69,31 +50,34 @@ class ArenaSession:
     screen: Screen
     most: int | None = None
     output: "Output | None" = None
+    judged: int = field(default=0, init=False)
+    skipped: int = field(default=0, init=False)
+    same: int = field(default=0, init=False)
+    unanswered: list[str] = field(default_factory=list, init=False)
+    interrupted: bool = field(default=False, init=False)
     _queue: list[Pairing] = field(default_factory=list, init=False)
     _former: list[tuple[Pairing, Comparison]] = field(default_factory=list, init=False)
-    _outcome: ArenaOutcome = field(default_factory=lambda: ArenaOutcome(0, 0, 0, []), init=False)
     _stop: bool = field(default=False, init=False)
 
-    def hold(self) -> ArenaOutcome:
+    def hold(self) -> None:
         """Hold the session; Ctrl-C ends it at any time. All judgements are kept, even if it raises."""
         with self.screen.keyboard.held(), on_ctrl_c(self._interrupt):  # between two steps, never inside one
             try:
-                while not self._stop and (self.most is None or self._outcome.judged < self.most):
+                while not self._stop and (self.most is None or self.judged < self.most):
                     self._queue += self.arena.upcoming_after(self._queue, AHEAD - len(self._queue))
                     if not self._queue:
                         break
                     self.writer.want(self._queue)
                     self._one(self._queue[0])
             except KeyboardInterrupt:
-                self._stop = self._outcome.interrupted = True
-        return self._outcome
+                self._stop = self.interrupted = True
 
     def _one(self, pairing: Pairing) -> None:
         """Show a duel and take its judgement, or put it aside."""
         self._wait(pairing)
         refusal = self.writer.refusal(pairing)
         if refusal is not None:
-            self._outcome.unanswered.append(f"prompt {pairing.prompt + 1}: {refusal}")
+            self.unanswered.append(f"prompt {pairing.prompt + 1}: {refusal}")
             self._drop(pairing)
             return
         left = self.arena.answer(pairing.prompt, pairing.left)
@@ -101,10 +85,10 @@ class ArenaSession:
         assert left is not None
         assert right is not None
         if left.content == right.content:
-            self._outcome.same += 1
+            self.same += 1
             self._drop(pairing)
             return
-        if self._outcome.judged or self._outcome.skipped:
+        if self.judged or self.skipped:
             self.screen.text("")
         self.screen.note(f"duel {self.arena.done + 1} of {self.arena.planned}")
         *earlier, asked = self.arena.prompts[pairing.prompt]
@@ -120,7 +104,7 @@ class ArenaSession:
         elif chosen == UNDO.means:
             self._undo()
         elif chosen == SKIP.means:
-            self._outcome.skipped += 1
+            self.skipped += 1
             self._drop(pairing)
         else:
             self._judge_it(pairing, WINNERS[chosen])
@@ -129,20 +113,16 @@ class ArenaSession:
         low, _ = pairing.pair
         left: Literal[0, 1] = 0 if pairing.left == low else 1
         conversation, nodes = self.arena.conversation, self.arena.nodes(pairing)
-        before = self.judge.unsaved
-        try:
+        record = None
+        with report_unsaved(self.screen, self.judge):
             record = self.judge.compare(
                 conversation, nodes, winner=winner, left=left, blind=True, origin="arena"
             )
-        except StorageError as error:
-            if self.judge.unsaved == before:
-                raise
-            self.screen.error(f"not saved yet: {error} ({TRIED_AGAIN})")
-        else:
+        if record is not None:
             self._former.append((pairing, record))
         self.arena.judged(pairing)
         self._queue.remove(pairing)
-        self._outcome.judged += 1
+        self.judged += 1
 
     def _undo(self) -> None:
         """Take the last judgement back and show its duel again."""
@@ -150,7 +130,7 @@ class ArenaSession:
         self.judge.keep(records.retraction(record.id, origin="arena"))
         self.arena.undo(pairing)
         self._queue.insert(0, pairing)
-        self._outcome.judged -= 1
+        self.judged -= 1
 
     def _drop(self, pairing: Pairing) -> None:
         self.arena.put_aside(pairing)
@@ -158,31 +138,26 @@ class ArenaSession:
 
     def _wait(self, pairing: Pairing) -> None:
         """Wait for both answers; Ctrl-C ends the session."""
-        if self.writer.wait(pairing, 0.0) == 2:
+        there = self.writer.wait(pairing, 0.0)
+        if there == 2:
             return
-        screen = self.screen
-        former = screen.waiting
-        there = 0
 
-        def progress() -> tuple[str, float | None]:
-            return f"writing two answers{', one is done' if there else ''}", None
+        def is_ready(seconds: float) -> bool:
+            nonlocal there
+            there = self.writer.wait(pairing, seconds)
+            if self._stop:
+                raise KeyboardInterrupt
+            return there == 2
 
-        screen.waiting = progress
-        screen.begin_answer()
         try:
-            while there < 2:
-                there = self.writer.wait(pairing, FRAME)
-                if self._stop:
-                    raise KeyboardInterrupt
-                screen.refresh()
-                screen.keyboard.poll()
+            self.screen.wait(
+                is_ready, lambda: (f"writing two answers{', one is done' if there else ''}", None)
+            )
         finally:
-            screen.end_answer(None)
-            screen.waiting = former
-            screen.keyboard.take()
+            self.screen.keyboard.take()
 
     def _interrupt(self) -> None:
-        self._stop = self._outcome.interrupted = True
+        self._stop = self.interrupted = True
 
 
 def _beginning(text: str) -> str:

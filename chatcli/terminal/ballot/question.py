@@ -1,12 +1,16 @@
 """A question that a single key answers, without Enter."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
+from chatcli.errors import StorageError
 from chatcli.feedback.records import Winner
+from chatcli.session.judging import AnswerJudging
 from chatcli.terminal.rows import wrap
 from chatcli.terminal.screen import Screen
+from chatcli.words import counted
 
 if TYPE_CHECKING:
     from prompt_toolkit.input import Input
@@ -18,13 +22,7 @@ _PLAIN = (("←/", ""), ("→/", ""), ("↑", "up"), ("↓", "down"), ("·", "-"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that answers a question.
-
-    Attributes:
-        means: the answer.
-        names: names of the keys in prompt_toolkit.
-        shown: how the question shows it; empty if it does not.
-    """
+    """A key that answers a question."""
 
     means: str
     names: tuple[str, ...]
@@ -41,22 +39,12 @@ BOTH_BAD = Key("both_bad", ("b",), "b both bad")
 SKIP = Key("skip", ("s",), "s skip")
 UNDO = Key("undo", ("u", "backspace"), "u undo")
 QUIT = Key("quit", ("q",), "q quit")
-#: Said when a judgement could not be saved.
-TRIED_AGAIN = "saving is tried again with the next judgement and at the end"
 #: The keys that judge two answers, by what they mean.
 WINNERS: dict[str, Winner] = {"left": "left", "right": "right", "tie": "tie", "both_bad": "both_bad"}
 
 
 def vote(screen: Screen, question: str, keys: Sequence[Key], output: "Output | None" = None) -> str:
-    """Ask a question that one of the keys answers, and return what the key means.
-
-    Args:
-        screen: shows the question; a plain screen shows it as a line, because nothing may move there.
-        output: where prompt_toolkit draws the question; None is the terminal.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C or Ctrl-D.
-    """
+    """Ask a question that one of the keys answers, and return what the key means."""
     look = screen.abilities
     text = f"{question} {_SEPARATOR.join(key.shown for key in keys if key.shown)}"
     if not look.unicode:
@@ -65,6 +53,22 @@ def vote(screen: Screen, question: str, keys: Sequence[Key], output: "Output | N
     if not look.escapes:
         screen.note(text)
     return press(text, keys, shown=look.escapes, output=output)
+
+
+@contextmanager
+def report_unsaved(screen: Screen, judge: AnswerJudging) -> Iterator[None]:
+    """Report a judgement that cannot be written yet inside the ``with`` block, and go on."""
+    before = judge.unsaved
+    try:
+        yield
+    except StorageError as error:
+        if judge.unsaved == before:  # it does not wait to be written
+            raise
+        waiting = (
+            f"{counted(judge.unsaved, 'judgement')} {'waits' if judge.unsaved == 1 else 'wait'} in memory"
+        )
+        again = "saving is tried again with the next judgement and at the end"
+        screen.error(f"not saved yet: {error} ({waiting}; {again})")
 
 
 def drawn_on(stream: TextIO) -> "Output":
@@ -85,12 +89,7 @@ def press(
     """Wait for one of the keys and return what it means; other keys do nothing.
 
     Args:
-        text: shown meanwhile, and removed afterwards.
         shown: whether to draw the text; where nothing may move, the caller has printed it.
-        input, output: where keys come from and where the text is drawn; None is the terminal.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C or Ctrl-D, or the terminal is gone.
     """
     from prompt_toolkit.application import Application
     from prompt_toolkit.layout import Layout, Window

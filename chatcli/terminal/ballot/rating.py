@@ -2,18 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from chatcli.chat.conversation import Conversation, Node
 from chatcli.chat.message import Role
 from chatcli.chat.pictures import in_words
-from chatcli.errors import StorageError
 from chatcli.feedback.reasons import label, vocabulary
 from chatcli.feedback.records import Rating, Thumb
 from chatcli.session.judgement_words import JudgementWords, rating_words
 from chatcli.session.judging import AnswerJudging
-from chatcli.terminal.ballot.question import QUIT, TRIED_AGAIN, Key, vote
+from chatcli.terminal.ballot.question import QUIT, Key, report_unsaved, vote
 from chatcli.terminal.prompt.keyboard import on_ctrl_c
 from chatcli.terminal.screen import Screen
 
@@ -30,8 +29,7 @@ _BACK = Key("back", ("enter", "escape"), "Enter done")
 _LETTERS = "123456789"
 
 
-@dataclass(frozen=True, slots=True)
-class RatedAnswer:
+class RatedAnswer(NamedTuple):
     """An answer and its conversation."""
 
     conversation: Conversation
@@ -39,16 +37,7 @@ class RatedAnswer:
 
 
 class RatingSession:
-    """Shows answer after answer, until there are no more or the person leaves.
-
-    Args:
-        items: the answers, in order; fetched when needed.
-        judge: keeps the judgements.
-
-    Attributes:
-        seen: the answers that were shown.
-        rated: conversation and message of each answer that was rated.
-    """
+    """Shows answer after answer, until there are no more or the person leaves."""
 
     def __init__(self, items: Iterator[RatedAnswer], judge: AnswerJudging, screen: Screen) -> None:
         self._items = items
@@ -89,9 +78,9 @@ class RatingSession:
             self._obey(item, chosen, rating)
 
     def _obey(self, item: RatedAnswer, chosen: str, rating: Rating | None) -> None:
-        if chosen == _UNRATE.means:
-            former = self._judge.retract(item.conversation, item.node.id)
-            self._screen.note(f"(no longer rated; it was {rating_words(former)})" if former else "")
+        if chosen == _UNRATE.means and rating is not None:
+            self._judge.retract(rating, item.conversation)
+            self._screen.note(f"(no longer rated; it was {rating_words(rating)})")
             self.rated.discard((item.conversation.id, item.node.id))
         elif chosen == _REASON.means and rating is not None:
             self._reasons(item, rating)
@@ -132,7 +121,7 @@ class RatingSession:
 
     def _rate(self, item: RatedAnswer, words: JudgementWords, former: Rating | None) -> None:
         said = words.after(former)
-        try:
+        with report_unsaved(self._screen, self._judge):
             self._judge.rate(
                 item.conversation,
                 item.node.id,
@@ -142,8 +131,6 @@ class RatingSession:
                 comment=said.comment,
                 origin="rate",
             )
-        except StorageError as error:
-            self._screen.error(f"not saved yet: {error} ({TRIED_AGAIN})")
         self.rated.add((item.conversation.id, item.node.id))
         rating = self._judge.rating(item.conversation, item.node.id)
         self._screen.note(f"({rating_words(rating)})" if rating is not None else "(rated)")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import zip_longest
 
 from chatcli.engine.base import Event, Finished, TextDelta
-from chatcli.terminal.answer import FRAME, PATIENCE, Rows
+from chatcli.terminal.answer import FRAME, PATIENCE, Rows, spinner
 from chatcli.terminal.live import LiveArea, clipped
 from chatcli.terminal.plain_text import WholeLines, WrappedLines
 from chatcli.terminal.rows import Row, cells, pad
@@ -19,19 +19,10 @@ from chatcli.terminal.theme import BOLD, DIM, PLAIN
 #: Between two columns.
 GAP = " │ ", " | "
 _NARROWEST_COLUMN = 30  # cells, as for answers that are there already
-_SPIN = 0.125  # seconds
-_SPINNER = ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\")
 
 
 class BallotView:
-    """Shows two answers while they arrive.
-
-    Args:
-        area: where they are drawn.
-        titles: of the answers, from left to right.
-        markdown: they look like what they are.
-        clock: seconds, monotonic.
-    """
+    """Shows two answers while they arrive."""
 
     def __init__(
         self,
@@ -136,9 +127,8 @@ class BallotView:
     def _wait_row(self, now: float) -> list[Row]:
         if now - self._began < PATIENCE or all(side.ended for side in self._sides):
             return []
-        frames = _SPINNER[0] if self._area.abilities.unicode else _SPINNER[1]
         done = sum(side.ended for side in self._sides)
-        text = f"{frames[int(now / _SPIN) % len(frames)]} two answers are being written"
+        text = f"{spinner(now, unicode=self._area.abilities.unicode)} two answers are being written"
         return [Row(((clipped(f"{text}{', one is done' if done else ''}", self._area.width), DIM),))]
 
 

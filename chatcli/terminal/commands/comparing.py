@@ -1,7 +1,7 @@
 """The command that compares two answers side by side."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import fields
 
@@ -12,10 +12,19 @@ from chatcli.session.arena.contenders import Contender, Supply, Twin, open_conte
 from chatcli.session.arena.duel import Duel
 from chatcli.session.session import Session
 from chatcli.terminal.answer import FRAME
-from chatcli.terminal.ballot.question import BOTH_BAD, LEFT, RIGHT, SKIP, TIE, TITLES, WINNERS, vote
+from chatcli.terminal.ballot.question import (
+    BOTH_BAD,
+    LEFT,
+    RIGHT,
+    SKIP,
+    TIE,
+    TITLES,
+    WINNERS,
+    report_unsaved,
+    vote,
+)
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.attaching import words_of
-from chatcli.terminal.commands.judging import report_unsaved
 from chatcli.terminal.prompt.keyboard import on_ctrl_c
 
 _DUEL_KEYS = (LEFT, RIGHT, TIE, BOTH_BAD, SKIP)
@@ -28,23 +37,33 @@ def compare(chat: Chat, argument: str) -> None:
     flipped = bool(random.SystemRandom().getrandbits(1))  # the chat's own answer is on the right
     with _supplied(chat, own, other) as supply:
         duel = Duel(chat.session, [(own, chat.session.engine), (other, supply)])
-        try:
-            whole = _watch(chat, duel, flipped)
-        except BaseException:
-            duel.go_back()
-            raise
-    mine, theirs = duel.nodes
-    if duel.unsaved is not None:
-        chat.screen.error(str(duel.unsaved))
-    if not whole or mine is None or theirs is None:
-        duel.go_back()
-        chat.screen.note("(stopped; the chat goes on from before, and /siblings has what came)")
+        nodes = answers_of(chat, duel, lambda: _watch(chat, duel, flipped))
+    if nodes is None:
         return
+    mine, theirs = nodes
     if mine.message.content == theirs.message.content:
-        duel.go_back()
         chat.screen.note("(both answers are the same, so there is nothing to choose)")
         return
     _settle(chat, duel, (mine, theirs), (own, other), flipped)
+
+
+def answers_of(chat: Chat, duel: Duel, watch: Callable[[], bool]) -> list[Node] | None:
+    """Have all answers written, and go back to before them; None if they cannot be judged, which is said.
+
+    Args:
+        watch: runs the duel, and returns whether it came to its end.
+    """
+    try:
+        whole = watch()
+    finally:
+        duel.go_back()
+    if duel.unsaved is not None:
+        chat.screen.error(str(duel.unsaved))
+    nodes = [node for node in duel.nodes if node is not None]
+    if whole and len(nodes) == len(duel.nodes):
+        return nodes
+    chat.screen.note("(stopped; the chat goes on from before, and /siblings has what came)")
+    return None
 
 
 def present(session: Session) -> Contender:
@@ -66,17 +85,14 @@ def _settle(
     try:
         chosen = vote(chat.screen, "Which is better?", _DUEL_KEYS)
     except KeyboardInterrupt:
-        duel.go_back()
         chat.screen.note("(not judged; the chat goes on from before, and /siblings has both)")
         return
     on_left, on_right = reversed(nodes) if flipped else nodes
     winner = {"left": on_left, "right": on_right}.get(chosen)
     if winner is not None:
         duel.go_on(winner.id)
-    else:
-        duel.go_back()
     if chosen in WINNERS:
-        with report_unsaved(chat):
+        with report_unsaved(chat.screen, chat.judge):
             chat.judge.compare(
                 chat.session.conversation,
                 (nodes[0].id, nodes[1].id),
@@ -96,15 +112,9 @@ def _settle(
 def _told_apart(nodes: tuple[Node, Node], contenders: tuple[Contender, Contender]) -> list[str]:
     """A line for each answer: its contender, and the parameters that differ."""
     made = [node.message.generation for node in nodes]
-    differing = _differing([g for g in made if g is not None])
-    return [_told(c.settings.model, g, differing) for c, g in zip(contenders, made, strict=True)]
-
-
-def _differing(made: Sequence[Generation]) -> list[str]:
-    """The parameters that are not the same everywhere, thinking first and the seed last."""
-    names = [f.name for f in fields(SamplingParams) if f.name != "seed"]
-    found = [name for name in ("thinking", *names) if len({_setting(g, name) for g in made}) > 1]
-    return [*found, "seed"]
+    names = ("thinking", *(f.name for f in fields(SamplingParams) if f.name != "seed"))
+    differing = [name for name in names if len({_setting(g, name) for g in made if g is not None}) > 1]
+    return [_told(c.settings.model, g, [*differing, "seed"]) for c, g in zip(contenders, made, strict=True)]
 
 
 def _setting(generation: Generation, name: str) -> object:

@@ -14,10 +14,6 @@ class SlashCommand:
     """A command of the chat.
 
     Attributes:
-        name: with its slash.
-        help: one line.
-        handler: called with the chat and the text after the name.
-        aliases: other names, with their slashes.
         arguments: the arguments as the help shows them; empty if it takes none.
         offers: what Tab offers for the last word, or None.
         files: which file names Tab offers for the last word, or None.

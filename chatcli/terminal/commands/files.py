@@ -1,19 +1,27 @@
 """Commands that write answers and chats to files, or copy answers to the clipboard."""
 
+import base64
 import os
-from collections.abc import Iterable, Iterator
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TextIO
 
 from chatcli.chat.formats.exporting import KINDS, RAW, kind_of, render_as
 from chatcli.chat.message import Picture
-from chatcli.errors import UsageError
+from chatcli.errors import ChatcliError, UsageError
 from chatcli.files.replace import atomic_write
 from chatcli.storage.transcripts.log import read_bytes
 from chatcli.storage.transcripts.pictures import PictureFolder
 from chatcli.terminal.chat import Chat
-from chatcli.terminal.clipboard import copy_text
 from chatcli.terminal.commands.attaching import words_of
 from chatcli.terminal.commands.conversation import last_answer
+from chatcli.words import listed
+
+# Characters of base64; some terminals drop longer sequences (xterm's limit for OSC 52).
+_LONGEST_SEQUENCE = 74_994
+_PATIENCE = 5.0
 
 
 def save(chat: Chat, argument: str) -> None:
@@ -88,3 +96,50 @@ def _write(
     with PictureFolder(path).holding(pictures):
         atomic_write(path, content)
     chat.screen.note(f"(wrote {what} to {path})")
+
+
+def copy_text(text: str, out: TextIO, environ: Mapping[str, str]) -> str:
+    """Copy a text, and return how: the names of the tools that took it.
+
+    The terminal is asked with OSC 52 (https://invisible-island.net/xterm/ctlseqs/ctlseqs.html), which works
+    over ssh too. The text is sent as base64, so nothing in it can act on the terminal.
+    """
+    data = text.encode("utf-8", "replace")
+    ways = []
+    command = _tool(environ)
+    if command and _piped(command, text.encode("utf-16-le", "replace") if command[0] == "clip.exe" else data):
+        ways.append(command[0])
+    encoded = base64.b64encode(data).decode("ascii")
+    if out.isatty() and environ.get("TERM") != "dumb" and len(encoded) <= _LONGEST_SEQUENCE:
+        out.write(f"\x1b]52;c;{encoded}\x07")
+        out.flush()
+        ways.append("the terminal")
+    if not ways:
+        raise ChatcliError("no clipboard can be reached; /save writes the answer to a file")
+    return listed(ways)
+
+
+def _tool(environ: Mapping[str, str]) -> list[str] | None:
+    """The command that copies its standard input to the clipboard, or None."""
+    candidates = [["pbcopy"]]
+    if environ.get("WAYLAND_DISPLAY"):
+        candidates.append(["wl-copy"])
+    if environ.get("DISPLAY"):
+        candidates.append(["xclip", "-selection", "clipboard"])
+    candidates.append(["clip.exe"])
+    return next((c for c in candidates if shutil.which(c[0], path=environ.get("PATH"))), None)
+
+
+def _piped(command: list[str], data: bytes) -> bool:
+    try:
+        done = subprocess.run(
+            command,
+            input=data,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0

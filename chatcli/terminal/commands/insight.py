@@ -1,17 +1,21 @@
-"""Commands that show facts: the model, the context, the speed."""
+"""Commands that show something: messages and reasoning, the model, the context, the speed."""
 
 import typing
 from pathlib import Path
 
-from chatcli.chat.message import Role, Timings, Usage
+from chatcli.chat.conversation import Node
+from chatcli.chat.message import Message, Role, Timings, Usage, user
 from chatcli.chat.pictures import in_words
 from chatcli.engine.base import CountsTokens, HasChatTemplate, no_vision_reason
 from chatcli.errors import UsageError
 from chatcli.sampling import SamplingParams
-from chatcli.session.context_view import ContextPart, view_context
+from chatcli.session.past_chats import PastChats
 from chatcli.terminal.chat import Chat
+from chatcli.terminal.commands.conversation import last_answer, message_at, messages_of, show_message
 from chatcli.terminal.commands.options import show_system
 from chatcli.words import binary_size, counted, excerpt
+
+_MOST_HITS = 10
 
 
 def show(chat: Chat, argument: str) -> None:
@@ -28,18 +32,28 @@ def context(chat: Chat, _argument: str) -> None:
     if not isinstance(engine, CountsTokens):
         chat.screen.note(f"(unknown: the engine of {engine.model.name} does not count tokens)")
         return
-    if not chat.session.conversation.prompt_messages():
+    messages = chat.session.conversation.prompt_messages()
+    if not messages:
         chat.screen.note(f"(this chat is empty; the context holds {engine.context_size:,} tokens)")
         return
-    view = view_context(chat.session)
-    parts = [(_label(part), part.tokens) for part in view.parts if not part.left_out]
-    hidden = [part for part in view.parts if part.left_out]
-    if hidden:
-        last = hidden[-1].number
-        chat.screen.note(
-            f"(messages {hidden[0].number} to {last} no longer fit; the model does not see them)"
-        )
-    chat.screen.context_bar([*parts, ("markup of the template", view.template)], view.size)
+    prompt = chat.session.preview(None)
+    hidden = set(prompt.left_out)
+    around = len(chat.session.prompt_of([user(".")]).tokens) - 1
+    parts, unseen, number = [], [], 0
+    for index, message in enumerate(messages):
+        number += message.role is not Role.SYSTEM
+        if index in hidden:
+            unseen.append(number)
+            continue
+        tokens = 0
+        if message.content or message.pictures:  # measured alone, so that the time is linear in their number
+            alone = chat.session.prompt_of([user(message.content, *message.pictures)])
+            tokens = max(0, len(alone.tokens) - around)
+        parts.append((_label(message, number), tokens))
+    if unseen:
+        chat.screen.note(f"(messages {unseen[0]} to {unseen[-1]} no longer fit; the model does not see them)")
+    markup = max(0, len(prompt.tokens) - sum(tokens for _, tokens in parts))
+    chat.screen.context_bar([*parts, ("markup of the template", markup)], engine.context_size)
 
 
 def stats(chat: Chat, _argument: str) -> None:
@@ -74,10 +88,9 @@ def _token_rows(usage: Usage, timings: Timings) -> list[tuple[str, str]]:
     ]
 
 
-def _label(part: ContextPart) -> str:
-    who = {Role.SYSTEM: "system", Role.USER: "you", Role.ASSISTANT: "answer"}[part.message.role]
-    number = f"{part.number} " if part.number else ""
-    return f"{number}{who}: {excerpt(in_words(part.message))}"
+def _label(message: Message, number: int) -> str:
+    who = {Role.SYSTEM: "system", Role.USER: f"{number} you", Role.ASSISTANT: f"{number} answer"}
+    return f"{who[message.role]}: {excerpt(in_words(message))}"
 
 
 def _rate(tokens: int, seconds: float) -> str:
@@ -137,3 +150,57 @@ def _resident() -> int | None:
         return int(pages) * resource.getpagesize()
     except (ImportError, OSError):
         return None
+
+
+def history(chat: Chat, argument: str) -> None:
+    """List the messages of this chat, or show them in full."""
+    path = messages_of(chat)
+    if argument and argument != "all":
+        _show(chat, message_at(chat, argument))
+        return
+    if not path:
+        chat.screen.note("(this chat is empty; /load lists the other chats)")
+        return
+    if argument == "all":
+        for node in path:
+            _show(chat, node)
+        return
+    rows = []
+    for number, node in enumerate(path, start=1):
+        who = "you" if node.message.role is Role.USER else "answer"
+        others = len(chat.session.alternatives(node.id)) - 1
+        remarks = (f"+{others}" if others else "", chat.rating_mark(node.id))
+        rows.append((str(number), who, excerpt(in_words(node.message)), " ".join(filter(None, remarks))))
+    chat.screen.table(rows)
+    chat.screen.note("(/history N shows one in full, /history all shows all; + counts alternatives)")
+
+
+def reasoning(chat: Chat, argument: str) -> None:
+    """Show the reasoning of an answer."""
+    node = message_at(chat, argument) if argument else last_answer(chat)
+    if not node.message.reasoning:
+        which = f"message {argument}" if argument else "the last answer"
+        raise UsageError(f"{which} has no reasoning")
+    chat.screen.reasoning(node.message.reasoning.strip("\n"))
+
+
+def search(chat: Chat, argument: str) -> None:
+    """Search the messages of all stored chats."""
+    if not argument:
+        raise UsageError('/search needs words, "phrases", begin*, role:user, model:NAME, after:2026-11')
+    with PastChats(chat.surroundings.paths) as chats:
+        hits = chats.search(argument, _MOST_HITS)
+    former = ""
+    for hit in hits:
+        if hit.name != former:
+            chat.screen.text(f"{hit.name}  {hit.title}")
+            former = hit.name
+        at = f"{hit.message} {hit.role}" if hit.message else hit.role
+        chat.screen.found(f"  {at}: ", hit.snippet, hit.matches)
+    chat.screen.note("(/load ID opens a chat)" if hits else "(nothing found)")
+
+
+def _show(chat: Chat, node: Node) -> None:
+    if node.message.reasoning and chat.screen.show_thinking:
+        chat.screen.reasoning(node.message.reasoning.strip("\n"))
+    show_message(chat, node)

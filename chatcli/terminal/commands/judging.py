@@ -1,21 +1,19 @@
 """Commands that judge an answer: good, bad, a score, a correction."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Role
-from chatcli.errors import ChatcliError, StorageError, UsageError
-from chatcli.feedback.reasons import DOWN, UP
+from chatcli.errors import ChatcliError, UsageError
 from chatcli.feedback.records import Thumb
 from chatcli.session.answering import EDITS
 from chatcli.session.judgement_words import HIGHEST, THUMBS, JudgementWords, rating_words, read_judgement
 from chatcli.session.judging import seen_by
 from chatcli.storage.feedback.guideline import short, version_of
-from chatcli.terminal.ballot.question import TRIED_AGAIN
+from chatcli.terminal.ballot.question import report_unsaved
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.conversation import last_answer, message_at, messages_of
-from chatcli.words import counted, listed
+from chatcli.words import listed
 
 
 def good(chat: Chat, argument: str) -> None:
@@ -50,10 +48,10 @@ def unrate(chat: Chat, argument: str) -> None:
     mark = chat.rating_mark(original.id)
     if not mark:
         raise UsageError(f"{_which(chat, node)} is not rated")
-    with report_unsaved(chat):
-        chat.judge.retract(conversation, original.id)
-    with report_unsaved(chat):
-        chat.judge.retract_correction(conversation, original.id)
+    for said in (chat.judge.rating, chat.judge.correction):
+        if record := said(conversation, original.id):
+            with report_unsaved(chat.screen, chat.judge):
+                chat.judge.retract(record, conversation)
     chat.screen.note(f"({_which(chat, node)} is no longer rated; it was {mark})")
 
 
@@ -68,7 +66,7 @@ def fix(chat: Chat, argument: str) -> None:
         return
     session.edit_answer(node.id, text)
     edited = session.conversation.path()[-1]
-    with report_unsaved(chat):
+    with report_unsaved(chat.screen, chat.judge):
         chat.judge.correct(session.conversation, _original(chat, node).id, edited.id)
     kept = "" if chat.judge.keeps else "; not saved, because of --no-log"
     chat.screen.note(f"(corrected; the chat goes on from your text{kept}; /siblings has the original answer)")
@@ -95,21 +93,6 @@ def guidelines(chat: Chat, argument: str) -> None:
     )
 
 
-def good_reasons(_chat: Chat) -> Iterable[tuple[str, str]]:
-    """Reasons for good answers, for completion."""
-    return UP.items()
-
-
-def bad_reasons(_chat: Chat) -> Iterable[tuple[str, str]]:
-    """Reasons for bad answers, for completion."""
-    return DOWN.items()
-
-
-def reasons(_chat: Chat) -> Iterable[tuple[str, str]]:
-    """All reasons, for completion."""
-    return {**UP, **DOWN}.items()
-
-
 def judge_by_key(chat: Chat, thumb: Thumb) -> None:
     """Rate the last answer, for a key pressed at the prompt. Errors are shown."""
     try:
@@ -119,11 +102,7 @@ def judge_by_key(chat: Chat, thumb: Thumb) -> None:
 
 
 def key_hint(chat: Chat, keys: Sequence[str]) -> str:
-    """Text for the bottom line: the rating of the last answer, or the keys that rate it.
-
-    Args:
-        keys: the keys for good and bad, as in the settings.
-    """
+    """Text for the bottom line: the rating of the last answer, or the keys that rate it."""
     conversation = chat.session.conversation
     last = conversation.node(conversation.head) if conversation.head is not None else None
     if last is None or last.message.role is not Role.ASSISTANT or EDITS in last.extra:
@@ -146,7 +125,7 @@ def rate_answer(chat: Chat, node: Node, words: JudgementWords) -> None:
             f"({_which(chat, node)} is already rated {rating_words(former)}; /unrate takes it back)"
         )
         return
-    with report_unsaved(chat):
+    with report_unsaved(chat.screen, chat.judge):
         chat.judge.rate(
             conversation,
             node.id,
@@ -156,17 +135,6 @@ def rate_answer(chat: Chat, node: Node, words: JudgementWords) -> None:
             comment=said.comment,
         )
     chat.screen.note(_summary(chat, node, said.hint))
-
-
-@contextmanager
-def report_unsaved(chat: Chat) -> Iterator[None]:
-    """Report a judgement that cannot be written inside the ``with`` block, and let the chat go on."""
-    try:
-        yield
-    except StorageError as error:
-        count = chat.judge.unsaved
-        waiting = f"{counted(count, 'judgement')} {'waits' if count == 1 else 'wait'}"
-        chat.screen.error(f"not saved yet: {error} ({waiting} in memory; {TRIED_AGAIN})")
 
 
 def answer_at(chat: Chat, number: str) -> Node:

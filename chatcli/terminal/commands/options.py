@@ -32,7 +32,7 @@ def set_(chat: Chat, argument: str) -> None:
     if words == "parameter" or not words:
         raise UsageError("/set needs a parameter and its value; /show parameters lists them")
     if words in {"think", "nothink"}:  # as in Ollama
-        (think if words == "think" else nothink)(chat, "")
+        think(chat, words == "think")
         return
     name, equals, value = words.partition("=")
     if not equals or " " in name.strip():
@@ -46,16 +46,11 @@ def set_(chat: Chat, argument: str) -> None:
     chat.screen.note(f"({set_parameter(chat.session, name.strip(), text)})")
 
 
-def think(chat: Chat, _argument: str) -> None:
-    """Let the model reason first."""
-    chat.session.options = replace(chat.session.options, thinking=True)
-    chat.screen.note("(the model reasons first, if its template can)")
-
-
-def nothink(chat: Chat, _argument: str) -> None:
-    """Let the model answer without reasoning."""
-    chat.session.options = replace(chat.session.options, thinking=False)
-    chat.screen.note("(the model answers without reasoning, if its template can)")
+def think(chat: Chat, wanted: bool) -> None:
+    """Let the model reason before it answers, or not."""
+    chat.session.options = replace(chat.session.options, thinking=wanted)
+    how = "reasons first" if wanted else "answers without reasoning"
+    chat.screen.note(f"(the model {how}, if its template can)")
 
 
 def model(chat: Chat, argument: str) -> None:

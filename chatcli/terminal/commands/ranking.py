@@ -9,11 +9,9 @@ from chatcli.errors import UsageError
 from chatcli.feedback.ranking import RankingTask, most_questions
 from chatcli.feedback.records import Choice
 from chatcli.session.arena.duel import Duel
-from chatcli.terminal.answer import FRAME
-from chatcli.terminal.ballot.question import LEFT, RIGHT, TIE, TITLES, UNDO, vote
+from chatcli.terminal.ballot.question import LEFT, RIGHT, TIE, TITLES, UNDO, report_unsaved, vote
 from chatcli.terminal.chat import Chat
-from chatcli.terminal.commands.comparing import keep_typed, not_kept, present
-from chatcli.terminal.commands.judging import report_unsaved
+from chatcli.terminal.commands.comparing import answers_of, keep_typed, not_kept, present
 from chatcli.terminal.prompt.keyboard import on_ctrl_c
 from chatcli.words import counted, excerpt
 
@@ -26,17 +24,8 @@ def rank(chat: Chat, argument: str) -> None:
     count = _count(argument)
     own = present(chat.session)
     duel = Duel(chat.session, [(own, chat.session.engine)] * count)
-    try:
-        whole = _wait(chat, duel, count)
-    except BaseException:
-        duel.go_back()
-        raise
-    duel.go_back()
-    nodes = [node for node in duel.nodes if node is not None]
-    if duel.unsaved is not None:
-        chat.screen.error(str(duel.unsaved))
-    if not whole or len(nodes) < count:
-        chat.screen.note("(stopped; the chat goes on from before, and /siblings has what came)")
+    nodes = answers_of(chat, duel, lambda: _wait(chat, duel, count))
+    if nodes is None:
         return
     texts = list(dict.fromkeys(node.message.content for node in nodes))
     if len(texts) == 1:
@@ -58,28 +47,23 @@ def _count(argument: str) -> int:
 
 def _wait(chat: Chat, duel: Duel, count: int) -> bool:
     """Wait for all answers; returns whether they can be judged."""
-    screen = chat.screen
     answers = duel.start()
-    former = screen.waiting
+
+    def is_ready(seconds: float) -> bool:
+        answers.wait(seconds)
+        return answers.done
 
     def progress() -> tuple[str, float | None]:
         done = sum(node is not None for node in duel.nodes)
-        loading = former()
+        loading = chat.screen.waiting()
         return loading if loading[0] else (f"writing answer {min(done + 1, count)} of {count}", done / count)
 
-    screen.waiting = progress
-    screen.begin_answer()
     try:
-        with on_ctrl_c(answers.cancel), screen.keyboard.held():
-            while not answers.done:
-                answers.wait(FRAME)
-                screen.refresh()
-                screen.keyboard.poll()
+        with on_ctrl_c(answers.cancel):
+            chat.screen.wait(is_ready, progress)
         return duel.whole and not answers.cancelled
     finally:
         answers.end()
-        screen.end_answer(None)
-        screen.waiting = former
         keep_typed(chat)
 
 
@@ -113,7 +97,7 @@ def _settle(chat: Chat, duel: Duel, nodes: Sequence[Node], texts: Sequence[str],
     ]
     best = nodes[ranks.index(1)]
     duel.go_on(best.id)
-    with report_unsaved(chat):
+    with report_unsaved(chat.screen, chat.judge):
         ids = [node.id for node in nodes]
         chat.judge.rank(chat.session.conversation, ids, ranks=ranks, choices=choices, blind=True)
     rows = sorted(zip(ranks, contents, strict=True), key=lambda row: row[0])

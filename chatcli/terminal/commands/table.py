@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Iterator
 
 from chatcli.errors import UsageError
+from chatcli.feedback.reasons import DOWN, UP
 from chatcli.session.attachments import is_picture_name
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands import (
@@ -18,7 +19,6 @@ from chatcli.terminal.commands import (
     judging,
     options,
     ranking,
-    reading,
 )
 from chatcli.terminal.commands.declaration import Offer, SlashCommand, help_text
 
@@ -91,7 +91,7 @@ COMMANDS: tuple[SlashCommand, ...] = (
         judging.good,
         ("/+1", "/👍"),
         "[REASON|COMMENT]",
-        judging.good_reasons,
+        lambda _: UP.items(),
         details="  Give a reason or its beginning; several with commas. Any other text is a comment.\n"
         "  A second /good adds to the first, /bad replaces it, /unrate takes it back. A message\n"
         "  that is only a thumb does the same.",
@@ -102,7 +102,7 @@ COMMANDS: tuple[SlashCommand, ...] = (
         judging.bad,
         ("/-1", "/👎"),
         "[REASON|COMMENT]",
-        judging.bad_reasons,
+        lambda _: DOWN.items(),
         details="  Like /good. With a good answer to the same message (/regen) it makes a training pair.",
     ),
     SlashCommand(
@@ -110,7 +110,7 @@ COMMANDS: tuple[SlashCommand, ...] = (
         "rate the last answer, or message N: 1 to 10, good or bad",
         judging.rate,
         arguments="[N] 1-10|good|bad [REASON|COMMENT]",
-        offers=judging.reasons,
+        offers=lambda _: {**UP, **DOWN}.items(),
         words=("good", "bad"),
         details="  /rate 8 rates the last answer, /rate 4 8 rates message 4; /context shows the numbers.\n"
         "  1 is useless, 6 is good enough, 10 is perfect.",
@@ -174,12 +174,16 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand(
         "/reasoning",
         "show the reasoning of the last answer, or of message N",
-        reading.reasoning,
+        insight.reasoning,
         arguments="[N]",
         details="  While reasoning arrives, Ctrl-O folds and unfolds it.",
     ),
-    SlashCommand("/think", "let the model reason before it answers", options.think),
-    SlashCommand("/nothink", "let the model answer without reasoning", options.nothink),
+    SlashCommand(
+        "/think", "let the model reason before it answers", lambda chat, _: options.think(chat, True)
+    ),
+    SlashCommand(
+        "/nothink", "let the model answer without reasoning", lambda chat, _: options.think(chat, False)
+    ),
     SlashCommand(
         "/read",
         "attach text files to your next message",
@@ -213,14 +217,14 @@ COMMANDS: tuple[SlashCommand, ...] = (
     SlashCommand(
         "/history",
         "list the messages of this chat; show message N, or all, in full",
-        reading.history,
+        insight.history,
         arguments="[N|all]",
         words=("all",),
     ),
     SlashCommand(
         "/search",
         "search the messages of all chats",
-        reading.search,
+        insight.search,
         arguments="WORDS",
         details='  Words, "phrases", begin*, role:user, model:NAME, after:2026-11, before:DATE, rated:good.',
     ),

@@ -41,50 +41,44 @@ def dialect() -> MarkdownIt:
     md.enable(["table", "strikethrough"])
     md.disable(["html_block", "reference"])
     md.normalizeLink = lambda url: url  # type: ignore[method-assign]
-    ends = ["paragraph", "reference", "blockquote"]
-    block: list[tuple[str, _BlockRule, list[str]]] = [
-        ("table", _table, ["paragraph", "reference"]),
-        ("code", rules_block.code, []),
-        ("fence", _fence, [*ends, "list"]),
-        ("blockquote", rules_block.blockquote, [*ends, "list"]),
-        ("hr", rules_block.hr, [*ends, "list"]),
-        ("list", rules_block.list_block, ends),
-        ("heading", rules_block.heading, ends),
-        ("lheading", _lheading, []),
-        ("paragraph", rules_block.paragraph, []),
-    ]
-    for name, rule, alternatives in block:
-        md.block.ruler.at(name, _placed(rule, nests=name in {"blockquote", "list"}), {"alt": alternatives})
-    md.block.ruler.before("fence", "formula", _placed(_formula_block), {"alt": [*ends, "list"]})
+    ends = ["paragraph", "reference", "blockquote", "list"]
+    md.block.ruler.at("table", _table, {"alt": ["paragraph", "reference"]})
+    md.block.ruler.at("fence", _fence, {"alt": ends})
+    md.block.ruler.at("blockquote", _limited(rules_block.blockquote), {"alt": ends})
+    md.block.ruler.at("list", _limited(rules_block.list_block), {"alt": ends[:3]})
+    md.block.ruler.at("lheading", _lheading)
+    md.block.ruler.before("fence", "formula", _formula_block, {"alt": ends})
     md.inline.ruler.at("escape", _escape)
     md.inline.ruler.at("emphasis", _emphasis)
     md.inline.ruler.at("link", _link)
     md.inline.ruler.before("escape", "formula", _formula)
-    md.inline.ruler2.push("unclosed", _unclosed)
     return md
+
+
+def block_tokens(text: str) -> list[Token]:
+    """The blocks of a text; what is in them is not parsed."""
+    tokens: list[Token] = []
+    md = dialect()
+    md.block.parse(text, md, {}, tokens)
+    return tokens
+
+
+def inline_tokens(text: str) -> list[Token]:
+    """What is in a paragraph, a heading or a cell."""
+    tokens: list[Token] = []
+    md = dialect()
+    md.inline.parse(text, md, {}, tokens)
+    return tokens
 
 
 def code_blocks(text: str) -> list[str]:
     """The contents of all code blocks of an answer, in order, also inside of lists and quotations."""
-    tokens: list[Token] = []
-    md = dialect()
-    md.block.parse(text, md, {}, tokens)
-    return [token.content for token in tokens if token.type in {"fence", "code_block"}]
+    return [token.content for token in block_tokens(text) if token.type in {"fence", "code_block"}]
 
 
-def _placed(rule: _BlockRule, *, nests: bool = False) -> _BlockRule:
-    """The rule, with the place in the source where its block begins noted on its first token."""
-
-    def placed(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-        if nests and state.level >= _DEEPEST:
-            return False
-        count, at = len(state.tokens), state.bMarks[start] + state.tShift[start]
-        found = rule(state, start, end, silent)
-        if found and not silent:
-            state.tokens[count].meta["at"] = at
-        return found
-
-    return placed
+def _limited(rule: _BlockRule) -> _BlockRule:
+    """The rule, down to the deepest level; markdown-it itself would leave out what is deeper."""
+    return lambda state, start, end, silent: state.level < _DEEPEST and rule(state, start, end, silent)
 
 
 def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
@@ -110,15 +104,15 @@ def _fence(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     info = getLine(state, start).lstrip("`~").split()
     if silent or not info or info[0].lower() not in {"markdown", "md"}:
         return rules_block.fence(state, start, end, silent)
-    inner, line = "", start + 1
+    inner, line = False, start + 1
     while line < end:
         match = _NESTED.fullmatch(getLine(state, line))
         outer = state.src[state.bMarks[start] + state.tShift[start]]
         if match and match["fence"][0] == outer:
             if inner and not match["info"].strip():
-                inner = ""
+                inner = False
             elif not inner and match["info"].strip():
-                inner = match["fence"] + match["info"]
+                inner = True
             elif not inner:
                 break
         line += 1
@@ -127,7 +121,6 @@ def _fence(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         return False
     token = state.tokens[count]
     token.content = state.getLines(start + 1, line, state.sCount[start], True)
-    token.meta["inner"] = inner
     state.line = min(line + 1, end)
     token.map = [start, state.line]
     return True
@@ -193,8 +186,6 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
         opens, closes = not after.isspace(), not before.isspace()
     elif marker == "*" and count > 1 and before in ".:!?" and after.isalnum():
         closes = True
-    elif before == CONTINUED:
-        opens, closes = not after.isspace(), False
     elif marker == "*" and before.isalnum() and after.isalnum():  # 2**3**4 or **S**tructured
         word = state.src[: state.pos].split()[-1]
         opens, closes = False, re.search(rf"(?:^|[^\w*])\*{{{count}}}\w", word) is not None
@@ -203,12 +194,3 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
         state.delimiters.append(Delimiter(ord(marker), count, len(state.tokens) - 1, -1, opens, closes))
     state.pos += count
     return True
-
-
-def _unclosed(state: StateInline) -> None:
-    """Note the delimiters that text still to come may close."""
-    state.env["open"] = "".join(
-        chr(mark.marker) * (2 if mark.marker == ord("~") else 1)
-        for mark in state.delimiters
-        if mark.open and mark.end < 0
-    )

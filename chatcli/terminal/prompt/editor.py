@@ -16,11 +16,8 @@ _DEFAULT = "notepad" if os.name == "nt" else "vi"
 def edit(text: str, environ: Mapping[str, str]) -> str:
     """Open a text in ``$VISUAL``, else ``$EDITOR``, and return what was saved, without final newlines.
 
-    Only this user can read the file, and it exists only while the editor runs.
-
-    Raises:
-        UsageError: there is no such editor.
-        ChatcliError: it failed, or the file cannot be written or read.
+    Only this user can read the file, and it exists only while the editor runs. Raises ChatcliError if the
+    editor cannot be used.
     """
     choice = environ.get("VISUAL") or environ.get("EDITOR") or _DEFAULT
     try:

@@ -17,12 +17,7 @@ _LONGEST_BEGINNING = 500
 
 
 class TypedHistory(History):
-    """The entries of a history file, behind prompt_toolkit's interface.
-
-    Args:
-        file: None keeps the history in memory only.
-        complain: called once if the file cannot be used; the history goes on without it.
-    """
+    """The entries of a history file, behind prompt_toolkit's interface."""
 
     def __init__(self, file: InputHistory | None, complain: Callable[[str], None]) -> None:
         super().__init__()

@@ -23,11 +23,7 @@ _ERASE_KEYS = "\x7f\x08"
 
 
 class Keyboard:
-    """The keys that are pressed while no prompt is shown.
-
-    Args:
-        stream: standard input; if it is not a terminal, nothing is done.
-    """
+    """The keys that are pressed while no prompt is shown."""
 
     def __init__(self, stream: IO[Any] | None) -> None:
         self._fd = _terminal_fd(stream)

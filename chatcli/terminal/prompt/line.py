@@ -37,23 +37,14 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A command.
-
-    Attributes:
-        name: with its slash; it may be unknown.
-        argument: the text after it.
-    """
+    """A command."""
 
     name: str
     argument: str
 
 
 def parse(typed: str, commands: Container[str]) -> Say | Order | None:
-    """What a typed text means; None if it is empty.
-
-    Args:
-        commands: names of all commands, with their slashes.
-    """
+    """What a typed text means; None if it is empty."""
     text = typed.strip()
     if not text:
         return None

@@ -52,17 +52,11 @@ class LineEditor:
     """Asks for the next message.
 
     Args:
-        history_file: keeps typed lines; None keeps them in memory only.
         status: returns the text of the bottom line; called at each redraw.
-        completer: completes with Tab.
-        complain: shows one line if the editor or the history fails.
-        environ: environment variables; they name the editor.
-        vi: use the keys of vi instead of those of emacs.
         gestures: keys that act at any time, whatever has been typed: the key as in the settings (``f2``,
             ``alt-up``) and a function, whose output appears above the prompt.
         idle: runs while the line is empty and no key is pressed, or None.
         patience: seconds without a key before ``idle`` begins.
-        input, output: where keys come from and where the line is drawn; None is the terminal.
     """
 
     reads_keys = True
@@ -106,15 +100,7 @@ class LineEditor:
             self._session.app.key_processor.before_key_press += lambda _: self._key_pressed()
 
     def read(self, default: str = "") -> str:
-        """Wait for the next message and return it as it was typed.
-
-        Args:
-            default: editable text that the line begins with.
-
-        Raises:
-            EOFError: Ctrl-D on an empty line.
-            KeyboardInterrupt: Ctrl-C on an empty line.
-        """
+        """Return the next message. On an empty line, Ctrl-D raises EOFError and Ctrl-C KeyboardInterrupt."""
         if self._idle is None:
             return self._session.prompt("> ", default=default)
         try:

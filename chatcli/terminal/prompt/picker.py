@@ -31,28 +31,12 @@ _MOST_MESSAGES = 8
 def pick(
     chats: PastChats, text: str = "", *, input: Input | None = None, output: Output | None = None
 ) -> str | None:
-    """Let the person choose a chat; the scrollback stays as it is.
-
-    Args:
-        text: what to search for first.
-        input, output: where keys come from and where it is drawn; None is the terminal.
-
-    Returns:
-        The name of the chat, or None if none was chosen.
-
-    Raises:
-        StorageError: the chats cannot be listed.
-    """
-    return _Picker(chats, text, input, output).run()
+    """Let the person choose a chat; the scrollback stays as it is."""
+    return _Picker(chats, text, input, output).app.run()
 
 
 class _Picker:
-    """The screen of the picker.
-
-    Attributes:
-        found: the chats in the list.
-        at: index of the marked one.
-    """
+    """The screen of the picker."""
 
     def __init__(self, chats: PastChats, text: str, input: Input | None, output: Output | None) -> None:
         self.found: list[Found] = chats.find(text)
@@ -64,14 +48,10 @@ class _Picker:
         self._buffer = Buffer(
             document=Document(text), multiline=False, on_text_changed=lambda _: self._look_soon()
         )
-        self._app: Application[str | None] = Application(
+        self.app: Application[str | None] = Application(
             layout=self._layout(), key_bindings=self._keys(), full_screen=True, input=input, output=output
         )
-        self._app.ttimeoutlen = _ESCAPE
-
-    def run(self) -> str | None:
-        """Wait for the choice."""
-        return self._app.run()
+        self.app.ttimeoutlen = _ESCAPE
 
     def _look_soon(self) -> None:
         if self._pending is not None:
@@ -86,8 +66,8 @@ class _Picker:
         try:
             self.found, self.at, self._top = self._chats.find(self._buffer.text), 0, 0
         except StorageError as error:
-            self._app.exit(exception=error)
-        self._app.invalidate()
+            self.app.exit(exception=error)
+        self.app.invalidate()
 
     def _layout(self) -> Layout:
         search = Window(BufferControl(self._buffer, input_processors=[BeforeInput("Which chat? ")]), height=1)
@@ -98,7 +78,7 @@ class _Picker:
         return Layout(HSplit([search, shown, rule, below, keys]), focused_element=search)
 
     def _size(self) -> tuple[int, int]:
-        size = self._app.output.get_size()
+        size = self.app.output.get_size()
         return size.columns, size.rows
 
     def _list_height(self) -> int:

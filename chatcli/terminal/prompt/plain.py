@@ -11,12 +11,7 @@ _MOST_CHATS = 9
 
 
 class PlainPrompt:
-    """Asks for the next message with a plain line of input.
-
-    Args:
-        keys: standard input.
-        out: the terminal.
-    """
+    """Asks for the next message with a plain line of input."""
 
     reads_keys = False
 
@@ -29,10 +24,6 @@ class PlainPrompt:
 
         Args:
             default: the message that an empty line sends.
-
-        Raises:
-            EOFError: Ctrl-D on an empty line.
-            KeyboardInterrupt: Ctrl-C.
         """
         if default.strip():
             self._out.write(f"(an empty line sends: {sanitize_line(default)})\n")
@@ -45,15 +36,7 @@ class PlainPrompt:
         return text if text.strip() else default
 
     def choose(self, chats: PastChats, text: str = "") -> str | None:
-        """Let the person choose a chat by its number; other text searches. Returns its name, or None.
-
-        Args:
-            text: what to search for first.
-
-        Raises:
-            KeyboardInterrupt: Ctrl-C.
-            StorageError: the chats cannot be listed.
-        """
+        """Let the person choose a chat by its number; other text searches. Returns its name or None."""
         while True:
             found = chats.find(text)
             for number, chat in enumerate(found[:_MOST_CHATS], start=1):
