@@ -119,6 +119,10 @@ class Conversation:
         found.reverse()
         return found
 
+    def last(self, role: Role) -> Node | None:
+        """The newest message of a role on the active path, or None."""
+        return next((node for node in reversed(self.path()) if node.message.role is role), None)
+
     def messages(self) -> list[Message]:
         """The messages of the active path, oldest first."""
         return [node.message for node in self.path()]

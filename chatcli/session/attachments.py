@@ -129,7 +129,8 @@ def _enclosed(attachment: Attachment) -> str:
 
 def _found(pattern: str) -> Iterator[tuple[str, bool]]:
     """The paths that a pattern stands for, and whether each was named itself, so that it must be text."""
-    mode = _mode(expanded := _at_home(pattern))
+    expanded = os.path.expanduser(pattern)  # noqa: PTH111  (Path's raises for an unknown user)
+    mode = _mode(expanded)
     if mode is not None and stat.S_ISDIR(mode):
         for at, folders, names in os.walk(expanded):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -142,10 +143,6 @@ def _found(pattern: str) -> Iterator[tuple[str, bool]]:
         yield from ((path, False) for path in paths if stat.S_ISREG(_mode(path) or 0))
     else:
         raise UsageError(f"no such file: {pattern}")
-
-
-def _at_home(pattern: str) -> str:
-    return os.path.expanduser(pattern)  # noqa: PTH111  (Path's raises for an unknown user)
 
 
 def _mode(path: str) -> int | None:

@@ -84,8 +84,7 @@ class Session:
 
     def regenerate(self) -> BackgroundAnswer:
         """Answer the user's last message again with another seed, as a sibling; UsageError without one."""
-        path = self.conversation.path()
-        asked = next((n for n in reversed(path) if n.message.role is Role.USER), None)
+        asked = self.conversation.last(Role.USER)
         if asked is None:
             raise UsageError("there is no message to answer yet")
         messages = self.conversation.prompt_messages(asked.id)
@@ -181,10 +180,9 @@ class Session:
         opened = self._store.open(name)
         self._replace(opened.conversation, opened.log)
         self.kept.resume(opened.conversation.id)
-        path = [node.message for node in opened.conversation.path()]
-        system = next((m.content for m in reversed(path) if m.role is Role.SYSTEM), None)
-        self.options = replace(self.options, system=system or None)
-        answers = (m.generation for m in reversed(path) if m.generation is not None)
+        system = self.conversation.last(Role.SYSTEM)
+        self.options = replace(self.options, system=(system.message.content or None) if system else None)
+        answers = (m.generation for m in reversed(self.conversation.messages()) if m.generation is not None)
         self.last = next(answers, None)
         places = {(name, problem.line, problem.column): problem for problem in opened.problems}
         new = tuple(problem for place, problem in places.items() if place not in self._told)
@@ -262,9 +260,8 @@ class Session:
 
     def _add_system_prompt(self) -> None:
         """Write the system prompt to the transcript if the path does not have it yet."""
-        path = self.conversation.path()
-        present = next((n.message.content for n in reversed(path) if n.message.role is Role.SYSTEM), "")
-        if (self.options.system or "") != present:
+        present = self.conversation.last(Role.SYSTEM)
+        if (self.options.system or "") != (present.message.content if present else ""):
             self._saved.add(Message(Role.SYSTEM, self.options.system or ""), {})
 
     def _ask(self, request: Request) -> BackgroundAnswer:

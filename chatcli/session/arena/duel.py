@@ -34,8 +34,7 @@ class Duel:
 
     def __init__(self, session: Session, entrants: Sequence[tuple[Contender, Supply]]) -> None:
         conversation = session.conversation
-        path = conversation.path()
-        asked = next((n for n in reversed(path) if n.message.role is Role.USER), None)
+        asked = conversation.last(Role.USER)
         if asked is None:
             raise UsageError("there is no message to answer yet; send one first")
         self.question = asked.id

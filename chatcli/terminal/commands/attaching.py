@@ -7,8 +7,16 @@ from chatcli.chat.message import Message, Picture, user
 from chatcli.engine.base import CountsTokens
 from chatcli.engine.pictures import facts
 from chatcli.errors import UsageError
-from chatcli.session.attachments import enclose, of_one_message, read_files, read_pictures, require_vision
+from chatcli.session.attachments import (
+    enclose,
+    is_picture_name,
+    of_one_message,
+    read_files,
+    read_pictures,
+    require_vision,
+)
 from chatcli.terminal.chat import Chat
+from chatcli.terminal.commands.declaration import SlashCommand
 from chatcli.words import counted, excerpt, listed
 
 _CHARACTERS_PER_TOKEN = 4  # of English; said to be an estimate
@@ -16,8 +24,13 @@ _MOST_NAMED = 5
 _DROP = "--drop"
 
 
+@SlashCommand("/read", ("/file",), arguments="FILE...|--drop", files=bool, words=("--drop",))
 def read(chat: Chat, argument: str) -> None:
-    """Attach text files to the next message."""
+    """Attach text files to your next message.
+
+    Folders and patterns (src/**/*.py) work too. Without FILE it lists the attached files;
+    --drop removes them.
+    """
     if argument == _DROP:
         chat.attachments.clear()
         chat.screen.note("(no files are attached)")
@@ -33,8 +46,15 @@ def read(chat: Chat, argument: str) -> None:
     chat.screen.note(f"(attached: {names}: {tokens}; /read --drop removes them)")
 
 
+@SlashCommand("/image", arguments="FILE...|--drop", files=is_picture_name, words=("--drop",))
 def image(chat: Chat, argument: str) -> None:
-    """Attach pictures to the next message."""
+    """Attach pictures to your next message.
+
+    Folders and patterns (photos/*.jpg) work too. So does a line with only the path of a
+    picture, which terminals type when a file is dropped onto them. Enter on an empty line
+    sends pictures without words. Without FILE it lists the attached pictures; --drop
+    removes them.
+    """
     if argument == _DROP:
         chat.pictures.clear()
         chat.screen.note("(no pictures are attached)")

@@ -25,13 +25,21 @@ from chatcli.terminal.ballot.question import (
 )
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.attaching import words_of
+from chatcli.terminal.commands.declaration import SlashCommand
+from chatcli.terminal.commands.options import model_offers
 from chatcli.terminal.prompt.keyboard import on_ctrl_c
 
 _DUEL_KEYS = (LEFT, RIGHT, TIE, BOTH_BAD, SKIP)
 
 
+@SlashCommand("/compare", arguments="[MODEL|ADAPTER] [NAME=VALUE...]", offers=model_offers)
 def compare(chat: Chat, argument: str) -> None:
-    """Get two answers to the last message, blind, and let the person choose."""
+    """Get two answers side by side, blind, and choose the better one with a key.
+
+    Without arguments the same model answers twice. /compare temperature=1.2 compares it
+    with itself under other parameters. Your choice is kept as a judgement, and the chat goes on
+    from the better answer; /siblings has the other one.
+    """
     own = present(chat.session)
     other = parse_contender(words_of(argument), own, "/compare")
     flipped = bool(random.SystemRandom().getrandbits(1))  # the chat's own answer is on the right

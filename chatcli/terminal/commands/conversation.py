@@ -9,22 +9,31 @@ from chatcli.chat.pictures import caption, in_words
 from chatcli.errors import AmbiguousReference, UsageError
 from chatcli.session.past_chats import PastChats
 from chatcli.terminal.chat import Chat
+from chatcli.terminal.commands.declaration import SlashCommand
 from chatcli.words import counted, excerpt
 
 _MOST_COLUMNS = 3
 _MOST_OFFERED = 100
 
 
+def chat_offers(chat: Chat) -> Iterable[tuple[str, str]]:
+    """The newest chats, for completion."""
+    with PastChats(chat.surroundings.paths) as chats:
+        return [(found.summary.name, found.summary.title) for found in chats.find("")[:_MOST_OFFERED]]
+
+
+@SlashCommand("/clear", ("/new",))
 def clear(chat: Chat, _argument: str) -> None:
-    """Begin a new conversation."""
+    """Begin a new chat with the same system prompt."""
     old = chat.session.conversation
     kept = f"; the last one is kept: /load {old.id}" if len(old) and old.id else ""
     chat.session.start_over()
     chat.screen.note(f"(a new chat{kept})")
 
 
+@SlashCommand("/regen", ("/regenerate",))
 def regenerate(chat: Chat, _argument: str) -> None:
-    """Answer the last message again."""
+    """Answer again; earlier answers are kept."""
     session = chat.session
     chat.show(session.regenerate())
     if not session.came:
@@ -37,8 +46,9 @@ def regenerate(chat: Chat, _argument: str) -> None:
         chat.screen.note(f"(answer {len(found)} of {len(found)}; {which}; /siblings lists them{pair})")
 
 
+@SlashCommand("/undo")
 def undo(chat: Chat, _argument: str) -> None:
-    """Take the last message back into the line editor."""
+    """Take your last message back, to change it and send it again."""
     message = chat.session.undo()
     chat.draft = message.content
     _attach_again(chat, message.pictures)
@@ -47,10 +57,17 @@ def undo(chat: Chat, _argument: str) -> None:
     chat.screen.note(f"(taken back; {counted(count, 'message')} left{shown})")
 
 
+@SlashCommand("/edit", arguments="[N]")
 def edit(chat: Chat, argument: str) -> None:
-    """Edit a message. Editing the person's asks again; editing an answer replaces it."""
-    session, path = chat.session, messages_of(chat)
-    node = message_at(chat, argument) if argument else _last_of_the_user(path)
+    """Edit your last message, or message N, in $EDITOR.
+
+    Editing your message asks again; editing an answer replaces it. /siblings keeps the
+    original. /context shows the numbers.
+    """
+    session = chat.session
+    node = message_at(chat, argument) if argument else session.conversation.last(Role.USER)
+    if node is None:
+        raise UsageError("there is no message to edit yet")
     pictures = node.message.pictures
     text = chat.edit(node.message.content)
     if text == node.message.content or not text.strip():
@@ -69,21 +86,27 @@ def edit(chat: Chat, argument: str) -> None:
         chat.screen.note("(the chat goes on from the edited answer; /siblings has the original)")
 
 
+@SlashCommand("/continue")
 def proceed(chat: Chat, _argument: str) -> None:
-    """Let the model continue the last answer."""
+    """Let the model continue the last answer, if it was cut."""
     answer = chat.session.proceed()
     chat.show(answer, begun=chat.session.conversation.path()[-1].message.content)
 
 
+@SlashCommand("/fork")
 def fork(chat: Chat, _argument: str) -> None:
-    """Go on in a copy of the conversation."""
+    """Go on in a copy of this chat."""
     old = chat.session.conversation.id
     chat.session.fork()
     chat.screen.note(f"(this is a copy now; the original is unchanged{f': /load {old}' if old else ''})")
 
 
+@SlashCommand("/siblings", arguments="[at MESSAGE] [next|back|N]", words=("next", "back", "at"))
 def siblings(chat: Chat, argument: str) -> None:
-    """List the alternatives to a message, or go to one of them."""
+    """List the alternatives to an answer or a message, or choose one.
+
+    Without MESSAGE: the newest that has alternatives. The chat goes on from the chosen one.
+    """
     words = argument.split()
     at = None
     if words[:1] == ["at"]:
@@ -102,8 +125,9 @@ def siblings(chat: Chat, argument: str) -> None:
     _list(chat, found, found.index(chosen))
 
 
+@SlashCommand("/load", arguments="[ID|TITLE|last]", offers=chat_offers)
 def load(chat: Chat, argument: str) -> None:
-    """Open another conversation; if none or several match, the person chooses."""
+    """Open another chat, by its name or from a list."""
     opened = None
     with suppress(AmbiguousReference):
         opened = chat.session.open(argument) if argument else None
@@ -118,8 +142,9 @@ def load(chat: Chat, argument: str) -> None:
     show_where_it_stands(chat)
 
 
+@SlashCommand("/rename", arguments="TITLE")
 def rename(chat: Chat, argument: str) -> None:
-    """Give the conversation a title."""
+    """Give this chat a title."""
     if not argument:
         raise UsageError("/rename needs the new title")
     chat.session.rename(argument)
@@ -146,12 +171,6 @@ def show_message(chat: Chat, node: Node) -> None:
         chat.screen.note(f"({mark})")
 
 
-def chat_offers(chat: Chat) -> Iterable[tuple[str, str]]:
-    """The newest chats, for completion."""
-    with PastChats(chat.surroundings.paths) as chats:
-        return [(found.summary.name, found.summary.title) for found in chats.find("")[:_MOST_OFFERED]]
-
-
 def messages_of(chat: Chat) -> list[Node]:
     """The messages of the active path as people count them: without system prompts."""
     return [n for n in chat.session.conversation.path() if n.message.role is not Role.SYSTEM]
@@ -159,7 +178,7 @@ def messages_of(chat: Chat) -> list[Node]:
 
 def last_answer(chat: Chat) -> Node:
     """The last answer of the active path; raises UsageError if there is none."""
-    found = next((n for n in reversed(messages_of(chat)) if n.message.role is Role.ASSISTANT), None)
+    found = chat.session.conversation.last(Role.ASSISTANT)
     if found is None:
         raise UsageError("there is no answer yet")
     return found
@@ -182,13 +201,6 @@ def _attach_again(chat: Chat, pictures: Iterable[Picture]) -> None:
 def captions(pictures: Iterable[Picture]) -> str:
     """Pictures as they are named in a remark."""
     return " ".join(excerpt(caption(picture)) for picture in pictures)
-
-
-def _last_of_the_user(path: list[Node]) -> Node:
-    node = next((n for n in reversed(path) if n.message.role is Role.USER), None)
-    if node is None:
-        raise UsageError("there is no message to edit yet")
-    return node
 
 
 def _newest_with_siblings(chat: Chat) -> Node:

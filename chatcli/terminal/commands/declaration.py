@@ -1,7 +1,9 @@
-"""The form of a slash command, and the text of ``/help``."""
+"""How a slash command is declared, and the text of ``/help``."""
 
+import inspect
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chatcli.terminal.chat import Chat
 
@@ -9,27 +11,42 @@ from chatcli.terminal.chat import Chat
 Offer = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+Handler = Callable[[Chat, str], None]
+#: The commands by name.
+DECLARED: dict[str, "SlashCommand"] = {}
+
+
+@dataclass(slots=True)
 class SlashCommand:
-    """A command of the chat.
+    """A command of the chat; it decorates its handler.
 
     Attributes:
         arguments: the arguments as the help shows them; empty if it takes none.
         offers: what Tab offers for the last word, or None.
         files: which file names Tab offers for the last word, or None.
         words: what Tab offers for the first word.
-        details: more lines, for ``/help COMMAND``.
+        help: the first line of the handler's docstring.
+        details: the rest of it, for ``/help COMMAND``.
     """
 
     name: str
-    help: str
-    handler: Callable[[Chat, str], None]
     aliases: tuple[str, ...] = ()
     arguments: str = ""
     offers: Callable[[Chat], Iterable[Offer]] | None = None
     files: Callable[[str], bool] | None = None
     words: tuple[str, ...] = ()
-    details: str = ""
+    handler: Handler = field(init=False)
+    help: str = field(init=False)
+    details: str = field(init=False)
+
+    def __call__(self, handler: Handler) -> Handler:
+        """Declare the command."""
+        first, _, rest = (inspect.getdoc(handler) or "").partition("\n\n")
+        self.handler = handler
+        self.help = first[:1].lower() + first[1:].removesuffix(".")
+        self.details = textwrap.indent(rest, "  ")
+        DECLARED[self.name] = self
+        return handler
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from chatcli.storage.transcripts.pictures import PictureFolder
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.attaching import words_of
 from chatcli.terminal.commands.conversation import last_answer
+from chatcli.terminal.commands.declaration import SlashCommand
 from chatcli.words import listed
 
 # Characters of base64; some terminals drop longer sequences (xterm's limit for OSC 52).
@@ -24,8 +25,9 @@ _LONGEST_SEQUENCE = 74_994
 _PATIENCE = 5.0
 
 
+@SlashCommand("/save", arguments="[--all] FILE", files=bool, words=("--all",))
 def save(chat: Chat, argument: str) -> None:
-    """Write the last answer, or the chat, to a new file."""
+    """Write the last answer to a file, or with --all the whole chat."""
     words = words_of(argument)
     whole = "--all" in words
     names = [word for word in words if word != "--all"]
@@ -36,8 +38,12 @@ def save(chat: Chat, argument: str) -> None:
     _write(chat, names[0], content, "the chat" if whole else "the answer")
 
 
+@SlashCommand("/export", arguments="FILE [FORMAT]", files=bool)
 def export(chat: Chat, argument: str) -> None:
-    """Write the chat to a new file, in the named format or that of the file's suffix."""
+    """Write the chat to a file: .txt, .md, .html or .json.
+
+    FORMAT: bare (.txt), markdown, html, json, sharegpt or trl; raw copies the transcript.
+    """
     words = words_of(argument)
     if not 1 <= len(words) <= 2:
         raise UsageError(f"/export needs a file name; after it may come a format: {', '.join(KINDS)}")
@@ -46,8 +52,9 @@ def export(chat: Chat, argument: str) -> None:
     _write(chat, words[0], _rendered(chat, kind), "the chat", pictures)
 
 
+@SlashCommand("/copy", arguments="[code [N]]", words=("code",))
 def copy(chat: Chat, argument: str) -> None:
-    """Copy the last answer, or a code block of it, to the clipboard."""
+    """Copy the last answer, or its last (Nth) code block, to the clipboard."""
     answer = last_answer(chat).message.content
     word, _, number = argument.partition(" ")
     if not argument:

@@ -12,22 +12,27 @@ from chatcli.sampling import SamplingParams
 from chatcli.session.past_chats import PastChats
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.conversation import last_answer, message_at, messages_of, show_message
+from chatcli.terminal.commands.declaration import SlashCommand
 from chatcli.terminal.commands.options import show_system
 from chatcli.words import binary_size, counted, excerpt
 
 _MOST_HITS = 10
 
 
+@SlashCommand(
+    "/show", arguments="info|system|template|parameters", words=("info", "system", "template", "parameters")
+)
 def show(chat: Chat, argument: str) -> None:
-    """Show facts about the model and the chat."""
+    """Show facts about the model and this chat."""
     topics = {"info": _info, "system": show_system, "template": _template, "parameters": _parameters}
     if argument not in topics:
         raise UsageError(f"/show takes {', '.join(topics)}{f', not {argument!r}' if argument else ''}")
     topics[argument](chat)
 
 
+@SlashCommand("/context", ("/tokens",))
 def context(chat: Chat, _argument: str) -> None:
-    """Show what the model sees, as a bar with a part for each message."""
+    """Show what the model sees, in tokens per message."""
     engine = chat.session.engine()
     if not isinstance(engine, CountsTokens):
         chat.screen.note(f"(unknown: the engine of {engine.model.name} does not count tokens)")
@@ -56,8 +61,9 @@ def context(chat: Chat, _argument: str) -> None:
     chat.screen.context_bar([*parts, ("markup of the template", markup)], engine.context_size)
 
 
+@SlashCommand("/stats")
 def stats(chat: Chat, _argument: str) -> None:
-    """Show how the last answer was generated."""
+    """Show how fast the last answer was."""
     last = chat.session.last
     if last is None:
         raise UsageError("there is no answer yet")
@@ -152,8 +158,9 @@ def _resident() -> int | None:
         return None
 
 
+@SlashCommand("/history", arguments="[N|all]", words=("all",))
 def history(chat: Chat, argument: str) -> None:
-    """List the messages of this chat, or show them in full."""
+    """List the messages of this chat; show message N, or all, in full."""
     path = messages_of(chat)
     if argument and argument != "all":
         _show(chat, message_at(chat, argument))
@@ -175,8 +182,12 @@ def history(chat: Chat, argument: str) -> None:
     chat.screen.note("(/history N shows one in full, /history all shows all; + counts alternatives)")
 
 
+@SlashCommand("/reasoning", arguments="[N]")
 def reasoning(chat: Chat, argument: str) -> None:
-    """Show the reasoning of an answer."""
+    """Show the reasoning of the last answer, or of message N.
+
+    While reasoning arrives, Ctrl-O folds and unfolds it.
+    """
     node = message_at(chat, argument) if argument else last_answer(chat)
     if not node.message.reasoning:
         which = f"message {argument}" if argument else "the last answer"
@@ -184,8 +195,12 @@ def reasoning(chat: Chat, argument: str) -> None:
     chat.screen.reasoning(node.message.reasoning.strip("\n"))
 
 
+@SlashCommand("/search", arguments="WORDS")
 def search(chat: Chat, argument: str) -> None:
-    """Search the messages of all stored chats."""
+    """Search the messages of all chats.
+
+    Words, "phrases", begin*, role:user, model:NAME, after:2026-11, before:DATE, rated:good.
+    """
     if not argument:
         raise UsageError('/search needs words, "phrases", begin*, role:user, model:NAME, after:2026-11')
     with PastChats(chat.surroundings.paths) as chats:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from chatcli.chat.conversation import Node
 from chatcli.chat.message import Role
 from chatcli.errors import ChatcliError, UsageError
+from chatcli.feedback.reasons import DOWN, UP
 from chatcli.feedback.records import Thumb
 from chatcli.session.answering import EDITS
 from chatcli.session.judgement_words import HIGHEST, THUMBS, JudgementWords, rating_words, read_judgement
@@ -13,21 +14,42 @@ from chatcli.storage.feedback.guideline import short, version_of
 from chatcli.terminal.ballot.question import report_unsaved
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.conversation import last_answer, message_at, messages_of
+from chatcli.terminal.commands.declaration import SlashCommand
 from chatcli.words import listed
 
 
+@SlashCommand("/good", ("/+1", "/👍"), arguments="[REASON|COMMENT]", offers=lambda _: UP.items())
 def good(chat: Chat, argument: str) -> None:
-    """Rate the last answer good."""
+    """Rate the last answer good.
+
+    Give a reason or its beginning; several with commas. Any other text is a comment.
+    A second /good adds to the first, /bad replaces it, /unrate takes it back. A message
+    that is only a thumb does the same.
+    """
     rate_answer(chat, last_answer(chat), read_judgement("good", argument))
 
 
+@SlashCommand("/bad", ("/-1", "/👎"), arguments="[REASON|COMMENT]", offers=lambda _: DOWN.items())
 def bad(chat: Chat, argument: str) -> None:
-    """Rate the last answer bad."""
+    """Rate the last answer bad.
+
+    Like /good. With a good answer to the same message (/regen) it makes a training pair.
+    """
     rate_answer(chat, last_answer(chat), read_judgement("bad", argument))
 
 
+@SlashCommand(
+    "/rate",
+    arguments="[N] 1-10|good|bad [REASON|COMMENT]",
+    offers=lambda _: {**UP, **DOWN}.items(),
+    words=("good", "bad"),
+)
 def rate(chat: Chat, argument: str) -> None:
-    """Rate an answer: ``8 REASON`` rates the last, ``3 bad`` rates message 3."""
+    """Rate the last answer, or message N: 1 to 10, good or bad.
+
+    /rate 8 rates the last answer, /rate 4 8 rates message 4; /context shows the numbers.
+    1 is useless, 6 is good enough, 10 is perfect.
+    """
     first, _, rest = argument.partition(" ")
     second, _, reason = rest.strip().partition(" ")
     if first.isdecimal() and _is_judgement(second):
@@ -41,8 +63,9 @@ def rate(chat: Chat, argument: str) -> None:
         )
 
 
+@SlashCommand("/unrate", arguments="[N]")
 def unrate(chat: Chat, argument: str) -> None:
-    """Take back the rating and the correction of an answer."""
+    """Take back the rating of the last answer, or of message N."""
     node = answer_at(chat, argument) if argument else last_answer(chat)
     conversation, original = chat.session.conversation, _original(chat, node)
     mark = chat.rating_mark(original.id)
@@ -55,8 +78,12 @@ def unrate(chat: Chat, argument: str) -> None:
     chat.screen.note(f"({_which(chat, node)} is no longer rated; it was {mark})")
 
 
+@SlashCommand("/fix", arguments="[N]")
 def fix(chat: Chat, argument: str) -> None:
-    """Correct an answer: the person's text is preferred, and the chat goes on from it."""
+    """Correct the last answer, or message N, in $EDITOR.
+
+    Your text is kept as better than the model's, and the chat goes on from it.
+    """
     session = chat.session
     node = answer_at(chat, argument) if argument else last_answer(chat)
     seen_by(session.conversation, node)  # raises before editing if the answer follows no message
@@ -72,8 +99,9 @@ def fix(chat: Chat, argument: str) -> None:
     chat.screen.note(f"(corrected; the chat goes on from your text{kept}; /siblings has the original answer)")
 
 
+@SlashCommand("/guidelines", arguments="[edit]", words=("edit",))
 def guidelines(chat: Chat, argument: str) -> None:
-    """Show or edit the guidelines for judging."""
+    """Show your guidelines for judging, or edit them."""
     file = chat.surroundings.guideline
     text = file.read()
     if not argument:

@@ -6,12 +6,24 @@ from chatcli.errors import UsageError
 from chatcli.session.parameters import parameter_names, set_parameter
 from chatcli.settings import NO_PERSONA
 from chatcli.terminal.chat import Chat
+from chatcli.terminal.commands.declaration import SlashCommand
 
 _NONE = {"none", "off"}
 
 
+def model_offers(chat: Chat) -> list[tuple[str, str]]:
+    """The known models, for completion."""
+    from chatcli.library.opening import model_names
+
+    return [(name, "") for name in model_names(chat.session.engine.settings, chat.surroundings.places)]
+
+
+@SlashCommand("/system", arguments="[TEXT|none]")
 def system(chat: Chat, argument: str) -> None:
-    """Show or change the system prompt."""
+    """Show or change the system prompt.
+
+    It applies from your next message on. For several lines, begin and end it with three double quotes.
+    """
     if not argument:
         show_system(chat)
         return
@@ -26,13 +38,22 @@ def show_system(chat: Chat) -> None:
     chat.screen.text(chat.session.options.system or "(no system prompt)")
 
 
+@SlashCommand(
+    "/set",
+    arguments="[parameter] NAME VALUE|NAME=VALUE",
+    offers=lambda _: ((name, "") for name in parameter_names()),
+    words=("parameter",),
+)
 def set_(chat: Chat, argument: str) -> None:
-    """Change a parameter: ``parameter K V``, ``K V`` or ``K=V``."""
+    """Change a parameter, for example /set temperature 0.2.
+
+    The value default restores the model's own. /show parameters lists all parameters.
+    """
     words = argument.removeprefix("parameter ").strip() if argument.startswith("parameter ") else argument
     if words == "parameter" or not words:
         raise UsageError("/set needs a parameter and its value; /show parameters lists them")
     if words in {"think", "nothink"}:  # as in Ollama
-        think(chat, words == "think")
+        _think(chat, words == "think")
         return
     name, equals, value = words.partition("=")
     if not equals or " " in name.strip():
@@ -46,13 +67,19 @@ def set_(chat: Chat, argument: str) -> None:
     chat.screen.note(f"({set_parameter(chat.session, name.strip(), text)})")
 
 
-def think(chat: Chat, wanted: bool) -> None:
-    """Let the model reason before it answers, or not."""
-    chat.session.options = replace(chat.session.options, thinking=wanted)
-    how = "reasons first" if wanted else "answers without reasoning"
-    chat.screen.note(f"(the model {how}, if its template can)")
+@SlashCommand("/think")
+def think(chat: Chat, _argument: str) -> None:
+    """Let the model reason before it answers."""
+    _think(chat, True)
 
 
+@SlashCommand("/nothink")
+def nothink(chat: Chat, _argument: str) -> None:
+    """Let the model answer without reasoning."""
+    _think(chat, False)
+
+
+@SlashCommand("/model", arguments="[NAME|PATH]", offers=model_offers)
 def model(chat: Chat, argument: str) -> None:
     """List the models, or switch to another one."""
     present = chat.session.engine.settings.model
@@ -68,8 +95,19 @@ def model(chat: Chat, argument: str) -> None:
     chat.screen.note(f"(the chat goes on with {argument}; it is loading)")
 
 
+@SlashCommand(
+    "/persona",
+    arguments="[NAME|none]",
+    offers=lambda chat: (
+        (name, ", ".join(table)) for name, table in chat.session.engine.settings.personas.items()
+    ),
+)
 def persona(chat: Chat, argument: str) -> None:
-    """List the personas, or switch to one."""
+    """List the personas, or switch to one.
+
+    A persona is a table [personas.NAME] in config.toml: system, model, thinking, ctx_size
+    and sampling parameters.
+    """
     personas = chat.session.engine.settings.personas
     if not argument:
         if not personas:
@@ -89,24 +127,6 @@ def persona(chat: Chat, argument: str) -> None:
     chat.screen.note(f"(persona {argument}: {changed}; from your next message on)")
 
 
-def model_offers(chat: Chat) -> list[tuple[str, str]]:
-    """The known models, for completion."""
-    from chatcli.library.opening import model_names
-
-    return [(name, "") for name in model_names(chat.session.engine.settings, chat.surroundings.places)]
-
-
-def parameter_offers(_chat: Chat) -> list[tuple[str, str]]:
-    """The parameters of ``/set``, for completion."""
-    return [(name, "") for name in parameter_names()]
-
-
-def persona_offers(chat: Chat) -> list[tuple[str, str]]:
-    """The personas and what they set, for completion."""
-    personas = chat.session.engine.settings.personas
-    return [(name, ", ".join(table)) for name, table in personas.items()]
-
-
 def _switch(chat: Chat, name: str, ctx_size: int | None = None) -> None:
     """Load another model; one that does not exist is refused while the present one stays."""
     from chatcli.library.opening import check_model
@@ -115,3 +135,9 @@ def _switch(chat: Chat, name: str, ctx_size: int | None = None) -> None:
     wanted = replace(settings, model=name, ctx_size=ctx_size or settings.ctx_size)
     check_model(wanted, chat.surroundings.places)
     chat.session.switch(wanted)
+
+
+def _think(chat: Chat, wanted: bool) -> None:
+    chat.session.options = replace(chat.session.options, thinking=wanted)
+    how = "reasons first" if wanted else "answers without reasoning"
+    chat.screen.note(f"(the model {how}, if its template can)")

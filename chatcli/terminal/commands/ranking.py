@@ -12,6 +12,7 @@ from chatcli.session.arena.duel import Duel
 from chatcli.terminal.ballot.question import LEFT, RIGHT, TIE, TITLES, UNDO, report_unsaved, vote
 from chatcli.terminal.chat import Chat
 from chatcli.terminal.commands.comparing import answers_of, keep_typed, not_kept, present
+from chatcli.terminal.commands.declaration import SlashCommand
 from chatcli.terminal.prompt.keyboard import on_ctrl_c
 from chatcli.words import counted, excerpt
 
@@ -19,8 +20,12 @@ _FEWEST, _MOST = 3, 9
 _CHOICES: dict[str, Literal["left", "right", "tie"]] = {"left": "left", "right": "right", "tie": "tie"}
 
 
+@SlashCommand("/rank", arguments="3..9", words=("3", "5"))
 def rank(chat: Chat, argument: str) -> None:
-    """Get several answers to the last message and let the person order them."""
+    """Get several answers and put them in order, two at a time.
+
+    Answers may tie. The order is kept as a judgement, and the chat goes on from the best.
+    """
     count = _count(argument)
     own = present(chat.session)
     duel = Duel(chat.session, [(own, chat.session.engine)] * count)
