@@ -18,7 +18,7 @@ import pytest
 from chatcli.engine.base import Cancellation
 from chatcli.engine.llama.load_options import LoadOptions
 from chatcli.engine.trial.probe import probe, try_model
-from chatcli.engine.trial.process import child_environment, interpreter
+from chatcli.engine.trial.process import ChildEnd, child_environment, interpreter
 from chatcli.engine.trial.verdict import TrialOutcome, TrialVerdict
 from chatcli.engine.trial.verdict_cache import VerdictCache, file_identity, machine_identity
 from chatcli.errors import InvalidModel, ModelCrashed, ModelError, ModelNotFound
@@ -104,6 +104,15 @@ def test_a_crash_becomes_one_clear_line(tmp_path: Path) -> None:
     ):
         verdict.raise_for_failure()
     assert not list(Path.cwd().glob("core*"))
+
+
+@pytest.mark.parametrize(
+    "folder", ["/tmp/pip-install-x1/llama-cpp-python_0/ggml/src/", "C:\\build\\ggml\\src\\", ""]
+)
+def test_a_crash_names_the_source_file_without_its_folder(folder: str) -> None:
+    """Where llama.cpp was built means nothing to a user; the file and the line of the assertion do."""
+    errors = f"loading\n{folder}ops.cpp:4132: GGML_ASSERT(eps >= 0.0f) failed\nat /usr/lib/x.so\n"
+    assert ChildEnd(-6, b"", errors).last_words == "ops.cpp:4132: GGML_ASSERT(eps >= 0.0f) failed"
 
 
 def test_the_header_check_comes_first(tmp_path: Path, cache: Path) -> None:

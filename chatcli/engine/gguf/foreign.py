@@ -11,8 +11,6 @@ _ARCHIVES = (
 # Little-endian writings of 'ggml', 'ggmf', 'ggjt', and 'ggla', which was an adapter.
 _LEGACY = (b"lmgg", b"fmgg", b"tjgg", b"algg")
 _CONVERT = "convert it to GGUF with llama.cpp's convert_hf_to_gguf.py, or download a GGUF"
-
-
 _AGAIN = "download it again"
 _INCOMPLETE = "the download is incomplete"
 

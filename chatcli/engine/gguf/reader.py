@@ -19,13 +19,9 @@ from chatcli.engine.gguf.header import (
 from chatcli.errors import InvalidModel, ModelError, ModelNotFound
 from chatcli.words import binary_size
 
-MAX_HEADER = (
-    256 << 20
-)  # bytes; the largest vocabularies with their merges and a tokenizer.json stay under 64 MiB
+MAX_HEADER = 256 << 20  # bytes; the largest real headers stay under 64 MiB
 MAX_KEYS = 1 << 16
-MAX_TENSORS = (
-    1 << 17
-)  # the most a real model has had is 74,000, from before experts were merged into one tensor
+MAX_TENSORS = 1 << 17  # the most a real model has is 74,000
 MAX_KEY_LENGTH = (1 << 16) - 1  # the format's own limit
 MAX_TENSOR_NAME = 63  # llama.cpp refuses longer ones (GGML_MAX_NAME)
 MAX_DIMENSIONS = 4

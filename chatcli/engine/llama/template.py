@@ -149,7 +149,9 @@ class ChatTemplate:
         variables: dict[str, Any] = dict(self._constants)
         if manner.thinking is not None:
             variables.update(
-                (name, values[manner.thinking]) for name, values in _THINKING.items() if self._reads(name)
+                (name, values[manner.thinking])
+                for name, values in _THINKING.items()
+                if name in self._program.variables
             )
         variables["messages"] = [self._as_mapping(message, manner) for message in messages]
         variables["add_generation_prompt"] = answer
@@ -166,9 +168,6 @@ class ChatTemplate:
             text = self._program.render(variables | generous, characters)
             self._constants.update(generous)  # so that every later rendering agrees with this one
             return text
-
-    def _reads(self, name: str) -> bool:
-        return name in self._program.variables
 
     def _as_mapping(self, message: Message, manner: _Manner) -> dict[str, Any]:
         content = [{"type": "text", "text": message.content}] if manner.parts else message.content
@@ -243,7 +242,7 @@ def _paragraphs(first: str, second: str) -> str:
 
 
 def _holds_all(text: str, messages: Sequence[Message]) -> bool:
-    """Whether nothing that was said to the model is missing; templates may trim."""
+    """Whether the text has every system and user message. Templates may trim them."""
     at = 0
     for message in messages:
         content = message.content.strip()

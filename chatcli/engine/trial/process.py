@@ -1,14 +1,15 @@
 """Work that may die: a module of this package runs in a child process, and the parent learns how it ended.
 
-The task comes as one line on the child's standard input, which then stays open: when it closes, the parent is
-gone, and the reason to go on with it. The child's answer goes to its standard output; what llama.cpp or a
-driver prints goes to standard error.
+The task comes as one line on the child's standard input. That stays open until the parent ends; then the
+child ends too. The child's answer goes to its standard output; what llama.cpp or a driver prints goes to
+standard error.
 """
 
 import contextlib
 import ctypes
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from chatcli.errors import ModelError
 _POLL = 0.05  # seconds
 _ORPHANED = 75
 _MAX_ANSWER = 1 << 20  # bytes
+_SOURCE_FOLDER = re.compile(r"\S*[/\\](?=[\w.+-]+\.(?:c|cc|cpp|cu|cuh|h|hpp|m):\d+:)")
 _KEPT_VARIABLES = {"PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"}
 
 
@@ -53,10 +55,13 @@ class ChildEnd:
 
     @property
     def last_words(self) -> str:
-        """The line of its standard error that says why it died: an assertion, else the last line."""
+        """The line of its standard error that says why it died: an assertion, else the last line.
+
+        Of the source file in an assertion only its name is kept, not the folder llama.cpp was built in.
+        """
         lines = [line.strip() for line in self.errors.splitlines() if line.strip()]
         telling = [line for line in lines if "GGML_ASSERT" in line or "error" in line.lower()] or lines
-        return telling[-1][-300:] if telling else ""
+        return _SOURCE_FOLDER.sub("", telling[-1])[-300:] if telling else ""
 
 
 def signal_name(number: int) -> str:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from chatcli.engine.trial.process import signal_name
 from chatcli.errors import ModelCrashed, ModelError
 
-# What a CPU does on instructions it lacks: POSIX signals by name, exception codes of Windows.
+# How a process dies of an instruction its CPU lacks: POSIX signals by name, exception codes of Windows.
 _FAULTS = {
     *(getattr(signal, name) for name in ("SIGILL", "SIGSEGV", "SIGBUS", "SIGFPE") if hasattr(signal, name)),
     0xC000001D,
@@ -54,7 +54,7 @@ class TrialVerdict:
 
     @property
     def is_cpu_fault(self) -> bool:
-        """The child died as a CPU lets it die that cannot do what it promises."""
+        """Whether the child died of an instruction or access that the CPU refused."""
         return self.outcome is TrialOutcome.CRASHED and self.signal in _FAULTS
 
     @property

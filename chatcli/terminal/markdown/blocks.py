@@ -142,7 +142,7 @@ class Blocks:
             yield [Row((("─" * min(width, 40), "frame"),))]
         else:
             style = {"heading_open": "title" if token.tag == "h1" else "heading"}.get(token.type, PLAIN)
-            yield _paragraph(text, style, width)
+            yield () if hidden > 0 else _paragraph(text, style, width)
 
     def _code(self, token: Token, text: str, start: int, width: int, hidden: int) -> Iterator[Sequence[Row]]:
         info = token.info.split()
@@ -164,10 +164,10 @@ class Blocks:
         names, rows = _row(head), [_row(line) for line in body]
         grid = self.grids.get(start)
         if grid is None or grid.width != width:
-            tall = height is not None and len(rows) + 2 > height
             aligned = "".join({"::": "^", "-:": ">"}.get(text[0] + text[-1], "<") for text in sides)
-            grid = Grid.of(names, rows, width, alignments=aligned, spare=tall, unicode=self._unicode)
-            if tall:
+            grid = Grid.of(names, rows, width, alignments=aligned, unicode=self._unicode)
+            if height is not None and len(grid.top()) + sum(len(grid.row(row)) for row in rows) > height:
+                grid = Grid.of(names, rows, width, alignments=aligned, spare=True, unicode=self._unicode)
                 self.grids[start] = grid
         top = grid.top()
         if not top and not rows:
