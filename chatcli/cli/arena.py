@@ -119,12 +119,7 @@ def leaderboard(
 
 
 def _contenders(specs: Sequence[str], settings: Settings, invocation: Invocation) -> "list[Contender]":
-    """Parse the specifications and check that each model is on this disk.
-
-    Raises:
-        UsageError: a specification is invalid.
-        ModelNotFound: a model does not exist.
-    """
+    """Parse the specifications and check that each model is on this disk."""
     from chatcli.library.opening import check_model
     from chatcli.library.stores import Places
     from chatcli.session.arena.contenders import Contender, parse_contender

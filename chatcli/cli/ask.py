@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
@@ -14,7 +13,7 @@ import typer
 
 from chatcli.chat.message import FinishReason, Generation, Picture
 from chatcli.chat.pictures import caption
-from chatcli.cli.invocation import Invocation, available_signals
+from chatcli.cli.invocation import Invocation, signals_handled
 from chatcli.cli.options import ChatOptions, takes_model_options
 from chatcli.engine.base import Finished, LeftOut, Prompt, PromptToken, ReasoningDelta, TextDelta, Unseen
 from chatcli.errors import ExitCode, UsageError
@@ -54,11 +53,10 @@ def ask(
     """Answer one question and exit."""
     answer_once(
         Invocation.from_process(),
-        options.over(context.obj or ChatOptions()),
+        options,
         words=prompt or [],
         as_json=as_json,
-        json_schema=json_schema,
-        grammar=grammar,
+        constraint=_constraint(json_schema, grammar),
         show_prompt=show_prompt,
     )
 
@@ -69,11 +67,10 @@ def answer_once(
     *,
     words: list[str],
     as_json: bool = False,
-    json_schema: str | None = None,
-    grammar: Path | None = None,
+    constraint: str | None = None,
     show_prompt: bool = False,
 ) -> None:
-    """Answer a question and print the answer.
+    """Answer a question and print the answer, which follows the GBNF grammar ``constraint`` if given.
 
     The question is ``words``, the piped text and the attached files, joined by blank lines, with pictures.
 
@@ -81,7 +78,6 @@ def answer_once(
         UsageError: the question is empty, or options exclude each other.
         ChatcliError: the model cannot answer.
     """
-    constraint = _constraint(json_schema, grammar)
     settings = options.settings(invocation.environ, invocation.paths)
     files = enclose(read_files(options.file or []))
     images = options.image or []
@@ -100,9 +96,9 @@ def answer_once(
         if show_prompt:
             prompt = session.preview(question, pictures)
             if as_json:
-                invocation.write_json(prompt_record(prompt), indent=None)
+                invocation.write_json(asdict(prompt), indent=None)
             else:
-                invocation.write(prompt_page(prompt))
+                invocation.write(_prompt_page(prompt))
             return
         engine()  # wait: a model that fails to load must leave no transcript
         answer = session.send(question, pictures)
@@ -153,13 +149,8 @@ def _stop_on_signals(answer: "BackgroundAnswer") -> Iterator[None]:
             os._exit(ExitCode.INTERRUPTED)
         answer.cancel()
 
-    numbers = available_signals("SIGINT", "SIGTERM", "SIGHUP")
-    former = {number: signal.signal(number, stop) for number in numbers}
-    try:
+    with signals_handled(stop, "SIGINT", "SIGTERM", "SIGHUP"):
         yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def _constraint(json_schema: str | None, grammar: Path | None) -> str | None:
@@ -196,20 +187,8 @@ def _answer_record(generation: Generation, text: str, reasoning: str) -> dict[st
     }
 
 
-def prompt_record(prompt: Prompt) -> dict[str, Any]:
-    """Return a prompt as data, with every token."""
-    return {
-        "text": prompt.text,
-        "tokens": [asdict(token) for token in prompt.tokens],
-        "left_out": list(prompt.left_out),
-    }
-
-
-def prompt_page(prompt: Prompt) -> str:
-    """Return the text of a prompt, a blank line, and one line per token: id, ``*`` for a control token, text.
-
-    All tokens of a picture share one line.
-    """
+def _prompt_page(prompt: Prompt) -> str:
+    """Return the text of a prompt and one line per token; all tokens of a picture share one line."""
     header = f"{len(prompt.tokens)} tokens (id, * for a control token, text):"
     return "\n".join([prompt.text, "", header, *_token_lines(prompt.tokens), ""])
 

@@ -17,14 +17,10 @@ if TYPE_CHECKING:
 
 
 def chat(invocation: Invocation, options: ChatOptions) -> None:
-    """Run a chat until the user leaves. The prompt appears at once; the model loads in the background.
-
-    Raises:
-        ChatcliError: a setting or an attached file is invalid, or the conversation cannot be continued.
-    """
+    """Run a chat until the user leaves. The prompt appears at once; the model loads in the background."""
     from chatcli.session.attachments import read_files, read_pictures
     from chatcli.terminal.chat import Chat, Surroundings
-    from chatcli.terminal.commands.attaching import attached_hint
+    from chatcli.terminal.commands.attaching import attached_hint, pictures_listed
     from chatcli.terminal.commands.conversation import show_where_it_stands
     from chatcli.terminal.commands.judging import key_hint
     from chatcli.terminal.loop import run
@@ -62,17 +58,11 @@ def chat(invocation: Invocation, options: ChatOptions) -> None:
         chat.draft = screen.typed()
         chat.attachments += files
         chat.pictures += pictures
-        _say_attached(chat)
+        names = [file.name for file in files] + ([pictures_listed(chat)] if pictures else [])
+        if names:
+            screen.note(f"(in your first message: {', '.join(names)})")
         with exit_on_signals(), closing(chat.judge), closing(session):
             run(chat, prompt)
-
-
-def _say_attached(chat: "Chat") -> None:
-    from chatcli.terminal.commands.attaching import pictures_listed
-
-    names = [file.name for file in chat.attachments] + ([pictures_listed(chat)] if chat.pictures else [])
-    if names:
-        chat.screen.note(f"(in your first message: {', '.join(names)})")
 
 
 def _resumed(options: ChatOptions, settings: Settings, invocation: Invocation) -> str | None:
@@ -80,9 +70,6 @@ def _resumed(options: ChatOptions, settings: Settings, invocation: Invocation) -
 
     Returns:
         The name; None for a new conversation; '' if the user chose none.
-
-    Raises:
-        UsageError: no conversation matches.
     """
     from chatcli.session.past_chats import PastChats
 

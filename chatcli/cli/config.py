@@ -46,8 +46,10 @@ def show(
     options: ModelOptions = ModelOptions(),  # noqa: B008  (frozen)
 ) -> None:
     """Print every setting, its source and its value."""
+    from chatcli.cli.transcripts.page import Page
+    from chatcli.terminal.theme import PLAIN
+
     invocation = Invocation.from_process()
-    options = options.over(context.find_root().obj or ModelOptions())
     settings = options.settings(invocation.environ, invocation.paths)
     rows = list(_rows(settings))
     if as_json:
@@ -55,12 +57,11 @@ def show(
         record["personas"] = {name: dict(table) for name, table in settings.personas.items()}
         invocation.write_json(record)
         return
-    names = max(len(name) for name, _, _ in rows)
-    origins = max(len(origin) for _, _, origin in rows)
-    for name, value, origin in rows:
-        invocation.write(f"{name:<{names}}  {origin:<{origins}}  {_shown(value)}\n")
+    page = Page(invocation, settings)
+    page.table([(name, origin, _shown(value)) for name, value, origin in rows])
     for name, table in settings.personas.items():
-        invocation.write(f"persona {name}: {', '.join(f'{k} = {_shown(v)}' for k, v in table.items())}\n")
+        page.line((f"persona {name}: {', '.join(f'{k} = {_shown(v)}' for k, v in table.items())}", PLAIN))
+    page.show()
 
 
 def commented_config() -> str:

@@ -28,7 +28,7 @@ def doctor(
     from chatcli.engine.machine import describe_machine
 
     invocation = Invocation.from_process()
-    settings = options.over(context.obj or ModelOptions()).settings(invocation.environ, invocation.paths)
+    settings = options.settings(invocation.environ, invocation.paths)
     paths = invocation.paths
     report = describe_machine([paths.data, paths.cache])
     places = {name: str(getattr(paths, name)) for name in _PLACES}

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, TextIO
@@ -160,21 +160,25 @@ def exit_on_signals() -> Iterator[None]:
     The exit code is 128 plus the number of the signal, as in shells. Later signals are ignored, since a
     closing terminal may send both kinds; Ctrl-C still works.
     """
-    numbers = available_signals("SIGTERM", "SIGHUP")
+    leaving = False
 
     def leave(number: int, _frame: FrameType | None) -> None:
-        for other in numbers:
-            signal.signal(other, signal.SIG_IGN)
-        raise SystemExit(128 + number)
+        nonlocal leaving
+        if not leaving:
+            leaving = True
+            raise SystemExit(128 + number)
 
-    former = {number: signal.signal(number, leave) for number in numbers}
+    with signals_handled(leave, "SIGTERM", "SIGHUP"):
+        yield
+
+
+@contextlib.contextmanager
+def signals_handled(handler: Callable[[int, FrameType | None], None], *names: str) -> Iterator[None]:
+    """Call ``handler`` at these signals, if the platform has them; Windows has no SIGHUP."""
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    former = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
-
-
-def available_signals(*names: str) -> list[signal.Signals]:
-    """Return the signals of these names that the platform has; Windows has no SIGHUP."""
-    return [getattr(signal, name) for name in names if hasattr(signal, name)]
+        for number, previous in former.items():
+            signal.signal(number, previous)

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial, wraps
-from typing import Annotated, Any, Self, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -119,11 +119,6 @@ class ModelOptions:
         _output("--plain", help="Print whole lines without styles and motion, for screen readers."),
     ] = None
 
-    def over(self, other: "ModelOptions") -> Self:
-        """Return these options, completed by ``other``: ``chatcli -m X ask`` is ``chatcli ask -m X``."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return type(self)(**{n: getattr(other, n, None) if v is None else v for n, v in values.items()})
-
     def settings(self, environ: Any, paths: Paths, *, persona: str | None = None) -> Settings:
         """Return the settings of this run; these options are the flags.
 
@@ -204,18 +199,17 @@ class ChatOptions(ModelOptions):
 
 
 def invoked(context: typer.Context) -> tuple[Invocation, Settings]:
-    """Return the streams and paths of this run, and the settings with the options before the command.
-
-    Raises:
-        ChatcliError: a setting is invalid.
-    """
+    """Return the streams and paths of this run, and the settings with the options before the command."""
     invocation = Invocation.from_process()
     options = context.find_root().obj or ChatOptions()
     return invocation, options.settings(invocation.environ, invocation.paths)
 
 
 def takes_model_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace the argument ``options`` of a typer command by the fields of its type, one option each."""
+    """Replace the argument ``options`` of a typer command by the fields of its type, one option each.
+
+    Options before the command count too: ``chatcli -m X ask`` is ``chatcli ask -m X``.
+    """
     own = inspect.signature(command)
     kind = own.parameters["options"].annotation
     hints = get_type_hints(kind, include_extras=True)
@@ -225,9 +219,11 @@ def takes_model_options(command: Callable[..., None]) -> Callable[..., None]:
     ]
 
     @wraps(command)
-    def wrapper(*args: Any, **kwargs: Any) -> None:
+    def wrapper(context: typer.Context, **kwargs: Any) -> None:
+        before = context.find_root().obj if issubclass(kind, ModelOptions) else None
         chosen = {p.name: kwargs.pop(p.name) for p in option_parameters}
-        command(*args, options=kind(**chosen), **kwargs)
+        options = kind(**{n: getattr(before, n, None) if v is None else v for n, v in chosen.items()})
+        command(context, options=options, **kwargs)
 
     kept = [p for p in own.parameters.values() if p.name != "options"]
     wrapper.__signature__ = inspect.Signature(kept + option_parameters)  # type: ignore[attr-defined]

@@ -78,7 +78,7 @@ def pull(
             remarks += _tried(models_context, model, quiet=quiet)
         except ModelError as error:
             reason = error.problem if isinstance(error, InvalidModel) else str(error)
-            problems[model.reference] = _useless(model, reason)
+            problems[model.reference] = _useless(str(model.reference), reason)
     if as_json:
         invocation.write_json({"files": _records(pulled)})
     else:
@@ -113,11 +113,7 @@ def _fetched(
     retries: int | None,
     quiet: bool,
 ) -> "list[Pulled]":
-    """Download the files, show the progress, and remember the verified checksums.
-
-    Raises:
-        ChatcliError: see ``Puller.pull``.
-    """
+    """Download the files, show the progress, and remember the verified checksums."""
     from chatcli.library.hub.errors import NoRepository
     from chatcli.library.hub.pull import CONNECTIONS, Puller  # slow to import
     from chatcli.library.hub.retry import RETRIES, Patience
@@ -149,11 +145,7 @@ def _fetched(
 
 
 def _tried(models: ModelsContext, model: "Pulled", *, quiet: bool) -> list[str]:
-    """Try a downloaded model; returns remarks about its projector.
-
-    Raises:
-        ModelError: it cannot be used, though the download is complete.
-    """
+    """Try a downloaded model; returns remarks about its projector."""
     from chatcli.engine.gguf import read_header
 
     if not is_model(model.path.name):
@@ -167,10 +159,10 @@ def _tried(models: ModelsContext, model: "Pulled", *, quiet: bool) -> list[str]:
     return [f"downloaded {projector.name}, with which {name} sees pictures"]
 
 
-def _useless(model: "Pulled", reason: str) -> str:
+def _useless(name: str, reason: str) -> str:
     return (
-        f"{model.reference} is complete and cannot be used: {reason}; name another file of the "
-        f"repository; chatcli models rm {quote(str(model.reference))} removes this one"
+        f"{name} is complete and cannot be used: {reason}; name another file of the repository; "
+        f"chatcli models rm {quote(name)} removes this one"
     )
 
 
@@ -187,11 +179,7 @@ def _instead(name: str, places: Places) -> str:
 
 
 def _meant(name: str, endpoint: str, places: Places) -> Reference:
-    """Return the reference that a name or an alias means: of the catalogue, or of the hub.
-
-    Raises:
-        UsageError: the name is neither; the message says if it is a local model.
-    """
+    """Return the reference that a name or an alias means: of the catalogue, or of the hub."""
     from chatcli.library.catalog import entries, find
 
     wanted = meaning(name, places)
@@ -202,7 +190,8 @@ def _meant(name: str, endpoint: str, places: Places) -> Reference:
         return parse_reference(f"hf.co{wanted.removeprefix(endpoint)}")
     if "/" in wanted and files_at(wanted) is None:
         return parse_reference(wanted)
-    if _is_here(wanted, places):
+    with contextlib.suppress(ModelNotFound):
+        find_model(wanted, places)
         raise UsageError(f"{name} is a local model; to chat with it: chatcli -m {quote(name)}")
     near = difflib.get_close_matches(wanted.lower(), [entry.name for entry in entries()], n=3)
     hint = (
@@ -211,14 +200,6 @@ def _meant(name: str, endpoint: str, places: Places) -> Reference:
         else "chatcli models recommend --all lists the catalogue,"
     )
     raise UsageError(f"{name[:_SHOWN]!r} is not in the catalogue; {hint} or name user/repo on the hub")
-
-
-def _is_here(name: str, places: Places) -> bool:
-    try:
-        find_model(name, places)
-    except ModelNotFound:
-        return False
-    return True
 
 
 def _shortest(model: "Pulled") -> str:

@@ -40,11 +40,7 @@ class ModelsContext:
 
     @classmethod
     def of(cls, context: typer.Context) -> "ModelsContext":
-        """Build it from the CLI context.
-
-        Raises:
-            ChatcliError: a setting is invalid.
-        """
+        """Build it from the CLI context."""
         from chatcli.library.stores import Places
 
         invocation, settings = invoked(context)

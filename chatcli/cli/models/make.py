@@ -66,11 +66,7 @@ def import_(
 
 
 def _free_name(models: ModelsContext, file: Path, name: str | None) -> str:
-    """Return the name for an imported file.
-
-    Raises:
-        UsageError: the name is invalid, or another model has it.
-    """
+    """Return the name for an imported file."""
     from chatcli.library.names.aliases import read_registry
     from chatcli.library.names.new_names import free_name
     from chatcli.library.stores import Store, local_models
