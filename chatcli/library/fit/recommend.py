@@ -69,28 +69,23 @@ def recommend(facts: Facts, entries: Sequence[CatalogEntry], present: Collection
     if not fitting:
         return []
     best = max(fluent, key=_merit) if fluent else max(fitting, key=lambda e: _speed(e, facts))
-    found = [
-        Proposal(best, _best_reason(best, facts, bool(fluent)), _where(best, facts), best.name in present)
-    ]
+    found = [(best, _best_reason(best, facts, bool(fluent)))]
     faster = [e for e in fitting if _speed(e, facts) >= _QUICK * _speed(best, facts) and e is not best]
     if faster:
         quick = max(faster, key=_merit)
-        reason = (
-            f"answers about {_speed(quick, facts) / _speed(best, facts):.0f} times as fast; {quick.good_for}"
-        )
-        found.append(Proposal(quick, reason, _where(quick, facts), quick.name in present))
-    chosen = {p.entry.name for p in found}
+        times = _speed(quick, facts) / _speed(best, facts)
+        found.append((quick, f"answers about {times:.0f} times as fast; {quick.good_for}"))
+    chosen = {entry.name for entry, _ in found}
     rest = [e for e in fitting if e.name not in chosen]
     larger = [e for e in rest if _merit(e) > _merit(best)]
     if larger:
         slow = max(larger, key=_merit)
-        reason = f"more capable and slower, about {_speed(slow, facts):.0f} tokens a second; {slow.good_for}"
-        found.append(Proposal(slow, reason, _where(slow, facts), slow.name in present))
+        speed = f"{_speed(slow, facts):.0f} tokens a second"
+        found.append((slow, f"more capable and slower, about {speed}; {slow.good_for}"))
     elif rest:
         other = max(rest, key=_merit)
-        reason = f"another of that size to compare with; {other.good_for}"
-        found.append(Proposal(other, reason, _where(other, facts), other.name in present))
-    return found
+        found.append((other, f"another of that size to compare with; {other.good_for}"))
+    return [Proposal(entry, why, _where(entry, facts), entry.name in present) for entry, why in found]
 
 
 def measured(places: Places, *, gpu: bool = True) -> Facts:

@@ -3,6 +3,7 @@
 import contextlib
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -101,10 +102,9 @@ class Puller:
         if self.settings.offline:
             return [self._from_cache(reference) for reference in references]
         client = HubClient(self.settings)
-        try:
+        with contextlib.suppress(Changed):
             return self._fetch_all(client, references)
-        except Changed:
-            self.observer.note("the repository changed meanwhile; looking again")
+        self.observer.note("the repository changed meanwhile; looking again")
         try:
             return self._fetch_all(client, references)
         except Changed:
@@ -173,17 +173,15 @@ class Puller:
 
     def _run(self, works: list[Callable[[], PulledFile]]) -> list[PulledFile]:
         """Do all, several at a time; the first failure ends the others, which keep what they have."""
-        waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+        waiting = deque(enumerate(works))
         ended: queue.SimpleQueue[tuple[int, PulledFile | BaseException]] = queue.SimpleQueue()
-        for number in range(len(works)):
-            waiting.put(number)
 
         def work() -> None:
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    number = waiting.get_nowait()
+            while waiting:
+                with contextlib.suppress(IndexError):  # another thread took the last one
+                    number, download = waiting.popleft()
                     try:
-                        ended.put((number, works[number]()))
+                        ended.put((number, download()))
                     except BaseException as error:
                         ended.put((number, error))
 

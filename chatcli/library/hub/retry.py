@@ -93,8 +93,9 @@ def retrying(
             stop.check()  # the trouble may be that the connection was shut here
             failures = 1 if progress() > reached else failures + 1
             reached = max(reached, progress())
-            pause = min(_LONGEST_PAUSE, patience.first_pause * 2 ** (failures - 1))
-            pause = pause if trouble.after is None else trouble.after
+            pause = trouble.after
+            if pause is None:
+                pause = min(_LONGEST_PAUSE, patience.first_pause * 2 ** (failures - 1))
             if failures > patience.retries:
                 often = f"; given up after {failures} times" if failures > 1 else ""
                 raise NetworkError(f"{trouble}{often}") from None

@@ -81,8 +81,10 @@ def find_model(name: str, places: Places, *, whole: bool = True) -> Located:
     located = files_at(wanted)
     if located is not None:
         shown = name if wanted != name else split_stem(located[0].name)
-        entry, model = _known(located[0], local_models(places, strict=given))
-        projector = model.projector if model is not None else projector_beside(located[0].absolute())
+        here = located[0].absolute()
+        model = next((m for m in local_models(places, strict=given) if m.path == here), None)
+        entry = _entry_of(model) if model is not None else None
+        projector = model.projector if model is not None else projector_beside(here)
         return Located(shown, located, entry, model, projector)
     models = local_models(places, strict=given)
     found = _choose(name, _candidates(wanted, models)) or _at_revision(wanted, models, places)
@@ -103,12 +105,6 @@ def meaning(name: str, places: Places) -> str:
         DataError: it may be an alias, and their file is damaged.
     """
     return name if is_reserved(name) else read_registry(places.registry).meaning(name)
-
-
-def _known(path: Path, models: list[LocalModel]) -> tuple[CatalogEntry | None, LocalModel | None]:
-    """The catalogue entry and the store's model of a file that was named by its path."""
-    model = next((m for m in models if m.path == path.absolute()), None)
-    return (_entry_of(model), model) if model is not None else (None, None)
 
 
 def _candidates(wanted: str, models: list[LocalModel]) -> list[LocalModel]:

@@ -66,7 +66,8 @@ def choose_files(listing: Iterable[str], tag: str | None = None) -> FileChoice:
         if meant:
             return _choice(meant[0], models, paths)
     if tag is not None:
-        raise ModelNotFound(f"there is no {tag} in this repository; there are {_available(models)}")
+        there = {quantization(model) or model for model in models}
+        raise ModelNotFound(f"there is no {tag} in this repository; there are {_listed(there)}")
     return _choice(next(iter(models)), models, paths)
 
 
@@ -178,11 +179,6 @@ def _choice(model: str, models: dict[str, list[str]], paths: Collection[str]) ->
 def _bits(path: str) -> int:
     digits = re.search(r"\d+", quantization(path) or "")
     return int(digits[0]) if digits else 0
-
-
-def _available(models: Collection[str]) -> str:
-    known = sorted({quantization(model) or model for model in models})
-    return _listed(known)
 
 
 def _listed(names: Iterable[str]) -> str:

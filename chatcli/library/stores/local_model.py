@@ -1,5 +1,6 @@
 """A model on this disk, its parts, and what its files' names tell."""
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -110,10 +111,8 @@ def size_of(files: Iterable[Path]) -> int:
     """Bytes of the files that exist."""
     total = 0
     for file in files:
-        try:
+        with contextlib.suppress(OSError):
             total += file.stat().st_size
-        except OSError:
-            continue
     return total
 
 
@@ -135,14 +134,11 @@ def shards_beside(path: Path) -> tuple[tuple[Path, ...], tuple[str, ...]] | None
         beside = [p for p in path.parent.iterdir() if (m := _SHARD.match(p.name)) and m["stem"] == stem]
     except OSError:
         return None
-    for files, missing in grouped(p for p in beside if not shard or p.name.lower().endswith(_ending(shard))):
+    ending = f"-of-{shard['count']}.gguf" if shard else ""
+    for files, missing in grouped(p for p in beside if p.name.lower().endswith(ending)):
         if len(files) > 1 or missing:
             return files, missing
     return None
-
-
-def _ending(shard: re.Match[str]) -> str:
-    return f"-of-{shard['count']}.gguf"
 
 
 def files_at(name: str) -> tuple[Path, ...] | None:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from chatcli.errors import DataError
 from chatcli.library.names.aliases import read_registry
@@ -32,14 +33,10 @@ def local_models(places: Places, *, strict: bool = True) -> list[LocalModel]:
     Raises:
         DataError: they are needed, and their file is damaged.
     """
-    found: list[LocalModel] = []
-    seen: set[str] = set()
+    found: dict[Path, LocalModel] = {}
     for model in _all(places, strict=strict):
-        key = str(model.path)
-        if key not in seen:
-            seen.add(key)
-            found.append(model)
-    return found
+        found.setdefault(model.path, model)
+    return list(found.values())
 
 
 def _all(places: Places, *, strict: bool) -> Iterator[LocalModel]:
