@@ -135,11 +135,20 @@ def test_no_import_circles() -> None:
     assert done == set(graph), f"a circle among {sorted(set(graph) - done)}"
 
 
+def _types(path: Path) -> Iterator[str]:
+    """Names of the public classes and aliases of types that a module defines."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            yield node.targets[0].id
+
+
 def test_a_public_type_has_one_meaning() -> None:
-    """No two modules define public classes of the same name."""
+    """No two modules define public types of the same name."""
     places: dict[str, list[str]] = {}
     for path in FILES:
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                places.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+        for name in _types(path):
+            if name[0].isupper() and not name.isupper():
+                places.setdefault(name, []).append(str(path.relative_to(PACKAGE)))
     assert not {name: found for name, found in places.items() if len(found) > 1}

@@ -27,7 +27,7 @@ from chatcli.datasets.folder import (
 )
 from chatcli.datasets.formats.declaration import Format
 from chatcli.datasets.formats.table import format_named
-from chatcli.datasets.judged import Condenser, Progress, WholeJudgement, read_judgements
+from chatcli.datasets.judged import Condenser, ExportProgress, WholeJudgement, read_judgements
 from chatcli.datasets.plan import WHOLE, DatasetPlan, LabelRow, PairRow, RowMaker
 from chatcli.datasets.redact import Redactor
 from chatcli.datasets.rules import Rules
@@ -94,7 +94,7 @@ def export(
     options: ExportOptions,
     out: Path | BinaryIO | None,
     *,
-    progress: Progress | None = None,
+    progress: ExportProgress | None = None,
     keep: Review | None = None,
 ) -> ExportReport:
     """Export judgements as a dataset.
@@ -128,7 +128,7 @@ def export_rows(
     options: ExportOptions,
     report: ExportReport | None = None,
     *,
-    progress: Progress | None = None,
+    progress: ExportProgress | None = None,
     keep: Review | None = None,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The rows of a dataset in their order, each with its split.
@@ -165,7 +165,7 @@ def export_rows(
 
 
 def _planned(
-    options: ExportOptions, report: ExportReport, log: FeedbackLog, progress: Progress | None
+    options: ExportOptions, report: ExportReport, log: FeedbackLog, progress: ExportProgress | None
 ) -> DatasetPlan:
     """The plan of the rows; fills the report as far as reading goes."""
     form = report.format

@@ -21,7 +21,7 @@ from chatcli.storage.feedback.log import FeedbackLog
 T = TypeVar("T")
 
 #: Receives the name of a step, how much of it is done, and how much there is to do.
-Progress = Callable[[str, int, int], None]
+ExportProgress = Callable[[str, int, int], None]
 #: Places of answers that were judged alone. The best of several answers has place 1 too.
 GOOD, BAD = 1, 2
 #: Name of unreadable lines in the funnel.
@@ -171,7 +171,7 @@ def read_judgements(
     kinds: frozenset[str] | None = None,
     pictures: bool = False,
     split: DatasetSplit | None = None,
-    progress: Progress | None = None,
+    progress: ExportProgress | None = None,
 ) -> JudgementsRead[T]:
     """Read the log once.
 

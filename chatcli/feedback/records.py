@@ -68,7 +68,7 @@ class Target(RecordPart, frozen=True, kw_only=True):
     messages: Annotated[tuple[int | str, ...], Meta(min_length=1)]
 
 
-class Event(RecordPart, frozen=True, kw_only=True, tag_field="kind"):
+class LogEntry(RecordPart, frozen=True, kw_only=True, tag_field="kind"):
     """The fields of all records.
 
     Attributes:
@@ -94,7 +94,7 @@ class Event(RecordPart, frozen=True, kw_only=True, tag_field="kind"):
     comment: str | None = None
 
 
-class Judgement(Event, frozen=True, kw_only=True):
+class Judgement(LogEntry, frozen=True, kw_only=True):
     """An event that judges answers.
 
     Attributes:
@@ -194,7 +194,7 @@ class Correction(Judgement, frozen=True, kw_only=True, tag="correction"):
     edited: str
 
 
-class Retraction(Event, frozen=True, kw_only=True, tag="retraction"):
+class Retraction(LogEntry, frozen=True, kw_only=True, tag="retraction"):
     """Ends an earlier event; ``retracts`` is its id."""
 
     retracts: Annotated[str, Meta(min_length=1)]
@@ -203,12 +203,12 @@ class Retraction(Event, frozen=True, kw_only=True, tag="retraction"):
 Record = Rating | Comparison | Ranking | Correction | Retraction
 
 
-def kind_of(record: Event) -> str:
+def kind_of(record: LogEntry) -> str:
     """The kind of a record, as in the file."""
     return str(type(record).__struct_config__.tag)
 
 
-def answers_in(record: Event) -> tuple[Answer, ...]:
+def answers_in(record: LogEntry) -> tuple[Answer, ...]:
     """The answers that a record judges; empty for a retraction."""
     if isinstance(record, (Rating, Correction)):
         return (record.answer,)
@@ -216,7 +216,7 @@ def answers_in(record: Event) -> tuple[Answer, ...]:
 
 
 class EventFields(TypedDict, total=False):
-    """Further arguments of all constructors, see ``Event``.
+    """Further arguments of all constructors, see ``LogEntry``.
 
     Defaults: ``origin`` is ``chat``, ``time`` is now, ``id`` is a new one.
     """

@@ -24,7 +24,7 @@ from chatcli.files.disk import (
     write_all,
 )
 
-Content = TypeVar("Content", bound=msgspec.Struct)
+_Cached = TypeVar("_Cached", bound=msgspec.Struct)
 
 #: Ending of the name under which a large file grows.
 PART_ENDING = ".part"
@@ -119,7 +119,7 @@ def update(path: Path, change: Callable[[bytes], bytes]) -> None:
             atomic_write(path, content)
 
 
-def read_cache(path: Path, kind: type[Content]) -> Content:
+def read_cache(path: Path, kind: type[_Cached]) -> _Cached:
     """The content of a JSON cache file; an empty ``kind`` if it cannot be read."""
     try:
         return msgspec.json.decode(read_regular(path), type=kind)

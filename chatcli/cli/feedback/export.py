@@ -15,7 +15,7 @@ from chatcli.cli.options import takes_model_options
 from chatcli.datasets.card import ExportReport
 from chatcli.datasets.export import FILE_SUFFIXES, ExportOptions
 from chatcli.datasets.export import export as write_dataset
-from chatcli.datasets.judged import Progress
+from chatcli.datasets.judged import ExportProgress
 from chatcli.errors import ChatcliError, UsageError
 
 _STDOUT = "-"
@@ -85,7 +85,7 @@ def _list(invocation: Invocation) -> None:
 
 
 @contextmanager
-def _progress(invocation: Invocation, *, hidden: bool) -> Iterator[Progress | None]:
+def _progress(invocation: Invocation, *, hidden: bool) -> Iterator[ExportProgress | None]:
     """Shows the progress of long work on a terminal."""
     if hidden or not invocation.stderr.isatty():
         yield None

@@ -11,7 +11,7 @@ from chatcli.errors import InvalidModel, ModelError, ModelNotFound, TemplateErro
 #: Bytes left free on a GPU, for drivers, kernels and perhaps the screen.
 MARGIN = 512 * 2**20
 
-Opened = TypeVar("Opened")
+_Opened = TypeVar("_Opened")
 
 
 def layers_that_fit(estimate: Estimate, free: int) -> int:
@@ -42,12 +42,12 @@ def fewer(layers: int, count: int) -> int:
 
 
 def stepping_down(
-    attempt: Callable[[int], Opened],
+    attempt: Callable[[int], _Opened],
     layers: int,
     count: int,
     tell: Callable[[str], None] | None = None,
     cancel: Cancellation | None = None,
-) -> Opened:
+) -> _Opened:
     """Open a model with so many layers on the GPU; if that fails, with fewer and fewer, at last with none.
 
     Raises the error of the last attempt, or the first that fewer layers cannot repair.

@@ -35,7 +35,7 @@ from chatcli.engine.base import (
     ReasoningDelta,
     TextDelta,
 )
-from chatcli.engine.scripted.prompt import Piece, looked_at, pieces_of, seen, words_of
+from chatcli.engine.scripted.prompt import ScriptedPiece, looked_at, pieces_of, seen, words_of
 from chatcli.errors import ModelNotFound, UsageError
 from chatcli.sampling import SamplingParams
 
@@ -79,7 +79,7 @@ class ScriptedEngine(Engine):
         self.recommended = SamplingParams()
         self.model = ModelRef(name, architecture="scripted", context_size=context_size)
         self._window = ContextWindow(context_size)
-        self._held: list[Piece] = []  # what a KV cache would hold
+        self._held: list[ScriptedPiece] = []  # what a KV cache would hold
         self._seeds = itertools.count(1)
 
     @classmethod
@@ -142,7 +142,9 @@ class ScriptedEngine(Engine):
         yield from self._speak(_spoken(reasoning, text), stats, cancel)
         yield Finished(stats.generation(self.model, {"chatcli": __version__}))
 
-    def _speak(self, pieces: Iterator[Piece], stats: AnswerStats, cancel: Cancellation) -> Iterator[Event]:
+    def _speak(
+        self, pieces: Iterator[ScriptedPiece], stats: AnswerStats, cancel: Cancellation
+    ) -> Iterator[Event]:
         room = self.context_size - stats.prompt_tokens
         limit = min(stats.params.max_tokens or room, room)
         stops = StopStrings(stats.params.stop)
@@ -183,7 +185,7 @@ class ScriptedEngine(Engine):
     def load_state(self, blob: bytes | memoryview) -> bool:
         """Replace the tokens in memory with saved ones."""
         try:
-            held = [Piece(str(t), bool(tag), str(shown)) for t, tag, shown in json.loads(bytes(blob))]
+            held = [ScriptedPiece(str(t), bool(tag), str(shown)) for t, tag, shown in json.loads(bytes(blob))]
         except (ValueError, TypeError):
             return False
         self._held = held
@@ -194,7 +196,7 @@ class ScriptedEngine(Engine):
 
     def _read(
         self, messages: Sequence[Message], params: SamplingParams, *, remember: bool
-    ) -> tuple[Window, list[Piece]]:
+    ) -> tuple[Window, list[ScriptedPiece]]:
         window = self._window.choose(messages, params, lambda some: len(pieces_of(some)), remember=remember)
         return window, pieces_of([messages[i] for i in window.kept])
 
@@ -204,13 +206,13 @@ class ScriptedEngine(Engine):
             time.sleep(min(left, _PATIENCE))
 
 
-def _spoken(reasoning: str, text: str) -> Iterator[Piece]:
+def _spoken(reasoning: str, text: str) -> Iterator[ScriptedPiece]:
     if reasoning:
-        yield Piece("<think>", is_tag=True)
+        yield ScriptedPiece("<think>", is_tag=True)
         yield from words_of(reasoning)
-        yield Piece("</think>", is_tag=True)
+        yield ScriptedPiece("</think>", is_tag=True)
     yield from words_of(text)
-    yield Piece(_END, is_tag=True)
+    yield ScriptedPiece(_END, is_tag=True)
 
 
 def _number(key: str, value: str) -> float:

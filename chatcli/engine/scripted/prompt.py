@@ -21,7 +21,7 @@ _WORDS = re.compile(r" ?\w+|\s|[^\w\s]")
 _PICTURE_TOKENS = 64
 
 
-class Piece(NamedTuple):
+class ScriptedPiece(NamedTuple):
     """A token: a word, a tag, or a part of a picture."""
 
     text: str  # of a picture's parts, the first has its name and the others are empty
@@ -43,18 +43,18 @@ class Piece(NamedTuple):
         return PromptToken(number, self.text, bool(self.picture))
 
 
-def pieces_of(messages: Sequence[Message]) -> list[Piece]:
+def pieces_of(messages: Sequence[Message]) -> list[ScriptedPiece]:
     """The tokens of a prompt: every message between its tags, and an open tag for the answer."""
-    pieces: list[Piece] = []
+    pieces: list[ScriptedPiece] = []
     for message in messages:
-        pieces.append(Piece(f"<{message.role}>", is_tag=True))
+        pieces.append(ScriptedPiece(f"<{message.role}>", is_tag=True))
         for picture in message.pictures:
-            pieces.append(Piece(picture.name, picture=picture.sha256))
-            pieces += [Piece("", picture=picture.sha256)] * (_PICTURE_TOKENS - 1)
-        pieces += [*words_of(message.content), Piece(f"</{message.role}>", is_tag=True)]
+            pieces.append(ScriptedPiece(picture.name, picture=picture.sha256))
+            pieces += [ScriptedPiece("", picture=picture.sha256)] * (_PICTURE_TOKENS - 1)
+        pieces += [*words_of(message.content), ScriptedPiece(f"</{message.role}>", is_tag=True)]
     if messages and messages[-1].role is Role.ASSISTANT:
         return pieces[:-1]  # it is continued
-    return [*pieces, Piece("<assistant>", is_tag=True)]
+    return [*pieces, ScriptedPiece("<assistant>", is_tag=True)]
 
 
 def looked_at(messages: Sequence[Message]) -> tuple[list[Message], Unseen | None]:
@@ -93,6 +93,6 @@ def seen(messages: Sequence[Message], reply: str) -> str:
     return " ".join([*sights, reply] if asked.content else sights)
 
 
-def words_of(text: str) -> Iterator[Piece]:
+def words_of(text: str) -> Iterator[ScriptedPiece]:
     """The tokens of a text."""
-    return map(Piece, _WORDS.findall(text))
+    return map(ScriptedPiece, _WORDS.findall(text))

@@ -12,10 +12,10 @@ from chatcli.feedback.records import Rating
 from chatcli.files.disk import FileStamp, stamp_of
 from chatcli.storage.feedback.log import FeedbackLog
 from chatcli.storage.index.database import IndexDatabase, IndexUnusable
-from chatcli.storage.index.refresh import SECOND_BITS, Progress, forget, refresh
+from chatcli.storage.index.refresh import SECOND_BITS, RefreshProgress, forget, refresh
 from chatcli.storage.index.search_query import SEPARATOR, SearchQuery, parse_query
 
-Row = tuple[Any, ...]
+IndexRow = tuple[Any, ...]
 
 _OPEN, _CLOSE = "\x01", "\x02"  # never in the text itself: search_query.searchable
 _SNIPPET_WORDS = 24
@@ -94,7 +94,7 @@ class TranscriptIndex:
         file: Path,
         *,
         feedback: Path | None = None,
-        on_progress: Progress | None = None,
+        on_progress: RefreshProgress | None = None,
     ) -> None:
         self.folder = folder
         self._database = IndexDatabase(file)
@@ -106,7 +106,7 @@ class TranscriptIndex:
     def newest(self, count: int | None = 20, *, skip: int = 0) -> list[Summary]:
         """Conversations, those first that were written last; ``count`` None: all."""
 
-        def ask(db: sqlite3.Connection) -> list[Row]:
+        def ask(db: sqlite3.Connection) -> list[IndexRow]:
             return db.execute(
                 f"SELECT {_SUMMARY} FROM transcripts WHERE messages > 0 "
                 "ORDER BY mtime_ns DESC, name DESC LIMIT ? OFFSET ?",
@@ -125,7 +125,7 @@ class TranscriptIndex:
         sql, values = _select(query, count)
         rated = self._rated(query.rated) if query.rated else []
 
-        def ask(db: sqlite3.Connection) -> list[Row]:
+        def ask(db: sqlite3.Connection) -> list[IndexRow]:
             db.execute("CREATE TEMP TABLE IF NOT EXISTS rated (name TEXT, message INTEGER)")
             db.execute("DELETE FROM rated")
             db.executemany("INSERT INTO rated VALUES (?, ?)", rated)
@@ -139,7 +139,7 @@ class TranscriptIndex:
         if not key:
             return []
 
-        def ask(db: sqlite3.Connection) -> list[Row]:
+        def ask(db: sqlite3.Connection) -> list[IndexRow]:
             exact = db.execute("SELECT name FROM transcripts WHERE title_key = ?", (key,)).fetchall()
             begin = "SELECT name FROM transcripts WHERE substr(title_key, 1, ?) = ?"
             return exact or db.execute(begin, (len(key), key)).fetchall()
@@ -170,10 +170,10 @@ class TranscriptIndex:
             self._ratings, self._ratings_stamp = _human_ratings(self._feedback), stamp
         return [key for key, good in self._ratings.items() if good == (word == "good")]
 
-    def _up_to_date(self, ask: Callable[[sqlite3.Connection], list[Row]]) -> list[Row]:
+    def _up_to_date(self, ask: Callable[[sqlite3.Connection], list[IndexRow]]) -> list[IndexRow]:
         """The answer to a question, after a refresh."""
 
-        def run(db: sqlite3.Connection) -> list[Row]:
+        def run(db: sqlite3.Connection) -> list[IndexRow]:
             refresh(db, self.folder, self._on_progress)
             return ask(db)
 
@@ -223,7 +223,7 @@ def _select(query: SearchQuery, count: int) -> tuple[str, list[Any]]:
     return sql, [*values, count]
 
 
-def _summary(row: Row) -> Summary:
+def _summary(row: IndexRow) -> Summary:
     name, mtime_ns, started, title, messages, models, damage = row
     return Summary(
         name, title, _time(mtime_ns // 10**9), None if started is None else _time(started), messages,
@@ -231,7 +231,7 @@ def _summary(row: Row) -> Summary:
     )  # fmt: skip
 
 
-def _hit(row: Row) -> Hit:
+def _hit(row: IndexRow) -> Hit:
     summary = _summary(row[:-3])
     message, role, marked = row[-3:]
     text, matches, begin = "", [], 0

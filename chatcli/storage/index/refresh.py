@@ -29,7 +29,7 @@ _FRESH_NS = 2_000_000_000
 _BATCH = 200
 
 #: Called with the number of files done and of files to do.
-Progress = Callable[[int, int], None]
+RefreshProgress = Callable[[int, int], None]
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class _Job:
         return layout.name_of(_join(self.folder, self.file))
 
 
-def refresh(db: sqlite3.Connection, root: Path, on_progress: Progress | None = None) -> None:
+def refresh(db: sqlite3.Connection, root: Path, on_progress: RefreshProgress | None = None) -> None:
     """Bring the index up to date. If another process is doing that already, its work has to do.
 
     Args:
@@ -162,7 +162,9 @@ def _forget_missing(db: sqlite3.Connection, scans: list[_Scan], gone: Collection
     return jobs
 
 
-def _read_all(db: sqlite3.Connection, root: Path, jobs: list[_Job], on_progress: Progress | None) -> None:
+def _read_all(
+    db: sqlite3.Connection, root: Path, jobs: list[_Job], on_progress: RefreshProgress | None
+) -> None:
     for start in range(0, len(jobs), _BATCH):
         with _transaction(db):
             for job in jobs[start : start + _BATCH]:
