@@ -134,8 +134,10 @@ def main() -> NoReturn:
         code = _report(str(error), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         code = ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        code = ExitCode.OK  # the reader of the pipe has what it wants
+    except SystemExit as ended:
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        code = ExitCode.OK  # click exits with 1 here, but the reader of the pipe has what it wants
     except typer.TyperException as error:
         message = error.format_message()  # '' if a group without a command printed its help
         code = _report(f"{message} (--help lists the options)", ExitCode.USAGE) if message else ExitCode.USAGE
